@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+export type Meta = unknown;
+export type Kind = 'offer' | 'answer' | 'candidate' | 'end' | 'custom';
+export type State = 'connecting' | 'open' | 'reconnecting' | 'closed';
+
+export interface Peer {
+  peer: string;
+  meta?: Meta;
+  /** What this side is towards that peer in perfect negotiation. */
+  polite: boolean;
+}
+
+export interface ConnectOptions {
+  /** Default: `/v1/ws` on the host of the page. */
+  url?: string | URL;
+  /** A function is asked again at every reconnect. */
+  token?: string | (() => string | Promise<string>);
+  /** Wanted peer id; the server chooses one if it is missing. */
+  peer?: string;
+  meta?: Meta;
+  /** Extra options for every RTCPeerConnection; `iceServers` come from the server. */
+  rtcConfig?: RTCConfiguration;
+  /** Decides about an offer of a peer without a link. Default: room-mates only. */
+  accept?: (offer: { peer: string; room?: string }) => boolean;
+}
+
+export class SignalError extends Error {
+  /** A code of the protocol, or `timeout`, `disconnected`, `closed`. */
+  code: string;
+  /** Seconds. */
+  retryAfter?: number;
+}
+
+export interface ClientEvents {
+  state: { state: State; code?: number; reason?: string; delay?: number; error?: Error };
+  joined: { room: string; peers: Peer[]; rejoined: boolean };
+  /** A room could not be joined again after a reconnect. */
+  left: { room: string; error: SignalError };
+  'peer-joined': Peer & { room: string };
+  'peer-left': { room: string; peer: string; reason: string };
+  'peer-updated': { room: string; peer: string; meta?: Meta };
+  msg: { room?: string; from: string; kind: Kind; data: unknown };
+  /** A new link, by `call()` or by an incoming offer: add tracks and channels here. */
+  link: PeerLink;
+  ice: { servers: RTCIceServer[]; ttl?: number };
+  expired: { to: string };
+  kicked: { code: string; reason: string };
+  goaway: { retryAfter?: number };
+  /** An error of the server that answers no request. */
+  error: SignalError;
+}
+
+export interface LinkEvents {
+  state: RTCPeerConnectionState;
+  track: { track: MediaStreamTrack; streams: readonly MediaStream[] };
+  channel: RTCDataChannel;
+  error: Error;
+  /** `closed` here, `bye` or `left` by the peer, `replaced`, `stale`, `lost`, `identity`. */
+  close: string;
+}
+
+declare class Emitter<Events> {
+  /** Returns the function that removes the listener. */
+  on<K extends keyof Events>(type: K, handler: (event: Events[K]) => void): () => void;
+  off<K extends keyof Events>(type: K, handler: (event: Events[K]) => void): void;
+}
+
+export class Client extends Emitter<ClientEvents> {
+  constructor(options?: ConnectOptions);
+  readonly url: string;
+  readonly state: State;
+  readonly peer?: string;
+  readonly iceServers: RTCIceServer[];
+  readonly rtcConfig: RTCConfiguration;
+  readonly features: string[];
+  readonly limits: Record<string, unknown>;
+  readonly rooms: Map<string, Map<string, Peer>>;
+  readonly links: PeerLink[];
+  ready(ms?: number): Promise<this>;
+  join(room: string, meta?: Meta): Promise<Peer[]>;
+  leave(room: string): Promise<void>;
+  send(to: string | string[], kind: Kind, data: unknown, options?: { room?: string; queue?: number }):
+    Promise<{ delivered?: number; queued?: number }>;
+  update(meta: Meta, room?: string): Promise<unknown>;
+  list(room: string): Promise<Peer[]>;
+  ice(): Promise<RTCIceServer[]>;
+  configure(rtcConfig: RTCConfiguration): void;
+  /** `room` defaults to the first one that both are in. */
+  call(peer: string, room?: string): PeerLink;
+  isPolite(peer: string, room?: string): boolean;
+  close(): void;
+}
+
+export interface LinkStats {
+  state: RTCPeerConnectionState;
+  path?: 'relay' | 'direct';
+  /** Towards the relay for a relayed path (`udp`, `tcp`, `tls`), else of the candidate. */
+  protocol?: string;
+  local?: RTCIceCandidate;
+  remote?: RTCIceCandidate;
+  /** Milliseconds. */
+  rtt?: number;
+  /** Bits per second since the call before. */
+  bitrateIn: number;
+  bitrateOut: number;
+  /** 0 … 1 */
+  lossIn: number;
+  lossOut: number;
+}
+
+export class PeerLink extends Emitter<LinkEvents> {
+  readonly id: string;
+  readonly peer: string;
+  readonly room?: string;
+  readonly remoteId?: string;
+  readonly closed: boolean;
+  readonly polite: boolean;
+  readonly pc: RTCPeerConnection;
+  publish(stream: MediaStream | null): Promise<void>;
+  channel(label: string, options?: RTCDataChannelInit): RTCDataChannel;
+  restart(): void;
+  stats(): Promise<LinkStats>;
+  close(): void;
+}
+
+export function connect(options?: ConnectOptions): Client;

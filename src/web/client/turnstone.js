@@ -1,0 +1,634 @@
+// SPDX-License-Identifier: Apache-2.0
+// Browser client of the Turnstone signalling protocol (signal.v1+json); types are in turnstone.d.ts.
+
+const FATAL_CLOSE = [4001, 4003, 4009]; // unauthorized, forbidden, superseded: trying again cannot help
+const FATAL_ERROR = ['unauthorized', 'token_expired', 'forbidden', 'unsupported_version', 'bad_request'];
+const REQUEST_MS = 10_000, CONNECT_MS = 15_000, ORPHAN_MS = 20_000, DISCONNECTED_MS = 3_000;
+const MAX_EARLY = 128; // candidates kept for a description that has not come yet
+const UP = ['connected', 'completed'];
+
+const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(9)), (b) => b.toString(36)).join('');
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** An error answer of the server, or a local one: `timeout`, `disconnected`, `closed`. */
+export class SignalError extends Error {
+  constructor(code, message, retryAfter) {
+    super(message ?? code);
+    Object.assign(this, { name: 'SignalError', code, retryAfter });
+  }
+}
+
+class Emitter {
+  #handlers = new Map();
+
+  /** Adds a listener and returns the function that removes it. */
+  on(type, handler) {
+    if (!this.#handlers.has(type)) this.#handlers.set(type, new Set());
+    this.#handlers.get(type).add(handler);
+    return () => this.off(type, handler);
+  }
+
+  off(type, handler) {
+    this.#handlers.get(type)?.delete(handler);
+  }
+
+  emit(type, event) {
+    for (const handler of [...(this.#handlers.get(type) ?? [])]) {
+      // A listener that throws is reported but must not break the protocol.
+      try { handler(event); } catch (e) { queueMicrotask(() => { throw e; }); }
+    }
+  }
+}
+
+/**
+ * Opens a signalling session that keeps itself alive.
+ * @param {import('./turnstone').ConnectOptions} [options]
+ * @returns {Client}
+ */
+export const connect = (options) => new Client(options);
+
+export class Client extends Emitter {
+  /** 'connecting' | 'open' | 'reconnecting' | 'closed' */
+  state = 'connecting';
+  /** Own peer id, once welcomed. */
+  peer;
+  /** Always current; renewed before the credentials expire. */
+  iceServers = [];
+  features = [];
+  limits = {};
+  /** room → Map(peer → {peer, meta, polite}) */
+  rooms = new Map();
+  #options; #socket; #rtc; #welcomed = false; #attempt = 0; #retryAt = 0; #refusal; #nextId = 1; #heartbeat;
+  #retryTimer; #iceTimer; #goawayTimer; #connectionType;
+  #pending = new Map(); // request id → {resolve, reject, timer}
+  #waiting = new Set(); // requests made while there is no session
+  #wanted = new Map(); // room → meta: what is joined again after a reconnect
+  #links = new Map(); // room + peer → PeerLink
+  #strays = []; // candidates that came before the offer they belong to
+  #onNetwork = () => this.#networkChanged();
+
+  constructor({ url, rtcConfig, ...options } = {}) {
+    super();
+    this.#options = options;
+    this.#rtc = { ...rtcConfig };
+    this.url = String(url ?? new URL('/v1/ws', location.href)).replace(/^http/, 'ws');
+    this.#connectionType = globalThis.navigator?.connection?.type;
+    globalThis.addEventListener?.('online', this.#onNetwork);
+    globalThis.navigator?.connection?.addEventListener?.('change', this.#onNetwork);
+    this.#open();
+  }
+
+  /** Configuration for RTCPeerConnection, with the current ICE servers. */
+  get rtcConfig() { return { ...this.#rtc, iceServers: this.iceServers }; }
+
+  /** All live links to peers. */
+  get links() { return [...this.#links.values()]; }
+
+  /** Resolves when the session is open; rejects when it is closed for good. */
+  ready(ms = Infinity) {
+    if (this.state === 'open') return Promise.resolve(this);
+    if (this.state === 'closed') return Promise.reject(new SignalError('closed'));
+    return new Promise((resolve, reject) => {
+      const entry = { resolve: () => settle(resolve, this), reject: (e) => settle(reject, e) };
+      const timer = Number.isFinite(ms) && setTimeout(entry.reject, ms, new SignalError('timeout'));
+      const settle = (how, value) => { clearTimeout(timer); this.#waiting.delete(entry); how(value); };
+      this.#waiting.add(entry);
+    });
+  }
+
+  /** Joins a room (and joins it again after every reconnect); resolves to the peers already there. */
+  async join(room, meta) {
+    await this.ready(REQUEST_MS);
+    this.#wanted.set(room, meta);
+    try {
+      return (await this.#request({ t: 'join', room, meta })).peers;
+    } catch (e) {
+      this.#wanted.delete(room);
+      throw e;
+    }
+  }
+
+  /** Leaves a room and closes its links. */
+  async leave(room) {
+    this.#forget(room, 'left');
+    if (this.state === 'open') await this.#request({ t: 'leave', room });
+  }
+
+  /** Sends to a peer, to a list of peers or to '*'; resolves to {delivered, queued}. */
+  async send(to, kind, data, { room, queue } = {}) {
+    await this.ready(REQUEST_MS);
+    return this.#request({ t: 'send', room, to, kind, data, queue });
+  }
+
+  /** Changes own meta, in a room or everywhere. */
+  async update(meta, room) {
+    await this.ready(REQUEST_MS);
+    if (this.#wanted.has(room)) this.#wanted.set(room, meta);
+    return this.#request({ t: 'update', room, meta });
+  }
+
+  /** Lists the peers of a room. */
+  async list(room) {
+    await this.ready(REQUEST_MS);
+    return (await this.#request({ t: 'list', room })).peers;
+  }
+
+  /** Fetches fresh ICE servers now. */
+  async ice() {
+    await this.ready(REQUEST_MS);
+    return (await this.#request({ t: 'ice' })).servers;
+  }
+
+  /** Changes RTCPeerConnection options, e.g. {iceTransportPolicy: 'relay'}. Every link is replaced by a new one. */
+  configure(rtcConfig) {
+    Object.assign(this.#rtc, rtcConfig);
+    // An ICE restart would not do: browsers stay on a path that works, also when the policy no longer allows it.
+    for (const { peer, room } of this.#dropLinks('replaced')) this.call(peer, room);
+  }
+
+  /** The link to a peer, made if there is none; add tracks or channels to it to start the call. */
+  call(peer, room = [...this.rooms].find(([, peers]) => peers.has(peer))?.[0]) {
+    return this.#links.get(linkKey(room, peer)) ?? this.#link(peer, room);
+  }
+
+  /** Ends the session and all links. */
+  close() {
+    this.#write({ t: 'bye' });
+    this.#finish(new SignalError('closed'));
+  }
+
+  /** What the server said this side is towards a peer; without a room both sides compare their ids. */
+  isPolite(peer, room) {
+    // A room-mate who is not in the list yet can only be a newcomer, and newcomers are impolite.
+    return this.rooms.get(room)?.get(peer)?.polite ?? (room !== undefined || this.peer < peer);
+  }
+
+  async #open() {
+    let socket;
+    try {
+      socket = this.#socket = new WebSocket(this.url, 'signal.v1+json');
+    } catch (e) {
+      return this.#finish(e);
+    }
+    this.#refusal = undefined;
+    socket.timer = setTimeout(() => this.#lost(socket), CONNECT_MS);
+    socket.onopen = async () => {
+      try {
+        const { token, peer, meta } = this.#options;
+        const secret = typeof token === 'function' ? await token() : token;
+        if (socket === this.#socket) this.#write({ t: 'hello', v: 1, token: secret, peer: this.peer ?? peer, meta });
+      } catch { this.#lost(socket); }
+    };
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      let message;
+      try { message = JSON.parse(data); } catch { return; }
+      if (message && typeof message === 'object') this.#receive(message);
+    };
+    socket.onclose = ({ code, reason }) => this.#lost(socket, code, reason);
+  }
+
+  #setState(state, detail) {
+    if (this.state === state) return;
+    this.state = state;
+    this.emit('state', { state, ...detail });
+  }
+
+  // The socket is gone, or given up: a dead network may report its close minutes later.
+  #lost(socket, code, reason) {
+    if (socket !== this.#socket) return;
+    this.#socket = undefined;
+    this.#stopTimers(socket);
+    socket.close();
+    for (const entry of [...this.#pending.values()]) entry.reject(new SignalError('disconnected'));
+    const refusal = this.#refusal;
+    if (refusal?.code === 'peer_taken' && this.peer && this.peer !== this.#options.peer) {
+      this.peer = undefined; // an id the server had chosen: any other will do
+    } else if (FATAL_CLOSE.includes(code) || FATAL_ERROR.includes(refusal?.code)
+        || (refusal?.code === 'peer_taken' && !this.#welcomed)) {
+      return this.#finish(refusal ?? new SignalError(CLOSE_NAMES[code], reason || undefined));
+    }
+    const backoff = Math.min(30_000, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2);
+    const delay = Math.max(backoff, this.#retryAt - Date.now());
+    this.#setState('reconnecting', { code, reason, delay });
+    this.#retryTimer = setTimeout(() => this.#open(), delay);
+  }
+
+  #finish(error) {
+    if (this.state === 'closed') return;
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#stopTimers(socket);
+    globalThis.removeEventListener?.('online', this.#onNetwork);
+    globalThis.navigator?.connection?.removeEventListener?.('change', this.#onNetwork);
+    this.#dropLinks('closed');
+    this.rooms.clear();
+    this.#wanted.clear();
+    socket?.close();
+    this.#setState('closed', { error });
+    for (const entry of [...this.#pending.values(), ...this.#waiting]) entry.reject(error);
+  }
+
+  #stopTimers(socket) {
+    clearTimeout(socket?.timer);
+    clearInterval(this.#heartbeat);
+    for (const timer of [this.#retryTimer, this.#iceTimer, this.#goawayTimer]) clearTimeout(timer);
+  }
+
+  #retryNotBefore(seconds) {
+    // Spread out, or all the clients of a restarted server come back in the same instant.
+    if (seconds > 0) this.#retryAt = Date.now() + seconds * 1000 * (1 + Math.random() / 4);
+  }
+
+  #networkChanged() {
+    const type = globalThis.navigator?.connection?.type;
+    const online = globalThis.navigator?.onLine !== false;
+    if (!online || (type !== undefined && type === this.#connectionType && this.state === 'open')) return;
+    this.#connectionType = type;
+    if (this.state === 'reconnecting' && !this.#socket && Date.now() >= this.#retryAt) {
+      clearTimeout(this.#retryTimer);
+      this.#open();
+    } else if (this.state === 'open') {
+      this.#ping(3000);
+      for (const link of this.links) link.pc.restartIce();
+    }
+  }
+
+  #write(message) {
+    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
+  }
+
+  #request(message, ms = REQUEST_MS) {
+    return new Promise((resolve, reject) => {
+      if (!this.#socket) throw new SignalError('disconnected');
+      const id = String(this.#nextId++);
+      const settle = (how, value) => { clearTimeout(timer); this.#pending.delete(id); how(value); };
+      const timer = setTimeout(() => settle(reject, new SignalError('timeout', `${message.t}: no answer`)), ms);
+      this.#pending.set(id, { resolve: (v) => settle(resolve, v), reject: (e) => settle(reject, e) });
+      this.#write({ ...message, id });
+    });
+  }
+
+  #ping(ms) {
+    const socket = this.#socket;
+    this.#request({ t: 'ping' }, ms).then(() => { this.#attempt = 0; }, () => this.#lost(socket));
+  }
+
+  #receive(m) {
+    const answer = m.id === undefined ? undefined : this.#pending.get(String(m.id));
+    const peers = this.rooms.get(m.room);
+    switch (m.t) {
+      case 'welcome': this.#onWelcome(m); break;
+      case 'joined': this.#onJoined(m); break;
+      case 'peer-joined':
+        peers?.set(m.peer, { peer: m.peer, meta: m.meta, polite: m.polite });
+        this.#links.get(linkKey(m.room, m.peer))?.adopt();
+        this.emit(m.t, m);
+        break;
+      case 'peer-left':
+        this.#onPeerLeft(m);
+        break;
+      case 'peer-updated':
+        if (peers?.has(m.peer)) peers.get(m.peer).meta = m.meta;
+        this.emit(m.t, m);
+        break;
+      case 'msg':
+        this.emit(m.t, m);
+        this.#onSignal(m);
+        break;
+      case 'ice':
+        this.#setIce(m);
+        break;
+      case 'error': {
+        const error = new SignalError(m.code, m.message, m.retryAfter);
+        if (answer) return answer.reject(error);
+        if (this.#socket.timer) { // no welcome yet, so it is the hello that was refused
+          this.#refusal = error;
+          this.#retryNotBefore(m.retryAfter);
+        }
+        this.emit(m.t, error);
+        return;
+      }
+      case 'kicked':
+        this.emit(m.t, m);
+        return this.#finish(new SignalError(m.code ?? 'kicked', m.reason));
+      case 'goaway': {
+        const socket = this.#socket;
+        this.#retryNotBefore(m.retryAfter);
+        this.emit(m.t, m);
+        clearTimeout(this.#goawayTimer);
+        this.#goawayTimer = setTimeout(() => this.#lost(socket), Math.max(0, this.#retryAt - Date.now()));
+        break;
+      }
+      case 'expired': this.emit(m.t, m); break;
+    }
+    answer?.resolve(m);
+  }
+
+  async #onWelcome(m) {
+    const socket = this.#socket;
+    clearTimeout(socket.timer);
+    socket.timer = undefined;
+    if (this.#welcomed && this.peer !== m.peer) {
+      this.#dropLinks('identity'); // the others know those links under the old id
+    }
+    this.peer = m.peer;
+    this.features = m.features ?? [];
+    this.limits = m.limits ?? {};
+    if (m.ice) this.#setIce(m.ice);
+    const beat = (m.heartbeat > 0 ? m.heartbeat : 25) * 1000;
+    this.#heartbeat = setInterval(() => this.#ping(Math.min(beat, REQUEST_MS)), beat);
+    for (const [room, meta] of [...this.#wanted]) await this.#rejoin(socket, room, meta);
+    if (socket !== this.#socket) return;
+    this.#welcomed = true;
+    this.#setState('open');
+    for (const entry of [...this.#waiting]) entry.resolve();
+    for (const link of this.links) link.resync();
+  }
+
+  async #rejoin(socket, room, meta) {
+    while (socket === this.#socket) {
+      try {
+        return await this.#request({ t: 'join', room, meta });
+      } catch (e) {
+        if (socket !== this.#socket) return;
+        if (e.code === 'timeout') return this.#lost(socket);
+        if (e.code !== 'rate_limited') {
+          this.#forget(room, e.code);
+          return this.emit('left', { room, error: e });
+        }
+        await wait((e.retryAfter ?? 1) * 1000);
+      }
+    }
+  }
+
+  #onJoined(m) {
+    const before = this.rooms.get(m.room);
+    this.rooms.set(m.room, new Map(m.peers.map((p) => [p.peer, p])));
+    // After a reconnect, tell what changed meanwhile.
+    for (const peer of before?.keys() ?? []) {
+      if (!this.rooms.get(m.room).has(peer)) this.#onPeerLeft({ t: 'peer-left', room: m.room, peer, reason: 'lost' });
+    }
+    for (const p of m.peers) {
+      this.#links.get(linkKey(m.room, p.peer))?.adopt();
+      if (before && !before.has(p.peer)) this.emit('peer-joined', { t: 'peer-joined', room: m.room, ...p });
+    }
+    this.emit('joined', { ...m, rejoined: before !== undefined });
+  }
+
+  #onPeerLeft(m) {
+    this.rooms.get(m.room)?.delete(m.peer);
+    const link = this.#links.get(linkKey(m.room, m.peer));
+    // Media may outlive the peer's signalling connection: give it the time to come back.
+    if (m.reason === 'lost') link?.orphan(); else link?.close('left');
+    this.emit(m.t, m);
+  }
+
+  #forget(room, reason) {
+    this.#wanted.delete(room);
+    this.#dropLinks(reason, (link) => link.room === room);
+    this.rooms.delete(room);
+  }
+
+  #dropLinks(reason, which = () => true) {
+    const dropped = this.links.filter(which);
+    for (const link of dropped) link.close(reason);
+    return dropped;
+  }
+
+  #setIce({ servers, ttl }) {
+    this.iceServers = servers ?? [];
+    for (const link of this.links) link.pc.setConfiguration(this.rtcConfig);
+    clearTimeout(this.#iceTimer);
+    // The server renews at 75 % of the life; ask for it if that did not come.
+    if (ttl > 0) this.#iceTimer = setTimeout(() => this.ice().catch(() => {}), Math.min(ttl * 850, 2 ** 31 - 1));
+    this.emit('ice', { servers: this.iceServers, ttl });
+  }
+
+  #onSignal({ from, room, kind, data }) {
+    if (!data || typeof data !== 'object' || !(kind in SIGNALS || (kind === 'custom' && data.bye))) return;
+    let link = this.#links.get(linkKey(room, from));
+    const stale = data.to !== undefined && data.to !== link?.id;
+    if (kind === 'offer') {
+      if (stale) { // meant for a link that this side does not have (any more)
+        this.send(from, 'custom', { bye: true, stale: true, link: link?.id, to: data.link }, { room }).catch(() => {});
+        return;
+      }
+      if (link?.remoteId && data.link && link.remoteId !== data.link) {
+        link.close('replaced'); // the peer started afresh, e.g. its page was reloaded
+        link = undefined;
+      }
+      const accept = this.#options.accept ?? ((offer) => offer.room !== undefined);
+      if (!link && accept({ peer: from, room })) {
+        link = this.#link(from, room);
+        link.receive(kind, data);
+        const strays = this.#strays.filter((s) => s.from === from && s.room === room && s.data.link === data.link);
+        for (const stray of strays) link.receive(stray.kind, stray.data);
+        this.#strays = this.#strays.filter((s) => !strays.includes(s));
+        return;
+      }
+    } else if (!link && kind === 'candidate' && data.link && !stale) {
+      this.#strays = [...this.#strays, { from, room, kind, data }].slice(-MAX_EARLY);
+    }
+    if (!link || stale) return;
+    if (kind !== 'custom') return link.receive(kind, data);
+    if (data.link && link.remoteId && data.link !== link.remoteId && !data.stale) return;
+    link.close(data.stale ? 'stale' : 'bye');
+    if (data.stale) this.call(from, room);
+  }
+
+  #link(peer, room) {
+    const key = linkKey(room, peer);
+    const link = new PeerLink(this, peer, room);
+    this.#links.set(key, link);
+    link.on('close', () => this.#links.get(key) === link && this.#links.delete(key));
+    this.emit('link', link);
+    return link;
+  }
+}
+
+const CLOSE_NAMES = { 4001: 'unauthorized', 4003: 'forbidden', 4009: 'superseded' };
+const SIGNALS = { offer: 1, answer: 1, candidate: 1, end: 1 };
+const linkKey = (room, peer) => JSON.stringify([room, peer]);
+
+/** One peer connection with perfect negotiation; made by `client.call()` or by an incoming offer. */
+export class PeerLink extends Emitter {
+  id = randomId();
+  /** The other side's link id: tells a peer that came back from the one that was here before. */
+  remoteId;
+  closed = false;
+  #client; #queue = Promise.resolve(); #makingOffer = false; #ignoreOffer = false; #round = 0;
+  #early = []; #senders = new Map(); #orphanTimer; #downTimer; #last;
+
+  constructor(client, peer, room) {
+    super();
+    this.#client = client;
+    this.peer = peer;
+    this.room = room;
+    const pc = this.pc = new RTCPeerConnection(client.rtcConfig);
+    pc.onnegotiationneeded = () => this.#offer();
+    pc.onicecandidate = ({ candidate }) => {
+      if (!candidate) this.#signal('end', {});
+      else if (candidate.candidate) this.#signal('candidate', candidate.toJSON());
+    };
+    pc.oniceconnectionstatechange = () => this.#iceState(pc.iceConnectionState);
+    pc.onconnectionstatechange = () => this.emit('state', pc.connectionState);
+    pc.ontrack = ({ track, streams }) => this.emit('track', { track, streams });
+    pc.ondatachannel = ({ channel }) => this.emit('channel', channel);
+  }
+
+  get polite() { return this.#client.isPolite(this.peer, this.room); }
+
+  /** Sends these tracks, replacing earlier ones of the same kind without a new negotiation. */
+  async publish(stream) {
+    for (const kind of ['audio', 'video']) {
+      const track = stream?.getTracks().find((t) => t.kind === kind) ?? null;
+      if (this.#senders.has(kind)) await this.#senders.get(kind).replaceTrack(track);
+      else if (track) this.#senders.set(kind, this.pc.addTrack(track, stream));
+    }
+  }
+
+  /** A data channel; with an `id` both sides open it under the same number and no 'channel' event is needed. */
+  channel(label, options = {}) {
+    return this.pc.createDataChannel(label, { negotiated: options.id !== undefined, ...options });
+  }
+
+  /** Gathers again and looks for a new path. */
+  restart() { this.pc.restartIce(); }
+
+  /** Ends the call and tells the peer. */
+  close(reason = 'closed') {
+    if (this.closed) return;
+    this.closed = true;
+    clearTimeout(this.#orphanTimer);
+    clearTimeout(this.#downTimer);
+    if (reason === 'closed') this.#signal('custom', { bye: true });
+    this.pc.close();
+    this.emit('close', reason);
+  }
+
+  /** @internal The peer's signalling connection is lost. */
+  orphan() {
+    clearTimeout(this.#orphanTimer);
+    if (UP.includes(this.pc.iceConnectionState)) this.#orphanTimer = setTimeout(() => this.close('lost'), ORPHAN_MS);
+    else this.close('lost');
+  }
+
+  /** @internal The peer is (again) in the room. */
+  adopt() { clearTimeout(this.#orphanTimer); }
+
+  /** @internal The own signalling connection is back: what was sent meanwhile is lost. */
+  resync() {
+    if (this.pc.signalingState === 'have-local-offer') this.#describe();
+    else if (this.pc.remoteDescription && !UP.includes(this.pc.iceConnectionState)) this.pc.restartIce();
+  }
+
+  /** @internal Messages are handled one after the other. */
+  receive(kind, data) {
+    this.#queue = this.#queue.then(() => !this.closed && this.#handle(kind, data)).catch((e) => this.#fail(e));
+  }
+
+  #fail(error) {
+    if (!this.closed) this.emit('error', error);
+  }
+
+  #iceState(state) {
+    clearTimeout(this.#downTimer);
+    if (state === 'failed') this.pc.restartIce();
+    // Often heals by itself; after a change of network it does not.
+    if (state === 'disconnected') this.#downTimer = setTimeout(() => this.pc.restartIce(), DISCONNECTED_MS);
+  }
+
+  async #offer() {
+    try {
+      this.#makingOffer = true;
+      await this.pc.setLocalDescription();
+      this.#round++;
+      this.#describe();
+    } catch (e) {
+      this.#fail(e);
+    } finally {
+      this.#makingOffer = false;
+    }
+  }
+
+  #describe(round = this.#round) {
+    const { type, sdp } = this.pc.localDescription;
+    this.#signal(type, { type, sdp, n: round });
+  }
+
+  async #signal(kind, data, retry = true) {
+    if (this.#client.state !== 'open') return; // resync() makes up for it
+    try {
+      await this.#client.send(this.peer, kind, { ...data, link: this.id, to: this.remoteId }, { room: this.room });
+    } catch (e) {
+      if (e.code !== 'rate_limited' || !retry) return this.#fail(e);
+      await wait((e.retryAfter ?? 1) * 1000);
+      return this.#signal(kind, data, false);
+    }
+  }
+
+  async #handle(kind, data) {
+    const { pc } = this;
+    if (kind === 'candidate' || kind === 'end') {
+      return this.#addCandidate(kind === 'end' ? undefined : data);
+    }
+    if (kind === 'answer') {
+      // Not for the offer in flight: late, twice, or to one that was rolled back.
+      if (pc.signalingState !== 'have-local-offer' || (data.n !== undefined && data.n !== this.#round)) return;
+    } else {
+      this.#ignoreOffer = !this.polite && (this.#makingOffer || pc.signalingState !== 'stable');
+      if (this.#ignoreOffer) return;
+    }
+    await pc.setRemoteDescription({ type: kind, sdp: data.sdp });
+    this.remoteId = data.link;
+    for (const early of this.#early.splice(0)) await this.#addCandidate(early);
+    if (kind === 'offer') {
+      await pc.setLocalDescription();
+      this.#describe(data.n);
+    }
+  }
+
+  async #addCandidate(candidate) {
+    try {
+      if (!this.pc.remoteDescription) throw new Error('early');
+      const { candidate: line, sdpMid, sdpMLineIndex, usernameFragment } = candidate ?? {};
+      await this.pc.addIceCandidate(candidate && { candidate: line, sdpMid, sdpMLineIndex, usernameFragment });
+    } catch {
+      // Of a description that is still to come; of an offer that is being ignored, it is of no use.
+      if (!this.#ignoreOffer && this.#early.length < MAX_EARLY) this.#early.push(candidate);
+    }
+  }
+
+  /** Selected pair, path, round trip, and rates since the last call. */
+  async stats() {
+    const report = await this.pc.getStats();
+    const all = [...report.values()];
+    const transport = all.find((s) => s.type === 'transport');
+    const pair = report.get(transport?.selectedCandidatePairId)
+      ?? all.find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
+    const sum = (type, key) => all.reduce((n, s) => n + (s.type === type && s[key] > 0 ? s[key] : 0), 0);
+    const bytes = transport?.bytesSent === undefined ? pair : transport;
+    const now = {
+      at: performance.now(), sent: bytes?.bytesSent ?? 0, received: bytes?.bytesReceived ?? 0,
+      lost: sum('inbound-rtp', 'packetsLost'), got: sum('inbound-rtp', 'packetsReceived'),
+    };
+    const before = this.#last ?? now;
+    this.#last = now;
+    const seconds = (now.at - before.at) / 1000;
+    const rate = (key) => (seconds > 0 ? Math.max(0, ((now[key] - before[key]) * 8) / seconds) : 0);
+    const lost = Math.max(0, now.lost - before.lost), total = lost + Math.max(0, now.got - before.got);
+    const outbound = all.filter((s) => s.type === 'remote-inbound-rtp' && s.fractionLost >= 0);
+    const local = report.get(pair?.localCandidateId), remote = report.get(pair?.remoteCandidateId);
+    return {
+      state: this.pc.connectionState,
+      path: !pair ? undefined : [local, remote].some((c) => c?.candidateType === 'relay') ? 'relay' : 'direct',
+      protocol: local?.relayProtocol ?? local?.protocol,
+      local, remote,
+      rtt: pair?.currentRoundTripTime === undefined ? undefined : pair.currentRoundTripTime * 1000,
+      bitrateOut: rate('sent'), bitrateIn: rate('received'),
+      lossIn: total ? lost / total : 0,
+      lossOut: outbound.length ? Math.max(...outbound.map((s) => s.fractionLost)) : 0,
+    };
+  }
+}
