@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an operator may set about credentials. A leaf: data only.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace ts::auth {
+
+/// A long-term user (RFC 8489 §9.2). The password is a secret.
+struct StaticUser {
+  std::string name;
+  std::string password;
+};
+
+struct Options {
+  /// Sent in every challenge and mixed into every key.
+  std::string realm = "turnstone";
+  std::vector<StaticUser> users;
+  /// Shared secrets of ephemeral credentials. Each one verifies; the first one mints.
+  std::vector<std::string> secrets;
+  /// Life of a credential that we mint.
+  std::chrono::seconds credential_ttl{3600};
+  /// How long a nonce is good for (RFC 8489 §9.2: the server may expire it at any time).
+  std::chrono::seconds nonce_lifetime{3600};
+
+  /// True when at least one source of credentials is configured.
+  bool any_source() const noexcept { return !users.empty() || !secrets.empty(); }
+};
+
+}  // namespace ts::auth

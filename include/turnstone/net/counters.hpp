@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the sockets count, per shard: plain integers of one thread, copied by value at a scrape. A leaf.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace ts::net {
+
+/// What a stream turned out to speak.
+enum class StreamKind : std::uint8_t { TurnTcp, TurnTls, Http, Https };
+inline constexpr std::size_t kStreamKindCount = 4;
+
+/// Why a stream was closed by us before it was of use.
+enum class StreamRefusal : std::uint8_t { Limit, HandshakeTimeout, TlsFailed, UnknownProtocol, AcceptFailed };
+inline constexpr std::size_t kStreamRefusalCount = 5;
+
+struct Counters {
+  std::array<std::uint64_t, kStreamKindCount> streams_accepted{};
+  /// Gauge.
+  std::array<std::uint64_t, kStreamKindCount> streams_open{};
+  std::array<std::uint64_t, kStreamRefusalCount> streams_refused{};
+  /// Datagrams that the kernel did not take from us (send errors), and those it dropped before we read them.
+  std::uint64_t udp_send_errors = 0;
+  std::uint64_t udp_receive_batches = 0;
+  std::uint64_t udp_received_packets = 0;
+  std::uint64_t udp_sent_packets = 0;
+
+  Counters& operator+=(const Counters& o) noexcept {
+    for (std::size_t i = 0; i < kStreamKindCount; ++i) {
+      streams_accepted[i] += o.streams_accepted[i];
+      streams_open[i] += o.streams_open[i];
+    }
+    for (std::size_t i = 0; i < kStreamRefusalCount; ++i) streams_refused[i] += o.streams_refused[i];
+    udp_send_errors += o.udp_send_errors;
+    udp_receive_batches += o.udp_receive_batches;
+    udp_received_packets += o.udp_received_packets;
+    udp_sent_packets += o.udp_sent_packets;
+    return *this;
+  }
+};
+
+}  // namespace ts::net

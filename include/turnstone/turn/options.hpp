@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an operator may set about the relay. A leaf: data only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <turnstone/base/address.hpp>
+
+namespace ts::turn {
+
+/// One address that relayed transport addresses are made of; one a family.
+struct RelayAddress {
+  /// What clients are told (XOR-RELAYED-ADDRESS).
+  IpAddress advertised;
+  /// What relay sockets are bound to; differs from `advertised` behind 1:1 NAT.
+  IpAddress local;
+};
+
+/// An inclusive range of ports.
+struct PortRange {
+  std::uint16_t low = 49152;
+  std::uint16_t high = 65535;
+  friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+
+/// Who may be a peer. `deny` wins over `allow`, `allow` over the built-in rules.
+struct PeerPolicyOptions {
+  std::vector<IpNetwork> allow;
+  std::vector<IpNetwork> deny;
+  /// Loopback and private networks are allowed (development).
+  bool allow_private = false;
+  /// The server's own addresses: denied as peers but for its relayed transport addresses.
+  std::vector<IpAddress> own_addresses;
+  /// Endpoints of ours that no peer policy may open (listeners, admin, Redis).
+  std::vector<Endpoint> own_endpoints;
+};
+
+struct Options {
+  /// False: STUN Binding only; Allocate is answered with 403.
+  bool enabled = true;
+  std::vector<RelayAddress> relay_addresses;
+  PortRange ports;
+  PeerPolicyOptions peers;
+
+  /// RFC 8656 §7.2: default and maximum life of an allocation.
+  std::chrono::seconds default_lifetime{600};
+  std::chrono::seconds max_lifetime{3600};
+  /// RFC 8656 §9, §12: fixed by the standard; shorter only in tests.
+  std::chrono::seconds permission_lifetime{300};
+  std::chrono::seconds channel_lifetime{600};
+
+  /// Limits; 0 is no limit. The first two hold over all shards.
+  std::uint32_t max_allocations = 0;
+  std::uint32_t max_allocations_per_user = 0;
+  std::uint32_t max_permissions_per_allocation = 256;
+  std::uint32_t max_channels_per_allocation = 256;
+
+  /// SOFTWARE attribute in answers; empty: none (nothing to learn, smaller answers).
+  std::string software;
+};
+
+}  // namespace ts::turn

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# ts_layer(NAME [DEPENDS layer...] [LINK target...] [PRIVATE_LINK target...])
+# One static library ts_<name> of src/<name>/*.cpp whose public headers are include/turnstone/<name>/.
+# A layer without a body is an interface library. Which layer may include which is tests/lint/layers.py's
+# table; DEPENDS is the same edge set as link dependencies.
+function(ts_layer name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;LINK;PRIVATE_LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${name}/*.cpp" "${CMAKE_SOURCE_DIR}/src/${name}/*/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  file(GLOB headers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/include/turnstone/${name}/*.hpp")
+  list(TRANSFORM ARG_DEPENDS PREPEND ts_)
+  set(target ts_${name})
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    set(scope PUBLIC)
+    target_link_libraries(${target} PRIVATE ts_flags ${ARG_PRIVATE_LINK})
+    target_include_directories(${target} PRIVATE "${CMAKE_SOURCE_DIR}/src/${name}")
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_link_libraries(${target} ${scope} ${ARG_DEPENDS} ${ARG_LINK})
+  target_include_directories(${target} SYSTEM ${scope} ${Boost_INCLUDE_DIRS})
+  if(headers)
+    target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS "${CMAKE_SOURCE_DIR}/include" FILES ${headers})
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  endif()
+endfunction()
