@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <turnstone/base/address.hpp>
-
 #include <charconv>
 
+#include <turnstone/base/address.hpp>
 #include <turnstone/base/hash.hpp>
 
 namespace ts {
@@ -61,7 +60,8 @@ bool parse_v6(std::string_view text, std::array<std::uint8_t, 16>& out) noexcept
   }
   const std::string_view rest = text.substr(gap + 2);
   const int tail_bytes = parse_groups(rest, tail.data());
-  if (head_bytes < 0 || tail_bytes < 0 || head_bytes + tail_bytes > 14 || rest.find("::") != rest.npos) return false;
+  if (head_bytes < 0 || tail_bytes < 0 || head_bytes + tail_bytes > 14 || rest.find("::") != rest.npos)
+    return false;
   if (text.substr(0, gap).find('.') != std::string_view::npos) return false;
   out = head;
   std::memcpy(out.data() + 16 - tail_bytes, tail.data(), static_cast<std::size_t>(tail_bytes));
@@ -97,8 +97,8 @@ IpAddress IpAddress::unmapped() const noexcept {
 
 std::string IpAddress::to_string() const {
   if (is_v4()) {
-    return std::to_string(bytes_[0]) + '.' + std::to_string(bytes_[1]) + '.' + std::to_string(bytes_[2]) + '.' +
-           std::to_string(bytes_[3]);
+    return std::to_string(bytes_[0]) + '.' + std::to_string(bytes_[1]) + '.' + std::to_string(bytes_[2]) +
+           '.' + std::to_string(bytes_[3]);
   }
   if (const IpAddress inner = unmapped(); inner.is_v4()) return "::ffff:" + inner.to_string();
   // RFC 5952 §4.2: the longest run of two or more zero groups, the first of equals, becomes "::".

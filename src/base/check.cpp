@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <turnstone/base/check.hpp>
-
 #include <cstdlib>
+
+#include <turnstone/base/check.hpp>
 
 namespace ts {
 namespace {

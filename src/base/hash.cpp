@@ -2,11 +2,11 @@
 // The low-level block functions are deprecated in OpenSSL 3 in favour of EVP, whose contexts cost a heap
 // allocation and about a microsecond a message; a STUN server signs every message it sends.
 #define OPENSSL_SUPPRESS_DEPRECATED
-#include <turnstone/base/hash.hpp>
-
 #include <openssl/crypto.h>
 #include <openssl/md5.h>
 #include <openssl/sha.h>
+
+#include <turnstone/base/hash.hpp>
 
 namespace ts {
 namespace {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// IP addresses, transport endpoints and CIDR networks as plain values; parsing and printing (RFC 4291, RFC 5952).
+// IP addresses, transport endpoints and CIDR networks as plain values; parsing and printing (RFC 4291, RFC
+// 5952).
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounds-checked reading and writing of network-order bytes. Every decoder of untrusted input goes through these.
+// Bounds-checked reading and writing of network-order bytes. Every decoder of untrusted input goes through
+// these.
 #pragma once
 
 #include <cstdint>

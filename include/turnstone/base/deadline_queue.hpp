@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeadlineQueue: one queue for everything that expires. An entry is a promise to look at an object at a time:
-// an object whose deadline moved later is looked at, found alive and put back, so that a refresh costs nothing.
+// an object whose deadline moved later is looked at, found alive and put back, so that a refresh costs
+// nothing.
 #pragma once
 
 #include <algorithm>

@@ -14,33 +14,86 @@ inline constexpr std::size_t kTransportCount = 4;
 
 /// Rows of the request counters: what a client asked for.
 enum class RequestKind : std::uint8_t {
-  Binding, Allocate, Refresh, CreatePermission, ChannelBind, Send, Other
+  Binding,
+  Allocate,
+  Refresh,
+  CreatePermission,
+  ChannelBind,
+  Send,
+  Other
 };
 inline constexpr std::size_t kRequestKindCount = 7;
 
 /// Columns of the request counters: how it was answered. Success, then every error code we send.
 enum class Outcome : std::uint8_t {
-  Success, E300, E400, E401, E403, E420, E437, E438, E440, E441, E442, E443, E446, E447, E486, E487, E500, E508
+  Success,
+  E300,
+  E400,
+  E401,
+  E403,
+  E420,
+  E437,
+  E438,
+  E440,
+  E441,
+  E442,
+  E443,
+  E446,
+  E447,
+  E486,
+  E487,
+  E500,
+  E508
 };
 inline constexpr std::size_t kOutcomeCount = 18;
 
 /// Why a request failed to authenticate.
 enum class AuthFailure : std::uint8_t {
-  NoCredentials, MissingAttribute, UnknownUser, WrongPassword, Expired, StaleNonce, WrongRealm, WrongUser
+  NoCredentials,
+  MissingAttribute,
+  UnknownUser,
+  WrongPassword,
+  Expired,
+  StaleNonce,
+  WrongRealm,
+  WrongUser
 };
 inline constexpr std::size_t kAuthFailureCount = 8;
 
 /// Why a peer was refused.
 enum class Denial : std::uint8_t {
-  SpecialPurpose, Private, Loopback, LinkLocal, Multicast, OwnAddress, OwnEndpoint, DeniedByRule, NoPermission,
-  QuotaUser, QuotaTotal, QuotaPermissions, QuotaChannels, NoPort
+  SpecialPurpose,
+  Private,
+  Loopback,
+  LinkLocal,
+  Multicast,
+  OwnAddress,
+  OwnEndpoint,
+  DeniedByRule,
+  NoPermission,
+  QuotaUser,
+  QuotaTotal,
+  QuotaPermissions,
+  QuotaChannels,
+  NoPort
 };
 inline constexpr std::size_t kDenialCount = 14;
 
 /// Why a datagram or message was dropped without an answer.
 enum class Drop : std::uint8_t {
-  NotStun, BadMessage, BadFingerprint, UnknownMethod, UnexpectedClass, NoAllocation, NoChannel, NoPermission,
-  PeerDenied, UnknownComprehension, TooLarge, SendFailed, QueueFull
+  NotStun,
+  BadMessage,
+  BadFingerprint,
+  UnknownMethod,
+  UnexpectedClass,
+  NoAllocation,
+  NoChannel,
+  NoPermission,
+  PeerDenied,
+  UnknownComprehension,
+  TooLarge,
+  SendFailed,
+  QueueFull
 };
 inline constexpr std::size_t kDropCount = 13;
 
