@@ -427,7 +427,7 @@ export class Client extends Emitter {
         this.#strays = this.#strays.filter((s) => !strays.includes(s));
         return;
       }
-    } else if (!link && kind === 'candidate' && data.link && !stale) {
+    } else if (!link && ['candidate', 'end'].includes(kind) && data.link && !stale) {
       this.#strays = [...this.#strays, { from, room, kind, data }].slice(-MAX_EARLY);
     }
     if (!link || stale) return;
@@ -596,7 +596,7 @@ export class PeerLink extends Emitter {
       await this.pc.addIceCandidate(candidate && { candidate: line, sdpMid, sdpMLineIndex, usernameFragment });
     } catch {
       // Of a description that is still to come; of an offer that is being ignored, it is of no use.
-      if (!this.#ignoreOffer && this.#early.length < MAX_EARLY) this.#early.push(candidate);
+      if (!this.#ignoreOffer) this.#early = [...this.#early, candidate].slice(-MAX_EARLY);
     }
   }
 

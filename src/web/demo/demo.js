@@ -153,11 +153,11 @@ function resetRoutes() {
 }
 
 function candidateNote({ type, address, protocol, tcpType }) {
-  if (type === 'relay') return 'An address on the relay: others can reach you through it.';
-  if (type !== 'host') return 'How the internet sees you: others can often reach you here directly.';
-  if (address?.endsWith('.local')) return 'Your real address, hidden behind a random name until you allow the camera. That is normal; it protects your privacy.';
-  if (protocol === 'tcp' && tcpType === 'active') return 'For outgoing TCP only.';
-  return 'An address of this device: for calls inside the same network.';
+  if (type === 'relay') return 'On the relay: others reach you through it';
+  if (type !== 'host') return 'How the internet sees you: often reachable directly';
+  if (address?.endsWith('.local')) return 'Your address behind a random name, until you allow the camera. That is normal: it protects your privacy';
+  if (protocol === 'tcp' && tcpType === 'active') return 'For outgoing TCP only';
+  return 'This device: for calls inside the same network';
 }
 
 function showCandidate(route, candidate, ms) {
@@ -165,12 +165,13 @@ function showCandidate(route, candidate, ms) {
   if (!type) return;
   const entry = { type, protocol, address, port, relayProtocol, ms };
   route.candidates.push(entry);
+  if (route.kind === 'stun' && type === 'host') return; // the local network has its own list
   const row = el('div', { className: 'candidate' },
     el('span', { className: 'type', textContent: TYPE_NAMES[type] }),
     el('span', { textContent: protocol.toUpperCase() }),
     el('span', { className: 'address', textContent: `${address || 'hidden'}:${port}` }),
-    el('span', { className: 'time', textContent: seconds(ms) }),
-    el('span', { className: 'note', textContent: candidateNote(candidate) }));
+    el('span', { className: 'note', textContent: candidateNote(candidate) }),
+    el('span', { className: 'time', textContent: seconds(ms) }));
   Object.assign(row.dataset, { testid: 'candidate', type, protocol });
   route.list.append(row);
   if (!route.list.isConnected) route.node.append(route.list);
@@ -211,7 +212,10 @@ async function probe(route) {
   // A public address equal to a local one is not shown by browsers: without NAT, silence is no failure.
   const exposed = route.kind === 'stun' && !route.errors.length
     && route.candidates.some((c) => c.type === 'host' && c.protocol === 'udp' && !c.address?.endsWith('.local'));
-  if (exposed) return setRoute(route, 'ok', 'Open · no NAT');
+  if (exposed) {
+    route.node.append(el('p', { className: 'route-note', textContent: 'The internet sees the same address as this device: nothing translates it on the way.' }));
+    return setRoute(route, 'ok', 'Open · no NAT');
+  }
   setRoute(route, 'fail', route.kind === 'device' ? 'None found' : 'Blocked');
   const codes = new Set();
   for (const { errorCode, errorText } of route.errors) {
@@ -595,7 +599,7 @@ function showStats() {
   if ($('path-text').textContent !== text) $('path-text').textContent = text;
   const none = latest ? undefined : '–';
   $('value-bitrate').textContent = none ?? `${bits(latest.bitrateIn)} / ${bits(latest.bitrateOut)}`;
-  $('value-rtt').textContent = none ?? (latest.rtt === undefined ? '–' : `${latest.rtt < 10 ? latest.rtt.toFixed(1) : Math.round(latest.rtt)} ms`);
+  $('value-rtt').textContent = none ?? (latest.rtt === undefined ? '–' : latest.rtt < 1 ? '< 1 ms' : `${Math.round(latest.rtt)} ms`);
   $('value-loss').textContent = none ?? `${percent(latest.lossIn)} / ${percent(latest.lossOut)}`;
   drawGraph('bitrate', ['bitrateIn', 'bitrateOut'], 100_000);
   drawGraph('rtt', ['rtt'], 20);
