@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line as values: parsing has no effect, so that it can be tested; run() does the work.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <turnstone/config/config.hpp>
+#include <turnstone/config/load.hpp>
+
+namespace ts::app {
+
+/// Where a configuration comes from: a file (may be empty) and flags over it.
+struct ConfigSource {
+  std::string file;
+  std::vector<config::Override> overrides;
+};
+
+struct ServeCommand {
+  ConfigSource source;
+};
+struct CheckCommand {
+  ConfigSource source;
+};
+struct ConfigPrintCommand {
+  ConfigSource source;
+};
+struct ConfigSchemaCommand {};
+struct ConfigSampleCommand {};
+struct ConfigDocsCommand {};
+struct MetricsDocsCommand {};
+struct VersionCommand {};
+
+enum class CredentialsFormat { Text, Json, Ice };
+
+/// `turnstone credentials`: mints an ephemeral credential (draft-uberti-behave-turn-rest-00).
+struct CredentialsOptions {
+  /// Empty: the first secret of `config_file`.
+  std::string secret;
+  std::string config_file;
+  std::string user;
+  /// Nothing: auth.credential_ttl of the configuration.
+  std::optional<std::chrono::seconds> ttl;
+  CredentialsFormat format = CredentialsFormat::Text;
+  /// ICE server URLs for CredentialsFormat::Ice.
+  std::vector<std::string> urls;
+};
+
+/// `turnstone probe`: asks servers as a client would.
+struct ProbeOptions {
+  std::vector<std::string> urls;
+  std::chrono::milliseconds timeout{5000};
+  std::string user;
+  std::string password;
+  /// Mints the credential when set.
+  std::string secret;
+  /// Signaling token for ws: and wss: URLs.
+  std::string token;
+  /// Accepts any TLS certificate.
+  bool insecure = false;
+  bool json = false;
+};
+
+/// Nothing to run: help or a usage error was asked for. `status` 0 goes to stdout, others to stderr.
+struct ExitCommand {
+  int status = 0;
+  std::string text;
+};
+
+using Command = std::variant<ServeCommand, CheckCommand, ConfigPrintCommand, ConfigSchemaCommand,
+                             ConfigSampleCommand, ConfigDocsCommand, MetricsDocsCommand, CredentialsOptions,
+                             ProbeOptions, VersionCommand, ExitCommand>;
+
+/// Parses a command line; never exits, prints or throws. Values of configuration flags are checked by run().
+Command parse_command_line(int argc, const char* const* argv);
+
+/// Runs a command and returns the exit status: 0 success, 1 failure or bad configuration, 2 usage.
+/// For `serve` the configuration is loaded, the log set up, then run_serve() called.
+int run(const Command& command);
+
+/// Serves until told to stop. Composition; not part of the command line's own code.
+int run_serve(const config::Config& config);
+
+/// Probes the URLs and prints the results; 0 when all answered.
+int run_probe(const ProbeOptions& options);
+
+/// An ephemeral credential: username "<unix expiry>:<user>", password base64(HMAC-SHA1(secret, username)).
+struct EphemeralCredential {
+  std::string username;
+  std::string password;
+};
+EphemeralCredential mint(const std::string& secret, const std::string& user, std::chrono::sys_seconds expiry);
+
+/// What `turnstone credentials` prints.
+std::string render(const EphemeralCredential& credential, std::chrono::seconds ttl, CredentialsFormat format,
+                   const std::vector<std::string>& urls);
+
+/// What `turnstone version` prints.
+std::string version_text();
+
+}  // namespace ts::app

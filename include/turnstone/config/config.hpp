@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything an operator may set, as one value. Data only; loading it is <turnstone/config/load.hpp>.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <turnstone/auth/options.hpp>
+#include <turnstone/base/address.hpp>
+#include <turnstone/net/options.hpp>
+#include <turnstone/signal/options.hpp>
+#include <turnstone/turn/options.hpp>
+
+namespace ts::config {
+
+enum class LogLevel : std::uint8_t { Trace, Debug, Info, Warn, Error, Off };
+enum class LogFormat : std::uint8_t { Text, Json };
+
+struct LogOptions {
+  LogLevel level = LogLevel::Info;
+  LogFormat format = LogFormat::Text;
+};
+
+/// Loopback, private and unique-local networks: who may read /metrics by default.
+std::vector<IpNetwork> local_networks();
+
+struct MetricsOptions {
+  bool enabled = true;
+  /// Who may read /metrics, by source address (compare IpAddress::unmapped()); others get 403.
+  std::vector<IpNetwork> allow_from = local_networks();
+};
+
+/// Files that secrets were read from; the values are in the sections they belong to. Empty: none.
+struct SecretFiles {
+  std::string secrets;
+  std::string users;
+  std::string token;
+};
+
+struct Config {
+  net::Options net;
+  auth::Options auth;
+  turn::Options turn;
+  /// False: no signaling endpoint at all.
+  bool signaling_enabled = true;
+  signal::Options signal;
+  MetricsOptions metrics;
+  LogOptions log;
+  SecretFiles secret_files;
+  /// Everything open and generated, for a developer's machine; see apply_dev_defaults().
+  bool dev = false;
+};
+
+}  // namespace ts::config

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one scrape sees: sums of the shards' counters, and facts about process and build. Values only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <turnstone/net/counters.hpp>
+#include <turnstone/turn/counters.hpp>
+#if __has_include(<turnstone/signal/counters.hpp>)
+#include <turnstone/signal/counters.hpp>
+#define TS_HAS_SIGNAL_COUNTERS 1
+#endif
+
+namespace ts::metrics {
+
+struct BuildInfo {
+  std::string version;
+  std::string commit;
+  std::string compiler;
+};
+
+/// Of this process, in base units.
+struct ProcessStats {
+  double cpu_seconds = 0;
+  double start_time_seconds = 0;
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t virtual_bytes = 0;
+  std::uint64_t open_fds = 0;
+  std::uint64_t max_fds = 0;
+};
+
+struct Snapshot {
+  /// Sums over all shards.
+  turn::Counters turn;
+  net::Counters net;
+#ifdef TS_HAS_SIGNAL_COUNTERS
+  signal::Counters signal;
+#endif
+  /// Allocations of each shard, by shard index.
+  std::vector<std::uint64_t> shard_allocations;
+  /// How often TS_BUG fired.
+  std::uint64_t bugs = 0;
+  /// Told to stop and waiting for allocations to end.
+  bool draining = false;
+  /// When the TLS certificate stops being valid, in seconds since 1970; nothing without TLS.
+  std::optional<double> certificate_expiry_seconds;
+  BuildInfo build;
+  ProcessStats process;
+};
+
+/// Version, commit and compiler of this binary.
+BuildInfo build_info();
+
+/// Reads /proc/self; what cannot be read is 0.
+ProcessStats read_process_stats();
+
+}  // namespace ts::metrics
