@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The native protocol (subprotocol signal.v1+json, docs/signaling.md): text frames in, text frames and closes
+// out. Pure: no clock, no socket, one thread. What the WebSocket shell talks to.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <turnstone/base/address.hpp>
+#include <turnstone/base/time.hpp>
+#include <turnstone/signal/outbox.hpp>
+#include <turnstone/signal/router.hpp>
+
+namespace ts::dialect {
+
+/// The WebSocket subprotocol of this dialect.
+inline constexpr std::string_view kNativeSubprotocol = "signal.v1+json";
+
+/// One thing for the shell to do on a connection: send a text message, or close.
+struct Frame {
+  signal::ConnectionId connection = 0;
+  /// 0: send `text`. Else: send what is queued, then close with this code and `text` as its reason (123 bytes
+  /// at most).
+  std::uint16_t close_code = 0;
+  /// Shared by all receivers of a broadcast; never null.
+  std::shared_ptr<const std::string> text;
+};
+
+/// In the order in which they must reach each connection. The shell empties it after each call.
+using Frames = std::vector<Frame>;
+
+/// The native dialect over a Router. Calls append to `out`; nothing throws but std::bad_alloc.
+class Native {
+ public:
+  /// The Router must outlive this object. `id` marks the Router's connections that speak this dialect.
+  explicit Native(signal::Router& router, signal::DialectId id = 0) noexcept : router_(router), id_(id) {}
+
+  /// A WebSocket is open. `connection` must be new; ids are never used twice. May close it at once (draining,
+  /// limit).
+  void opened(const Now& now, signal::ConnectionId connection, const Endpoint& remote, Frames& out);
+  /// A text message, whole and unmasked; its encoding is checked here. Of a connection that was closed:
+  /// ignored.
+  void text(const Now& now, signal::ConnectionId connection, std::string_view message, Frames& out);
+  /// A sign of life that is not a message (a WebSocket pong).
+  void alive(const Now& now, signal::ConnectionId connection) noexcept;
+  /// The connection is gone, or the shell is closing it: GoingAway for a client's close code 1001, TooLarge,
+  /// else Lost. Idempotent, and harmless after a close that we asked for.
+  void closed(const Now& now, signal::ConnectionId connection, signal::CloseReason reason, Frames& out);
+  /// More than Options::max_send_queue_bytes wait for this connection: it is told and closed (4008).
+  void slow_consumer(const Now& now, signal::ConnectionId connection, Frames& out);
+
+  /// Does what is due; call at next_deadline() or later.
+  void tick(const Now& now, Frames& out);
+  /// When tick() has something to do; nothing: never.
+  std::optional<TimePoint> next_deadline() const noexcept { return router_.next_deadline(); }
+
+  /// Tells everyone to come back after `retry_after`, and refuses new connections from now on.
+  void drain(const Now& now, std::chrono::milliseconds retry_after, Frames& out);
+  /// Closes all connections (Drain: 1001 or Restart: 1012), without a word to the room-mates.
+  void close_all(const Now& now, signal::CloseCode code, Frames& out);
+
+ private:
+  struct Request;
+
+  void handle(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
+  void handle_hello(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
+  void handle_room(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
+  void handle_send(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
+  void handle_update(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
+  void handle_ice(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
+  void refuse(const Now& now, signal::ConnectionId connection, const Request& request,
+              const signal::Failure& failure, Frames& out);
+  void ok(signal::ConnectionId connection, const Request& request, Frames& out);
+  void answer(signal::ConnectionId connection, const Request& request, std::string text, Frames& out);
+  void push(signal::ConnectionId connection, std::string text, Frames& out);
+  void deliver(Frames& out);
+
+  signal::Router& router_;
+  signal::DialectId id_;
+  signal::Outbox outbox_;
+  std::string scratch_;
+};
+
+}  // namespace ts::dialect

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one signal::Router counts, and the stable names of its enumerators: plain integers of one thread,
+// copied by value at a scrape. A leaf.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace ts::signal {
+
+/// What a client sent. Unknown: a type that we do not know; Invalid: not a message at all.
+enum class MessageType : std::uint8_t {
+  Hello,
+  Join,
+  Leave,
+  Send,
+  Update,
+  Ice,
+  List,
+  Ping,
+  Bye,
+  Ack,
+  Unknown,
+  Invalid
+};
+inline constexpr std::size_t kMessageTypeCount = 12;
+
+/// How a message was answered. None is success; the rest are the protocol's stable error codes.
+enum class ErrorCode : std::uint8_t {
+  None,
+  BadJson,
+  BadRequest,
+  UnknownType,
+  UnsupportedVersion,
+  Unauthorized,
+  TokenExpired,
+  Forbidden,
+  NotJoined,
+  RoomFull,
+  RoomLocked,
+  PeerTaken,
+  UnknownTarget,
+  TooLarge,
+  RateLimited,
+  QueueFull,
+  SlowConsumer,
+  ServerDraining,
+  Internal
+};
+inline constexpr std::size_t kErrorCodeCount = 19;
+
+/// What a relayed message is for.
+enum class Kind : std::uint8_t { Offer, Answer, Candidate, End, Custom };
+inline constexpr std::size_t kKindCount = 5;
+
+/// Why a connection ended. Bye to Lost come from the client or the network, the rest from us.
+enum class CloseReason : std::uint8_t {
+  Bye,
+  GoingAway,
+  Lost,
+  TooLarge,
+  Unauthorized,
+  BadHello,
+  PeerTaken,
+  HelloTimeout,
+  Silent,
+  Limit,
+  RateLimited,
+  SlowConsumer,
+  Kicked,
+  Drain
+};
+inline constexpr std::size_t kCloseReasonCount = 14;
+
+/// Label of a metric, and `t` of the native protocol.
+constexpr std::string_view label(MessageType type) noexcept {
+  constexpr std::array<std::string_view, kMessageTypeCount> names{
+      "hello", "join", "leave", "send", "update", "ice", "list", "ping", "bye", "ack", "unknown", "invalid"};
+  return names[static_cast<std::size_t>(type)];
+}
+
+/// Label of a metric ("ok" for None), and `code` of the native protocol.
+constexpr std::string_view label(ErrorCode code) noexcept {
+  constexpr std::array<std::string_view, kErrorCodeCount> names{
+      "ok",           "bad_json",      "bad_request",     "unknown_type", "unsupported_version",
+      "unauthorized", "token_expired", "forbidden",       "not_joined",   "room_full",
+      "room_locked",  "peer_taken",    "unknown_target",  "too_large",    "rate_limited",
+      "queue_full",   "slow_consumer", "server_draining", "internal"};
+  return names[static_cast<std::size_t>(code)];
+}
+
+/// Label of a metric, and `kind` of the native protocol.
+constexpr std::string_view label(Kind kind) noexcept {
+  constexpr std::array<std::string_view, kKindCount> names{"offer", "answer", "candidate", "end", "custom"};
+  return names[static_cast<std::size_t>(kind)];
+}
+
+/// Label of a metric.
+constexpr std::string_view label(CloseReason reason) noexcept {
+  constexpr std::array<std::string_view, kCloseReasonCount> names{
+      "bye",           "going_away", "lost",  "too_large",    "unauthorized",  "bad_hello", "peer_taken",
+      "hello_timeout", "silent",     "limit", "rate_limited", "slow_consumer", "kicked",    "drain"};
+  return names[static_cast<std::size_t>(reason)];
+}
+
+/// Messages and their bytes, as text on the wire without framing.
+struct Traffic {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+  void add(std::size_t size) noexcept { ++messages, bytes += size; }
+  Traffic& operator+=(const Traffic& o) noexcept {
+    messages += o.messages, bytes += o.bytes;
+    return *this;
+  }
+};
+
+template <class Enum>
+constexpr std::size_t index(Enum e) noexcept {
+  return static_cast<std::size_t>(e);
+}
+
+struct Counters {
+  // Gauges.
+  std::uint64_t connections = 0;
+  /// Connections whose hello was accepted.
+  std::uint64_t members = 0;
+  std::uint64_t rooms = 0;
+  /// Sum of the rooms' sizes.
+  std::uint64_t memberships = 0;
+  /// Sends that wait for their target.
+  std::uint64_t queued = 0;
+
+  std::uint64_t connections_opened = 0;
+  /// Received messages, by type and by how they were answered.
+  std::array<std::array<std::uint64_t, kErrorCodeCount>, kMessageTypeCount> messages{};
+  /// Messages handed to room-mates, one for each receiver.
+  std::array<std::uint64_t, kKindCount> relayed{};
+  /// Queued sends that ran out.
+  std::uint64_t expired = 0;
+  Traffic received;
+  Traffic sent;
+  std::array<std::uint64_t, kCloseReasonCount> closed{};
+
+  /// Adds another router's counters.
+  Counters& operator+=(const Counters& o) noexcept {
+    connections += o.connections, members += o.members, rooms += o.rooms, memberships += o.memberships;
+    queued += o.queued, connections_opened += o.connections_opened, expired += o.expired;
+    for (std::size_t t = 0; t < kMessageTypeCount; ++t) {
+      for (std::size_t c = 0; c < kErrorCodeCount; ++c) messages[t][c] += o.messages[t][c];
+    }
+    for (std::size_t i = 0; i < kKindCount; ++i) relayed[i] += o.relayed[i];
+    for (std::size_t i = 0; i < kCloseReasonCount; ++i) closed[i] += o.closed[i];
+    received += o.received, sent += o.sent;
+    return *this;
+  }
+};
+
+}  // namespace ts::signal

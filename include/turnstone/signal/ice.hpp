@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// ICE servers as members get them: who provides them, and the provider for a list of URLs.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <turnstone/base/time.hpp>
+
+namespace ts::signal {
+
+/// One RTCIceServer. Without user name and credential for STUN.
+struct IceServer {
+  std::vector<std::string> urls;
+  std::string username;
+  std::string credential;
+};
+
+struct IceServers {
+  std::vector<IceServer> servers;
+  /// Life of the credentials; 0: they do not expire.
+  std::chrono::seconds ttl{0};
+};
+
+/// Mints or looks up what a member may use. Called by the Router at welcome, at join, on request and for
+/// renewal.
+class IceProvider {
+ public:
+  IceProvider() = default;
+  IceProvider(const IceProvider&) = delete;
+  IceProvider& operator=(const IceProvider&) = delete;
+  virtual ~IceProvider() = default;
+
+  /// The servers for `peer`. `room` is empty except at a join: then, what that room adds (no servers:
+  /// nothing).
+  virtual IceServers servers(const Now& now, std::string_view room, std::string_view peer) = 0;
+};
+
+/// An ephemeral TURN credential.
+struct IceCredential {
+  std::string username;
+  std::string password;
+  std::chrono::seconds ttl{0};
+};
+
+/// Makes a credential for a user.
+using MintIceCredential = std::function<IceCredential(const Now& now, std::string_view user)>;
+
+/// Gives each member the same URLs: stun and stuns bare, turn and turns with a credential minted for the peer
+/// id. Without `mint`, TURN URLs are left out. A room adds nothing.
+class UrlIceProvider final : public IceProvider {
+ public:
+  explicit UrlIceProvider(const std::vector<std::string>& urls, MintIceCredential mint = {});
+  IceServers servers(const Now& now, std::string_view room, std::string_view peer) override;
+
+ private:
+  std::vector<std::string> stun_urls_;
+  std::vector<std::string> turn_urls_;
+  MintIceCredential mint_;
+};
+
+}  // namespace ts::signal

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// signal::Router: connections, members, rooms, sends, presence, ICE answers. A pure core: input + now in, an
+// answer for the one who asked and an Outbox for the others out. One thread. Texts come from and go to the
+// dialects.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <turnstone/base/address.hpp>
+#include <turnstone/base/deadline_queue.hpp>
+#include <turnstone/base/hash.hpp>
+#include <turnstone/base/random.hpp>
+#include <turnstone/base/result.hpp>
+#include <turnstone/base/slot_map.hpp>
+#include <turnstone/base/time.hpp>
+#include <turnstone/signal/counters.hpp>
+#include <turnstone/signal/ice.hpp>
+#include <turnstone/signal/options.hpp>
+#include <turnstone/signal/outbox.hpp>
+
+namespace ts::signal {
+
+inline constexpr std::size_t kMaxRoomNameBytes = 128;
+inline constexpr std::size_t kMaxPeerNameBytes = 64;
+/// Of a member's meta, as JSON text.
+inline constexpr std::size_t kMaxMetaBytes = 4096;
+/// Messages refused for their rate, without a pause between them, before the connection is closed.
+inline constexpr std::uint32_t kMaxRefusals = 200;
+
+/// True for 1 to `max_bytes` bytes of valid UTF-8 without control characters (U+0000-001F, U+007F-009F).
+bool valid_name(std::string_view name, std::size_t max_bytes) noexcept;
+
+/// Why a request was refused. Nothing else has changed, except that the connection may be closed by the
+/// Outbox.
+struct Failure {
+  ErrorCode code = ErrorCode::Internal;
+  /// For people; static.
+  std::string_view message;
+  std::chrono::milliseconds retry_after{0};
+};
+
+/// Views in requests need to live as long as the Outbox that the call fills. Opaque texts may be empty: none
+/// was sent.
+struct Hello {
+  std::string_view token;
+  /// Wanted peer id; empty: any.
+  std::string_view peer;
+  std::string_view meta;
+};
+
+struct Welcome {
+  std::string sid;
+  std::string key;
+  std::string_view peer;
+  IceServers ice;
+};
+
+/// A room-mate as one member sees it.
+struct PeerView {
+  std::string_view peer;
+  std::string_view meta;
+  /// What the one who asked is towards this peer.
+  bool polite = false;
+};
+
+struct Joined {
+  std::vector<PeerView> peers;
+  /// What the room adds; often nothing.
+  IceServers ice;
+};
+
+struct SendRequest {
+  /// Empty: any common room.
+  std::string_view room;
+  /// Targets; ignored when `everyone`.
+  std::span<const std::string_view> to;
+  bool everyone = false;
+  Kind kind = Kind::Custom;
+  std::string_view data;
+  /// How long the message may wait for targets that are not there; cut to Options::max_queue_time. 0: not at
+  /// all.
+  std::chrono::milliseconds queue{0};
+};
+
+struct Sent {
+  std::uint32_t delivered = 0;
+  std::uint32_t queued = 0;
+};
+
+/// The engine behind all dialects. Answers and events hold views into it that are valid until the next call.
+class Router {
+ public:
+  /// `random` makes session and peer ids, and seeds the tables; it and `ice` must outlive the Router.
+  Router(Options options, RandomSource& random, IceProvider& ice);
+  Router(const Router&) = delete;
+  Router& operator=(const Router&) = delete;
+
+  // Connections.
+
+  /// A new connection. Refused and closed when draining (server_draining) or at the limit (rate_limited).
+  Result<void, Failure> opened(const Now& now, ConnectionId id, const Endpoint& remote, DialectId dialect,
+                               Outbox& out);
+  /// To be called for each message before it is looked at: the rate limit, and a sign of life. Fails with
+  /// rate_limited, and closes when that happens too often.
+  Result<void, Failure> admit(const Now& now, ConnectionId id, Outbox& out);
+  /// A sign of life that is not a message.
+  void alive(const Now& now, ConnectionId id) noexcept;
+  /// The dialect could not make sense of a message: a connection that has not said hello is closed.
+  void rejected(const Now& now, ConnectionId id, ErrorCode code, Outbox& out);
+  /// The connection is gone, or is being closed by the shell. Unknown ids are ignored.
+  void closed(const Now& now, ConnectionId id, CloseReason reason, Outbox& out);
+  /// Closes a connection with a code and a static text; its room-mates are told "lost".
+  void close(const Now& now, ConnectionId id, CloseReason reason, CloseCode code, std::string_view why,
+             Outbox& out);
+  /// Tells a member why (a static text), and closes it with 4003.
+  void kick(const Now& now, ConnectionId id, ErrorCode code, std::string_view reason, Outbox& out);
+
+  // Requests. Before hello, all but hello fail with unauthorized, and close.
+
+  /// unauthorized, peer_taken or bad_request; all of them close the connection.
+  Result<Welcome, Failure> hello(const Now& now, ConnectionId id, const Hello& hello, Outbox& out);
+  /// Joins a room, or refreshes the membership (then an absent meta changes nothing). room_full, forbidden
+  /// (too many rooms), bad_request, too_large. Delivers what was queued.
+  Result<Joined, Failure> join(const Now& now, ConnectionId id, std::string_view room, std::string_view meta,
+                               Outbox& out);
+  /// not_joined.
+  Result<void, Failure> leave(const Now& now, ConnectionId id, std::string_view room, Outbox& out);
+  /// Sends to room-mates. not_joined; unknown_target or queue_full when no target was reached; bad_request.
+  Result<Sent, Failure> send(const Now& now, ConnectionId id, const SendRequest& request, Outbox& out);
+  /// Sets the meta in one room, or (empty `room`) everywhere. not_joined, too_large.
+  Result<void, Failure> update(const Now& now, ConnectionId id, std::string_view room, std::string_view meta,
+                               Outbox& out);
+  /// The room-mates in the order in which they joined. not_joined.
+  Result<std::vector<PeerView>, Failure> list(const Now& now, ConnectionId id, std::string_view room,
+                                              Outbox& out);
+  /// Fresh ICE servers.
+  Result<IceServers, Failure> ice(const Now& now, ConnectionId id, Outbox& out);
+
+  // Time and the end.
+
+  /// When tick() has something to do; nothing: never.
+  std::optional<TimePoint> next_deadline() const noexcept;
+  /// Hello time-outs, silent connections, expired sends, renewal of ICE servers.
+  void tick(const Now& now, Outbox& out);
+  /// Sends goaway to all members, and refuses new connections from now on.
+  void drain(const Now& now, std::chrono::milliseconds retry_after, Outbox& out);
+  /// Closes all connections without telling the room-mates.
+  void close_all(const Now& now, CloseCode code, std::string_view why, Outbox& out);
+
+  // Views.
+
+  bool knows(ConnectionId id) const noexcept { return by_id_.contains(id); }
+  /// True when its hello was accepted.
+  bool is_member(ConnectionId id) const noexcept;
+  const Options& options() const noexcept { return options_; }
+  const Counters& counters() const noexcept { return counters_; }
+  /// For the dialects, which count messages and frames.
+  Counters& counters() noexcept { return counters_; }
+
+ private:
+  struct Membership {
+    SlotHandle room;
+    std::uint64_t order = 0;
+    std::string meta;
+  };
+  struct Connection {
+    ConnectionId id = 0;
+    DialectId dialect = 0;
+    bool member = false;
+    std::uint32_t refusals = 0;
+    Endpoint remote;
+    std::string peer;
+    std::string meta;
+    std::vector<Membership> rooms;
+    std::vector<SlotHandle> waiting;
+    std::size_t waiting_bytes = 0;
+    std::uint64_t mark = 0;
+    TimePoint seen;
+    TimePoint hello_due;
+    TimePoint ice_due;
+    TimePoint bucket;
+    TimePoint armed;
+    Receiver receiver() const noexcept { return {id, dialect}; }
+    Membership* in(SlotHandle room) noexcept;
+  };
+  struct Hash {
+    using is_transparent = void;
+    using is_avalanching = void;
+    std::uint64_t seed = 0;
+    std::size_t operator()(std::string_view text) const noexcept;
+    std::size_t operator()(std::uint64_t number) const noexcept { return mix64(number, seed); }
+  };
+  template <class Key, class Value>
+  using Table = boost::unordered_flat_map<Key, Value, Hash, std::equal_to<>>;
+  struct Room {
+    std::string name;
+    std::vector<SlotHandle> members;
+    Table<std::string, std::vector<SlotHandle>> waiting;
+  };
+  struct Pending {
+    SlotHandle sender;
+    SlotHandle room;
+    std::string target;
+    std::string data;
+    TimePoint expires;
+    Kind kind = Kind::Custom;
+    bool room_named = false;
+  };
+
+  Connection* connection(ConnectionId id) noexcept;
+  SlotHandle handle(ConnectionId id) const noexcept;
+  Connection* peer(std::string_view name) noexcept;
+  SlotHandle room_handle(std::string_view name) const noexcept;
+  Result<SlotHandle, Failure> member(const Now& now, ConnectionId id, Outbox& out);
+
+  TimePoint next_due(const Connection& c) const noexcept;
+  void arm(SlotHandle at, Connection& c, bool popped);
+  void look(const Now& now, SlotHandle at, Outbox& out);
+  void shut(SlotHandle at, CloseReason reason, std::string_view told, Outbox& out);
+  Failure refuse_hello(SlotHandle at, ErrorCode code, std::string_view message, Outbox& out);
+  std::string new_peer_name();
+  IceServers fresh_ice(const Now& now, Connection& c);
+
+  SlotHandle open_room(std::string_view name);
+  void leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out);
+  std::vector<PeerView> mates(SlotHandle at, Connection& c, SlotHandle room);
+  void set_meta(SlotHandle at, Connection& c, Membership& m, std::string_view meta, Outbox& out);
+
+  struct Sending;
+  void broadcast(Sending& s);
+  void target(Sending& s, std::string_view name);
+  bool enqueue(Sending& s, std::string_view name);
+  void deliver_waiting(const Now& now, Connection& c, SlotHandle room, Outbox& out);
+  void expire(SlotHandle pending, Outbox& out);
+  void drop_waiting(Connection& c, SlotHandle room);
+  void unlink(SlotHandle pending, bool from_sender, bool from_room);
+
+  Options options_;
+  RandomSource& random_;
+  IceProvider& ice_;
+  Counters counters_;
+  bool draining_ = false;
+  std::chrono::milliseconds retry_after_{0};
+  std::uint64_t joins_ = 0;
+  std::uint64_t marks_ = 0;
+
+  SlotMap<Connection> connections_;
+  SlotMap<Room> rooms_;
+  SlotMap<Pending> pending_;
+  Table<ConnectionId, SlotHandle> by_id_;
+  Table<std::string, SlotHandle> peers_;
+  Table<std::string, SlotHandle> room_names_;
+  DeadlineQueue<SlotHandle> connection_deadlines_;
+  DeadlineQueue<SlotHandle> pending_deadlines_;
+};
+
+}  // namespace ts::signal
