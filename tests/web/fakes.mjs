@@ -80,6 +80,7 @@ let nextUfrag = 1;
 export class FakePeerConnection {
   static all = [];
 
+  gate = null; // a promise that keeps setLocalDescription() busy
   signalingState = 'stable';
   iceConnectionState = 'new';
   connectionState = 'new';
@@ -144,7 +145,8 @@ export class FakePeerConnection {
   }
 
   setLocalDescription() {
-    return this.#run(() => {
+    return this.#run(async () => {
+      await this.gate;
       const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
       const ufrag = `u${nextUfrag++}`;
       this.localDescription = { type, sdp: ufrag };

@@ -155,6 +155,29 @@ describe('negotiation', () => {
     assert.equal(ada.links.length, 1);
   });
 
+  test('glare while the own offer is still being made', async () => {
+    const [ada, bob] = await connected();
+    let open;
+    link(bob).pc.gate = new Promise((resolve) => { open = resolve; });
+    link(bob).channel('two');
+    await settle();
+    assert.equal(link(bob).pc.signalingState, 'stable');
+    link(ada).channel('one');
+    await settle(200);
+    open();
+    await settle(300);
+    assertAgreed(link(ada), link(bob));
+    assert.equal(link(bob).pc.rollbacks, 0);
+    assert.equal(link(ada).pc.rollbacks, 1);
+  });
+
+  test('who is not in the list yet is a newcomer; without a room the ids decide', async () => {
+    const [ada] = await pair();
+    assert.equal(ada.isPolite('newcomer', 'r'), true);
+    assert.equal(ada.isPolite('bob'), true);
+    assert.equal(ada.isPolite('aaa'), false);
+  });
+
   test('candidates that come before their description wait for it', async () => {
     const [ada, bob] = await pair();
     hub.held = [];
@@ -434,6 +457,14 @@ describe('a peer that goes', () => {
     await settle(200);
     assert.deepEqual(closed, ['bye']);
     assert.equal(ada.links.length + bob.links.length, 0);
+  });
+
+  test('a late goodbye of an earlier link is ignored', async () => {
+    const [ada] = await connected();
+    const frame = { t: 'msg', room: 'r', from: 'bob', kind: 'custom', data: { bye: true, link: 'earlier' } };
+    hub.deliver({ to: 'ada', frame });
+    await settle(200);
+    assert.equal(ada.links.length, 1);
   });
 
   test('late candidates of an ended call do not open a new one', async () => {

@@ -46,9 +46,9 @@ let client;
 let token = pageParams().get('token') ?? undefined;
 
 const SIGNAL_TEXT = {
-  connecting: 'Connecting to the server…',
-  open: 'Connected to the server',
-  reconnecting: 'Server lost, trying again…',
+  connecting: 'Connecting…',
+  open: 'Connected',
+  reconnecting: 'Reconnecting…',
   closed: 'Not connected',
 };
 
@@ -86,8 +86,8 @@ function startClient() {
 function showSignal(state, error) {
   document.body.dataset.signal = state;
   const unauthorized = ['unauthorized', 'token_expired', 'forbidden'].includes(error?.code);
-  $('signal-text').textContent = unauthorized ? 'The server wants a token'
-    : error?.code === 'superseded' ? 'Opened in another window' : SIGNAL_TEXT[state];
+  $('signal-text').textContent = unauthorized ? 'Token needed'
+    : error?.code === 'superseded' ? 'Open elsewhere' : SIGNAL_TEXT[state];
   $('token-form').hidden = !unauthorized;
   if (unauthorized) $('token').focus();
   if (state === 'closed') for (const id of ['check-run', 'join']) $(id).disabled = true;
@@ -152,8 +152,8 @@ function resetRoutes() {
   }));
 }
 
-function candidateNote({ type, address, protocol, tcpType }) {
-  if (type === 'relay') return 'On the relay: others reach you through it';
+function candidateNote({ type, address, protocol, tcpType }, via) {
+  if (type === 'relay') return `On the relay, which you reach over ${via.toUpperCase()}: others get to you through it`;
   if (type !== 'host') return 'How the internet sees you: often reachable directly';
   if (address?.endsWith('.local')) return 'Your address behind a random name, until you allow the camera. That is normal: it protects your privacy';
   if (protocol === 'tcp' && tcpType === 'active') return 'For outgoing TCP only';
@@ -170,7 +170,7 @@ function showCandidate(route, candidate, ms) {
     el('span', { className: 'type', textContent: TYPE_NAMES[type] }),
     el('span', { textContent: protocol.toUpperCase() }),
     el('span', { className: 'address', textContent: `${address || 'hidden'}:${port}` }),
-    el('span', { className: 'note', textContent: candidateNote(candidate) }),
+    el('span', { className: 'note', textContent: candidateNote(candidate, route.via) }),
     el('span', { className: 'time', textContent: seconds(ms) }));
   Object.assign(row.dataset, { testid: 'candidate', type, protocol });
   route.list.append(row);
@@ -189,10 +189,10 @@ async function probe(route) {
   setRoute(route, 'checking', 'Checking…');
   const pc = new RTCPeerConnection({ iceServers: route.servers, iceTransportPolicy: route.kind === 'turn' ? 'relay' : 'all' });
   const start = performance.now();
-  const done = new Promise((resolve) => {
-    setTimeout(resolve, CHECK_MS);
+  const finished = new Promise((resolve) => {
+    setTimeout(resolve, CHECK_MS, false);
     pc.onicecandidate = ({ candidate }) => {
-      if (!candidate) return resolve();
+      if (!candidate) return resolve(true);
       const ms = performance.now() - start;
       showCandidate(route, candidate, ms);
       if (isProof(route, candidate.type)) {
@@ -206,11 +206,12 @@ async function probe(route) {
   });
   pc.createDataChannel('check');
   await pc.setLocalDescription();
-  await done;
+  const complete = await finished;
   pc.close();
   if (route.state === 'ok') return;
-  // A public address equal to a local one is not shown by browsers: without NAT, silence is no failure.
-  const exposed = route.kind === 'stun' && !route.errors.length
+  // Browsers do not show a public address that equals a local one: gathering that ends early, without an error, means
+  // that there is no NAT. A blocked server keeps it going.
+  const exposed = route.kind === 'stun' && complete && !route.errors.length
     && route.candidates.some((c) => c.type === 'host' && c.protocol === 'udp' && !c.address?.endsWith('.local'));
   if (exposed) {
     route.node.append(el('p', { className: 'route-note', textContent: 'The internet sees the same address as this device: nothing translates it on the way.' }));
@@ -304,8 +305,14 @@ $('check-run').addEventListener('click', runCheck);
 const media = { kind: 'none', stream: null, stop() {} };
 
 async function cameraSource() {
-  const stream = await navigator.mediaDevices.getUserMedia({
-    audio: { echoCancellation: true, noiseSuppression: true }, video: { width: { ideal: 1280 }, height: { ideal: 720 } },
+  if (!navigator.mediaDevices) throw new DOMException('needs HTTPS', 'SecurityError');
+  const audio = { echoCancellation: true, noiseSuppression: true };
+  const video = { width: { ideal: 1280 }, height: { ideal: 720 } };
+  const get = (wanted) => navigator.mediaDevices.getUserMedia(wanted);
+  // Where one of the two is missing, the other one is better than nothing.
+  const stream = await get({ audio, video }).catch((error) => {
+    if (error.name !== 'NotFoundError') throw error;
+    return get({ audio }).catch(() => get({ video }));
   });
   return { kind: 'camera', stream, stop: () => stream.getTracks().forEach((t) => t.stop()) };
 }
@@ -363,17 +370,17 @@ const CAMERA_ERRORS = {
   NotAllowedError: 'The camera was not allowed',
   NotFoundError: 'No camera or microphone was found',
   NotReadableError: 'The camera is in use by something else',
+  SecurityError: 'Browsers allow the camera over HTTPS only',
 };
 
 async function openSource(kind) {
   if (kind === 'none') return { kind, stream: null, stop() {} };
   if (kind === 'synthetic') return syntheticSource();
   try {
-    if (!navigator.mediaDevices) throw new DOMException('needs HTTPS', 'SecurityError');
     return await cameraSource();
   } catch (error) {
     const why = CAMERA_ERRORS[error.name] ?? 'The camera cannot be used here';
-    notify(`${why}, so you only watch and chat. Leave and choose the test picture to send something.`);
+    notify(`${why}, so you watch and chat only.`, true);
     return { kind: 'none', stream: null, stop() {} };
   }
 }
@@ -408,13 +415,22 @@ let sampler;
 
 const nameOf = (meta) => (typeof meta?.name === 'string' && meta.name.trim() ? meta.name.slice(0, 40) : 'Guest');
 
-function notify(text) {
-  $('notice').textContent = text;
+function notify(text, offerTestPicture = false) {
+  $('notice-text').textContent = text;
+  $('use-synthetic').hidden = !offerTestPicture;
   $('notice').hidden = !text;
 }
 
+$('use-synthetic').addEventListener('click', () => {
+  Object.assign(media, syntheticSource());
+  showSelf();
+  for (const link of views.keys()) link.publish(media.stream);
+  notify('');
+  $('toggle-camera').focus();
+});
+
 function setMeet(state, text) {
-  meet.state = $('meet').dataset.state = state;
+  meet.state = $('meet').dataset.state = document.body.dataset.meet = state;
   if ($('meet-status').textContent !== text) $('meet-status').textContent = text;
 }
 
@@ -451,6 +467,7 @@ async function join(event) {
   hash.set('room', room);
   history.replaceState(null, '', `#${hash}`);
   $('share-link').value = shareLink(room);
+  $('meet-title').textContent = 'Meet someone';
   $('lobby').hidden = true;
   $('call').hidden = $('leave').hidden = false;
   showSelf();
@@ -477,6 +494,7 @@ function leave() {
   $('call').hidden = $('leave').hidden = true;
   $('join').disabled = client.state === 'closed';
   setMeet('idle', 'Video, voice and chat, from browser to browser.');
+  notify('');
   showStats();
 }
 
@@ -634,6 +652,9 @@ if (invitedTo) {
   $('meet-title').textContent = 'You are invited';
   setMeet('idle', 'Someone sent you this link to meet here. Choose what to send and enter.');
 }
+navigator.mediaDevices?.enumerateDevices().then((devices) => {
+  if (!devices.some(({ kind }) => kind === 'videoinput')) $('source').value = 'synthetic';
+}, () => {});
 startClient();
 if ($('relay').checked) client.configure({ iceTransportPolicy: 'relay' });
 showSelf();
