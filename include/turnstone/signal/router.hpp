@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -34,6 +35,8 @@ inline constexpr std::size_t kMaxPeerNameBytes = 64;
 inline constexpr std::size_t kMaxMetaBytes = 4096;
 /// Messages refused for their rate, without a pause between them, before the connection is closed.
 inline constexpr std::uint32_t kMaxRefusals = 200;
+/// Names in one send.
+inline constexpr std::size_t kMaxTargets = 64;
 
 /// True for 1 to `max_bytes` bytes of valid UTF-8 without control characters (U+0000-001F, U+007F-009F).
 bool valid_name(std::string_view name, std::size_t max_bytes) noexcept;
@@ -114,14 +117,13 @@ class Router {
   /// A sign of life that is not a message.
   void alive(const Now& now, ConnectionId id) noexcept;
   /// The dialect could not make sense of a message: a connection that has not said hello is closed.
-  void rejected(const Now& now, ConnectionId id, ErrorCode code, Outbox& out);
+  void rejected(ConnectionId id, ErrorCode code, Outbox& out);
   /// The connection is gone, or is being closed by the shell. Unknown ids are ignored.
-  void closed(const Now& now, ConnectionId id, CloseReason reason, Outbox& out);
+  void closed(ConnectionId id, CloseReason reason, Outbox& out);
   /// Closes a connection with a code and a static text; its room-mates are told "lost".
-  void close(const Now& now, ConnectionId id, CloseReason reason, CloseCode code, std::string_view why,
-             Outbox& out);
+  void close(ConnectionId id, CloseReason reason, CloseCode code, std::string_view why, Outbox& out);
   /// Tells a member why (a static text), and closes it with 4003.
-  void kick(const Now& now, ConnectionId id, ErrorCode code, std::string_view reason, Outbox& out);
+  void kick(ConnectionId id, ErrorCode code, std::string_view reason, Outbox& out);
 
   // Requests. Before hello, all but hello fail with unauthorized, and close.
 
@@ -132,15 +134,13 @@ class Router {
   Result<Joined, Failure> join(const Now& now, ConnectionId id, std::string_view room, std::string_view meta,
                                Outbox& out);
   /// not_joined.
-  Result<void, Failure> leave(const Now& now, ConnectionId id, std::string_view room, Outbox& out);
+  Result<void, Failure> leave(ConnectionId id, std::string_view room, Outbox& out);
   /// Sends to room-mates. not_joined; unknown_target or queue_full when no target was reached; bad_request.
   Result<Sent, Failure> send(const Now& now, ConnectionId id, const SendRequest& request, Outbox& out);
   /// Sets the meta in one room, or (empty `room`) everywhere. not_joined, too_large.
-  Result<void, Failure> update(const Now& now, ConnectionId id, std::string_view room, std::string_view meta,
-                               Outbox& out);
+  Result<void, Failure> update(ConnectionId id, std::string_view room, std::string_view meta, Outbox& out);
   /// The room-mates in the order in which they joined. not_joined.
-  Result<std::vector<PeerView>, Failure> list(const Now& now, ConnectionId id, std::string_view room,
-                                              Outbox& out);
+  Result<std::vector<PeerView>, Failure> list(ConnectionId id, std::string_view room, Outbox& out);
   /// Fresh ICE servers.
   Result<IceServers, Failure> ice(const Now& now, ConnectionId id, Outbox& out);
 
@@ -151,9 +151,9 @@ class Router {
   /// Hello time-outs, silent connections, expired sends, renewal of ICE servers.
   void tick(const Now& now, Outbox& out);
   /// Sends goaway to all members, and refuses new connections from now on.
-  void drain(const Now& now, std::chrono::milliseconds retry_after, Outbox& out);
+  void drain(std::chrono::milliseconds retry_after, Outbox& out);
   /// Closes all connections without telling the room-mates.
-  void close_all(const Now& now, CloseCode code, std::string_view why, Outbox& out);
+  void close_all(CloseCode code, std::string_view why, Outbox& out);
 
   // Views.
 
@@ -201,6 +201,7 @@ class Router {
   template <class Key, class Value>
   using Table = boost::unordered_flat_map<Key, Value, Hash, std::equal_to<>>;
   struct Room {
+    Room(std::string room_name, const Hash& hash) : name(std::move(room_name)), waiting(0, hash) {}
     std::string name;
     std::vector<SlotHandle> members;
     Table<std::string, std::vector<SlotHandle>> waiting;
@@ -215,16 +216,15 @@ class Router {
     bool room_named = false;
   };
 
-  Connection* connection(ConnectionId id) noexcept;
   SlotHandle handle(ConnectionId id) const noexcept;
   Connection* peer(std::string_view name) noexcept;
   SlotHandle room_handle(std::string_view name) const noexcept;
-  Result<SlotHandle, Failure> member(const Now& now, ConnectionId id, Outbox& out);
+  Result<SlotHandle, Failure> member(ConnectionId id, Outbox& out);
 
   TimePoint next_due(const Connection& c) const noexcept;
   void arm(SlotHandle at, Connection& c, bool popped);
   void look(const Now& now, SlotHandle at, Outbox& out);
-  void shut(SlotHandle at, CloseReason reason, std::string_view told, Outbox& out);
+  void shut(SlotHandle at, CloseReason reason, Outbox& out);
   Failure refuse_hello(SlotHandle at, ErrorCode code, std::string_view message, Outbox& out);
   std::string new_peer_name();
   IceServers fresh_ice(const Now& now, Connection& c);
@@ -236,12 +236,12 @@ class Router {
 
   struct Sending;
   void broadcast(Sending& s);
-  void target(Sending& s, std::string_view name);
-  bool enqueue(Sending& s, std::string_view name);
+  void target(Sending& s, std::size_t number);
+  void enqueue(Sending& s, std::string_view name);
   void deliver_waiting(const Now& now, Connection& c, SlotHandle room, Outbox& out);
   void expire(SlotHandle pending, Outbox& out);
   void drop_waiting(Connection& c, SlotHandle room);
-  void unlink(SlotHandle pending, bool from_sender, bool from_room);
+  void unlink(SlotHandle pending);
 
   Options options_;
   RandomSource& random_;
@@ -252,6 +252,7 @@ class Router {
   std::uint64_t joins_ = 0;
   std::uint64_t marks_ = 0;
 
+  Hash hash_;
   SlotMap<Connection> connections_;
   SlotMap<Room> rooms_;
   SlotMap<Pending> pending_;

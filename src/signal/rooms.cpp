@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rooms of the Router: joining, leaving, presence and meta. Work is linear in the room's members at most.
+#include <algorithm>
+#include <utility>
+
+#include <turnstone/signal/router.hpp>
+
+namespace ts::signal {
+
+Router::Membership* Router::Connection::in(SlotHandle room) noexcept {
+  const auto at =
+      std::find_if(rooms.begin(), rooms.end(), [&](const Membership& m) { return m.room == room; });
+  return at == rooms.end() ? nullptr : &*at;
+}
+
+SlotHandle Router::room_handle(std::string_view name) const noexcept {
+  const auto at = room_names_.find(name);
+  return at == room_names_.end() ? SlotHandle{} : at->second;
+}
+
+SlotHandle Router::open_room(std::string_view name) {
+  const auto [at, room] = rooms_.emplace(std::string(name), hash_);
+  room_names_.emplace(room.name, at);
+  ++counters_.rooms;
+  return at;
+}
+
+std::vector<PeerView> Router::mates(SlotHandle at, Connection& c, SlotHandle room) {
+  const Room& r = *rooms_.find(room);
+  const std::uint64_t own = c.in(room)->order;
+  std::vector<PeerView> out;
+  out.reserve(r.members.size() - 1);
+  for (const SlotHandle other : r.members) {
+    if (other == at) continue;
+    Connection& o = *connections_.find(other);
+    const Membership& m = *o.in(room);
+    out.push_back(PeerView{o.peer, m.meta, own < m.order});
+  }
+  return out;
+}
+
+Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::string_view name,
+                                     std::string_view meta, Outbox& out) {
+  const auto at = member(id, out);
+  if (!at) return at.error();
+  if (!valid_name(name, kMaxRoomNameBytes)) return Failure{ErrorCode::BadRequest, "not a valid room name"};
+  if (meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
+  Connection& c = *connections_.find(*at);
+  SlotHandle room = room_handle(name);
+  Membership* own = c.in(room);
+  if (own != nullptr) {
+    if (!meta.empty()) set_meta(*at, c, *own, meta, out);
+  } else {
+    if (c.rooms.size() >= options_.max_rooms_per_member)
+      return Failure{ErrorCode::Forbidden, "in too many rooms"};
+    const Room* existing = rooms_.find(room);
+    if ((existing == nullptr ? 0 : existing->members.size()) >= options_.max_members_per_room) {
+      return Failure{ErrorCode::RoomFull, "the room is full"};
+    }
+    if (existing == nullptr) room = open_room(name);
+    Room& r = *rooms_.find(room);
+    own = &c.rooms.emplace_back(Membership{room, ++joins_, meta.empty() ? c.meta : std::string(meta)});
+    out.begin(PeerJoined{r.name, c.peer, own->meta, true});
+    for (const SlotHandle other : r.members) out.to(connections_.find(other)->receiver());
+    out.end();
+    r.members.push_back(*at);
+    ++counters_.memberships;
+    deliver_waiting(now, c, room, out);
+  }
+  return Joined{mates(*at, c, room), ice_.servers(now, name, c.peer)};
+}
+
+Result<void, Failure> Router::leave(ConnectionId id, std::string_view name, Outbox& out) {
+  const auto at = member(id, out);
+  if (!at) return at.error();
+  Connection& c = *connections_.find(*at);
+  const SlotHandle room = room_handle(name);
+  if (c.in(room) == nullptr) return Failure{ErrorCode::NotJoined, "not in this room"};
+  leave_room(*at, c, room, "left", out);
+  return {};
+}
+
+void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out) {
+  drop_waiting(c, room);
+  Room& r = *rooms_.find(room);
+  std::erase(r.members, at);
+  std::erase_if(c.rooms, [&](const Membership& m) { return m.room == room; });
+  --counters_.memberships;
+  if (r.members.empty()) {
+    room_names_.erase(r.name);
+    rooms_.erase(room);
+    --counters_.rooms;
+    return;
+  }
+  out.begin(PeerLeft{r.name, out.keep(c.peer), told});
+  for (const SlotHandle other : r.members) out.to(connections_.find(other)->receiver());
+  out.end();
+}
+
+void Router::set_meta(SlotHandle at, Connection& c, Membership& m, std::string_view meta, Outbox& out) {
+  const Room& r = *rooms_.find(m.room);
+  m.meta = meta;
+  out.begin(PeerUpdated{r.name, c.peer, m.meta});
+  for (const SlotHandle other : r.members) {
+    if (other != at) out.to(connections_.find(other)->receiver());
+  }
+  out.end();
+}
+
+Result<void, Failure> Router::update(ConnectionId id, std::string_view name, std::string_view meta,
+                                     Outbox& out) {
+  const auto at = member(id, out);
+  if (!at) return at.error();
+  if (meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
+  Connection& c = *connections_.find(*at);
+  if (!name.empty()) {
+    Membership* m = c.in(room_handle(name));
+    if (m == nullptr) return Failure{ErrorCode::NotJoined, "not in this room"};
+    set_meta(*at, c, *m, meta, out);
+    return {};
+  }
+  c.meta = meta;
+  for (Membership& m : c.rooms) set_meta(*at, c, m, meta, out);
+  return {};
+}
+
+Result<std::vector<PeerView>, Failure> Router::list(ConnectionId id, std::string_view name, Outbox& out) {
+  const auto at = member(id, out);
+  if (!at) return at.error();
+  Connection& c = *connections_.find(*at);
+  const SlotHandle room = room_handle(name);
+  if (c.in(room) == nullptr) return Failure{ErrorCode::NotJoined, "not in this room"};
+  return mates(*at, c, room);
+}
+
+}  // namespace ts::signal

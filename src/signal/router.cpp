@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections of the Router: opening, the rate limit, hello, closing, and everything that time does to them.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <turnstone/base/check.hpp>
+#include <turnstone/signal/router.hpp>
+
+namespace ts::signal {
+namespace {
+
+constexpr TimePoint kNever = TimePoint::max();
+/// What a client turned away for want of room is told.
+constexpr std::chrono::seconds kRetryWhenFull{10};
+/// Renewal is not planned further ahead than this.
+constexpr std::chrono::hours kMaxIceLife{24 * 365};
+
+/// What the room-mates are told.
+constexpr std::string_view told_as(CloseReason reason) noexcept {
+  switch (reason) {
+    case CloseReason::Bye:
+    case CloseReason::GoingAway: return "left";
+    case CloseReason::Kicked: return "kicked";
+    default: return "lost";
+  }
+}
+
+std::uint64_t seed_of(RandomSource& random) {
+  const auto bytes = random.bytes<8>();
+  return load_be64(bytes.data());
+}
+
+}  // namespace
+
+std::size_t Router::Hash::operator()(std::string_view text) const noexcept {
+  std::uint64_t state = mix64(text.size(), seed);
+  while (!text.empty()) {
+    std::uint64_t word = 0;
+    const std::size_t step = std::min(text.size(), sizeof word);
+    std::memcpy(&word, text.data(), step);
+    state = mix64(state ^ word, seed + step);
+    text.remove_prefix(step);
+  }
+  return state;
+}
+
+Router::Router(Options options, RandomSource& random, IceProvider& ice)
+    : options_(std::move(options)),
+      random_(random),
+      ice_(ice),
+      hash_{seed_of(random)},
+      by_id_(0, hash_),
+      peers_(0, hash_),
+      room_names_(0, hash_) {}
+
+SlotHandle Router::handle(ConnectionId id) const noexcept {
+  const auto at = by_id_.find(id);
+  return at == by_id_.end() ? SlotHandle{} : at->second;
+}
+
+Router::Connection* Router::peer(std::string_view name) noexcept {
+  const auto at = peers_.find(name);
+  return at == peers_.end() ? nullptr : connections_.find(at->second);
+}
+
+bool Router::is_member(ConnectionId id) const noexcept {
+  const Connection* c = connections_.find(handle(id));
+  return c != nullptr && c->member;
+}
+
+Result<SlotHandle, Failure> Router::member(ConnectionId id, Outbox& out) {
+  const SlotHandle at = handle(id);
+  const Connection* c = connections_.find(at);
+  if (c == nullptr) return Failure{ErrorCode::Internal, "the connection is closed"};
+  if (!c->member) return refuse_hello(at, ErrorCode::Unauthorized, "say hello first", out);
+  return at;
+}
+
+Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endpoint& remote,
+                                     DialectId dialect, Outbox& out) {
+  if (knows(id)) {
+    TS_BUG("a connection id was used twice");
+    return Failure{ErrorCode::Internal, "internal error"};
+  }
+  const Receiver receiver{id, dialect};
+  if (draining_) {
+    ++counters_.closed[index(CloseReason::Drain)];
+    out.post(receiver, Close{CloseCode::Restart, "draining"});
+    return Failure{ErrorCode::ServerDraining, "the server is about to stop", retry_after_};
+  }
+  if (by_id_.size() >= options_.max_connections) {
+    ++counters_.closed[index(CloseReason::Limit)];
+    out.post(receiver, Close{CloseCode::Limit, "too many connections"});
+    return Failure{ErrorCode::RateLimited, "too many connections", kRetryWhenFull};
+  }
+  const auto [at, c] = connections_.emplace();
+  c.id = id;
+  c.dialect = dialect;
+  c.remote = remote;
+  c.seen = c.bucket = now.mono;
+  c.hello_due = now.mono + options_.hello_timeout;
+  c.ice_due = c.armed = kNever;
+  by_id_.emplace(id, at);
+  arm(at, c, false);
+  ++counters_.connections, ++counters_.connections_opened;
+  return {};
+}
+
+Result<void, Failure> Router::admit(const Now& now, ConnectionId id, Outbox& out) {
+  const SlotHandle at = handle(id);
+  Connection* c = connections_.find(at);
+  if (c == nullptr) return Failure{ErrorCode::Internal, "the connection is closed"};
+  c->seen = now.mono;
+  if (options_.messages_per_second == 0) return {};
+  // A bucket as one time: when it will be full again (the generic cell rate algorithm).
+  const Duration cost = Duration(std::chrono::seconds(1)) / options_.messages_per_second;
+  const TimePoint full = std::max(c->bucket, now.mono);
+  if (full == now.mono) c->refusals = 0;
+  const Duration over = full + cost - now.mono - cost * std::max(options_.message_burst, 1U);
+  if (over <= Duration::zero()) {
+    c->bucket = full + cost;
+    return {};
+  }
+  if (++c->refusals >= kMaxRefusals) {
+    close(id, CloseReason::RateLimited, CloseCode::RateLimited, "too many messages", out);
+  }
+  return Failure{ErrorCode::RateLimited, "too many messages",
+                 std::chrono::ceil<std::chrono::milliseconds>(over)};
+}
+
+void Router::alive(const Now& now, ConnectionId id) noexcept {
+  if (Connection* c = connections_.find(handle(id))) c->seen = now.mono;
+}
+
+void Router::rejected(ConnectionId id, ErrorCode code, Outbox& out) {
+  const SlotHandle at = handle(id);
+  const Connection* c = connections_.find(at);
+  if (c != nullptr && !c->member) refuse_hello(at, code, {}, out);
+}
+
+Failure Router::refuse_hello(SlotHandle at, ErrorCode code, std::string_view message, Outbox& out) {
+  CloseReason reason = CloseReason::BadHello;
+  CloseCode close_code = CloseCode::Forbidden;
+  switch (code) {
+    case ErrorCode::Unauthorized:
+      reason = CloseReason::Unauthorized, close_code = CloseCode::Unauthorized;
+      break;
+    // Not for good: the former owner may be a ghost that is about to time out.
+    case ErrorCode::PeerTaken: reason = CloseReason::PeerTaken, close_code = CloseCode::Limit; break;
+    case ErrorCode::ServerDraining: reason = CloseReason::Drain, close_code = CloseCode::Restart; break;
+    default: break;
+  }
+  out.post(connections_.find(at)->receiver(), Close{close_code, label(code)});
+  shut(at, reason, out);
+  return Failure{code, message,
+                 code == ErrorCode::ServerDraining ? retry_after_ : std::chrono::milliseconds{0}};
+}
+
+void Router::shut(SlotHandle at, CloseReason reason, Outbox& out) {
+  Connection& c = *connections_.find(at);
+  while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out);
+  if (c.member) {
+    peers_.erase(c.peer);
+    --counters_.members;
+  }
+  by_id_.erase(c.id);
+  connections_.erase(at);
+  --counters_.connections;
+  ++counters_.closed[index(reason)];
+}
+
+void Router::closed(ConnectionId id, CloseReason reason, Outbox& out) {
+  const SlotHandle at = handle(id);
+  if (connections_.find(at) != nullptr) shut(at, reason, out);
+}
+
+void Router::close(ConnectionId id, CloseReason reason, CloseCode code, std::string_view why, Outbox& out) {
+  const SlotHandle at = handle(id);
+  const Connection* c = connections_.find(at);
+  if (c == nullptr) return;
+  out.post(c->receiver(), Close{code, why});
+  shut(at, reason, out);
+}
+
+void Router::kick(ConnectionId id, ErrorCode code, std::string_view reason, Outbox& out) {
+  const Connection* c = connections_.find(handle(id));
+  if (c == nullptr) return;
+  out.post(c->receiver(), Kicked{code, reason});
+  close(id, CloseReason::Kicked, CloseCode::Forbidden, label(code), out);
+}
+
+std::string Router::new_peer_name() {
+  for (;;) {
+    std::string name = base64url(random_.bytes<12>());
+    if (!peers_.contains(name)) return name;
+  }
+}
+
+Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const Hello& hello, Outbox& out) {
+  const SlotHandle at = handle(id);
+  Connection* c = connections_.find(at);
+  if (c == nullptr) return Failure{ErrorCode::Internal, "the connection is closed"};
+  if (c->member) return Failure{ErrorCode::BadRequest, "hello was said already"};
+  if (draining_) return refuse_hello(at, ErrorCode::ServerDraining, "the server is about to stop", out);
+  const bool known = equal_constant_time(as_bytes(hello.token), as_bytes(options_.token));
+  if (!options_.open && (options_.token.empty() || !known)) {
+    return refuse_hello(at, ErrorCode::Unauthorized, "a valid token is needed", out);
+  }
+  if (!hello.peer.empty() && !valid_name(hello.peer, kMaxPeerNameBytes)) {
+    return refuse_hello(at, ErrorCode::BadRequest, "not a valid peer id", out);
+  }
+  if (hello.meta.size() > kMaxMetaBytes)
+    return refuse_hello(at, ErrorCode::TooLarge, "meta is too large", out);
+  if (peers_.contains(hello.peer)) {
+    return refuse_hello(at, ErrorCode::PeerTaken, "another connection has this peer id", out);
+  }
+  c->member = true;
+  c->peer = hello.peer.empty() ? new_peer_name() : std::string(hello.peer);
+  c->meta = hello.meta;
+  peers_.emplace(c->peer, at);
+  ++counters_.members;
+  Welcome welcome;
+  welcome.sid = base64url(random_.bytes<16>());
+  welcome.key = base64url(random_.bytes<32>());
+  welcome.peer = c->peer;
+  welcome.ice = fresh_ice(now, *c);
+  arm(at, *c, false);
+  return welcome;
+}
+
+IceServers Router::fresh_ice(const Now& now, Connection& c) {
+  IceServers servers = ice_.servers(now, {}, c.peer);
+  const Duration life = std::min<Duration>(servers.ttl, kMaxIceLife);
+  c.ice_due = life > Duration::zero() ? now.mono + life / 4 * 3 : kNever;
+  return servers;
+}
+
+Result<IceServers, Failure> Router::ice(const Now& now, ConnectionId id, Outbox& out) {
+  const auto at = member(id, out);
+  if (!at) return at.error();
+  Connection& c = *connections_.find(*at);
+  IceServers servers = fresh_ice(now, c);
+  arm(*at, c, false);
+  return servers;
+}
+
+TimePoint Router::next_due(const Connection& c) const noexcept {
+  if (!c.member) return c.hello_due;
+  const bool beats = options_.heartbeat > std::chrono::seconds(0);
+  return std::min(c.ice_due, beats ? c.seen + 2 * options_.heartbeat : kNever);
+}
+
+/// Keeps one entry of the queue that counts for the connection: the one at `armed`. Others pop and mean
+/// nothing.
+void Router::arm(SlotHandle at, Connection& c, bool popped) {
+  const TimePoint due = next_due(c);
+  if (!popped && due >= c.armed) return;
+  c.armed = due;
+  if (due != kNever) connection_deadlines_.push(due, at);
+}
+
+void Router::look(const Now& now, SlotHandle at, Outbox& out) {
+  Connection* c = connections_.find(at);
+  if (c == nullptr || c->armed > now.mono) return;
+  if (!c->member && c->hello_due <= now.mono) {
+    return close(c->id, CloseReason::HelloTimeout, CloseCode::Limit, "no hello in time", out);
+  }
+  if (c->member && options_.heartbeat.count() > 0 && c->seen + 2 * options_.heartbeat <= now.mono) {
+    return close(c->id, CloseReason::Silent, CloseCode::Limit, "silent for too long", out);
+  }
+  if (c->member && c->ice_due <= now.mono) out.post(c->receiver(), IceRenewed{fresh_ice(now, *c)});
+  arm(at, *c, true);
+}
+
+std::optional<TimePoint> Router::next_deadline() const noexcept {
+  const auto a = connection_deadlines_.next();
+  const auto b = pending_deadlines_.next();
+  if (!a || !b) return a ? a : b;
+  return std::min(*a, *b);
+}
+
+void Router::tick(const Now& now, Outbox& out) {
+  while (const auto at = pending_deadlines_.pop_due(now.mono)) {
+    if (pending_.find(*at) != nullptr) expire(*at, out);
+  }
+  while (const auto at = connection_deadlines_.pop_due(now.mono)) look(now, *at, out);
+}
+
+void Router::drain(std::chrono::milliseconds retry_after, Outbox& out) {
+  draining_ = true;
+  retry_after_ = retry_after;
+  out.begin(GoAway{retry_after});
+  connections_.for_each([&](SlotHandle, Connection& c) {
+    if (c.member) out.to(c.receiver());
+  });
+  out.end();
+}
+
+void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {
+  out.begin(Close{code, why});
+  connections_.for_each([&](SlotHandle, Connection& c) { out.to(c.receiver()); });
+  out.end();
+  Outbox unsaid;  // what the leaving would tell those who leave as well
+  connections_.for_each([&](SlotHandle at, Connection&) {
+    shut(at, CloseReason::Drain, unsaid);
+    unsaid.clear();
+  });
+}
+
+}  // namespace ts::signal
