@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// How clients and peers look from inside the core: five-tuples, routes and what came in.
+#pragma once
+
+#include <cstdint>
+
+#include <turnstone/base/address.hpp>
+#include <turnstone/base/hash.hpp>
+#include <turnstone/base/slot_map.hpp>
+#include <turnstone/turn/counters.hpp>
+
+namespace ts::turn {
+
+/// RFC 8656 §2: what names a client and its allocation.
+struct FiveTuple {
+  Endpoint client;
+  Endpoint server;
+  Transport transport = Transport::Udp;
+
+  friend bool operator==(const FiveTuple&, const FiveTuple&) noexcept = default;
+};
+
+/// The shell's name of the way back to a client: a UDP listener or a stream. Opaque to the core.
+using Route = std::uint64_t;
+
+/// One message from a client: a whole datagram, or one frame of a stream.
+struct Inbound {
+  FiveTuple tuple;
+  Route route = 0;
+  ByteView bytes;
+};
+
+/// A relay socket: an allocation has one a family.
+struct RelayId {
+  SlotHandle allocation;
+  IpFamily family = IpFamily::V4;
+
+  friend bool operator==(const RelayId&, const RelayId&) noexcept = default;
+};
+
+/// Writable bytes that every datagram given to Server::from_peer has in front of and behind it, so that
+/// headers and padding are put around the payload in place.
+inline constexpr std::size_t kHeadroomBytes = 64;
+inline constexpr std::size_t kTailroomBytes = 4;
+
+}  // namespace ts::turn

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all shards share when an allocation begins or ends: relay ports, reservations (RFC 8656 §7.2) and the
+// counts that quotas hold. Not on the data path. LocalLedger is for one thread; the shell guards one with a
+// lock.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <turnstone/base/random.hpp>
+#include <turnstone/base/time.hpp>
+#include <turnstone/turn/client.hpp>
+#include <turnstone/turn/options.hpp>
+
+namespace ts::turn {
+
+using ReservationToken = std::array<std::uint8_t, 8>;
+
+/// What EVEN-PORT asks for.
+enum class PortParity : std::uint8_t { Any, Even, EvenWithNextReserved };
+
+class Ledger {
+ public:
+  Ledger() = default;
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+  virtual ~Ledger() = default;
+
+  /// Counts an allocation of the account, or says which quota it would break (QuotaUser, QuotaTotal).
+  virtual std::optional<Denial> admit(std::string_view account) = 0;
+  virtual void leave(std::string_view account) = 0;
+
+  /// A free port at random (RFC 6056). EvenWithNextReserved also takes the next one, kept until reserve().
+  virtual std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, TimePoint now,
+                                                 RandomSource& random) = 0;
+  virtual void return_port(IpFamily family, std::uint16_t port) = 0;
+
+  /// Keeps a taken port for whoever shows the token before `expires` (30 s by RFC 8656 §7.2).
+  virtual ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
+                                   RandomSource& random) = 0;
+  /// The reserved port, which the caller then owns; each token is good once.
+  virtual std::optional<Endpoint> redeem(const ReservationToken& token, TimePoint now) = 0;
+
+  struct Ports {
+    std::uint64_t used = 0;
+    std::uint64_t free = 0;
+  };
+  virtual Ports ports() const = 0;
+};
+
+/// The ports of one relay address.
+class PortPool {
+ public:
+  explicit PortPool(PortRange range);
+  std::optional<std::uint16_t> take(PortParity parity, RandomSource& random);
+  void put_back(std::uint16_t port) noexcept;
+  std::uint64_t used() const noexcept { return used_; }
+  std::uint64_t free() const noexcept { return size_ - used_; }
+
+ private:
+  bool is_free(std::uint32_t port) const noexcept;
+  void mark(std::uint32_t port) noexcept;
+
+  PortRange range_;
+  std::uint32_t size_;
+  std::uint64_t used_ = 0;
+  std::vector<std::uint64_t> taken_;  // a bit a port from range_.low
+};
+
+class LocalLedger final : public Ledger {
+ public:
+  explicit LocalLedger(const Options& options);
+
+  std::optional<Denial> admit(std::string_view account) override;
+  void leave(std::string_view account) override;
+  std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, TimePoint now,
+                                         RandomSource& random) override;
+  void return_port(IpFamily family, std::uint16_t port) override;
+  ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
+                           RandomSource& random) override;
+  std::optional<Endpoint> redeem(const ReservationToken& token, TimePoint now) override;
+  Ports ports() const override;
+
+ private:
+  struct Reservation {
+    ReservationToken token;
+    IpFamily family;
+    std::uint16_t port;
+    TimePoint expires;
+  };
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
+  /// Gives the ports of reservations nobody came for back.
+  void drop_expired(TimePoint now);
+  PortPool* pool(IpFamily family) noexcept;
+
+  std::uint32_t max_total_;
+  std::uint32_t max_per_account_;
+  std::uint64_t total_ = 0;
+  boost::unordered_flat_map<std::string, std::uint32_t, TextHash, std::equal_to<>> by_account_;
+  std::optional<PortPool> v4_;
+  std::optional<PortPool> v6_;
+  std::vector<Reservation> reservations_;  // few, in order of expiry
+};
+
+}  // namespace ts::turn

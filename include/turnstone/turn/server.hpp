@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// turn::Server: STUN Binding (RFC 8489) and the TURN server (RFC 8656) of one shard, as a function of input
+// and time. It touches no clock, socket or lock of its own; what it wants done stands in the Outbox.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <turnstone/auth/credentials.hpp>
+#include <turnstone/auth/nonce.hpp>
+#include <turnstone/base/deadline_queue.hpp>
+#include <turnstone/base/random.hpp>
+#include <turnstone/base/slot_map.hpp>
+#include <turnstone/base/time.hpp>
+#include <turnstone/stun/channel_data.hpp>
+#include <turnstone/stun/message.hpp>
+#include <turnstone/turn/client.hpp>
+#include <turnstone/turn/ledger.hpp>
+#include <turnstone/turn/options.hpp>
+#include <turnstone/turn/outbox.hpp>
+#include <turnstone/turn/peer_policy.hpp>
+
+namespace ts::turn {
+
+struct Allocation;
+struct Request;
+
+/// What a Server needs from its surroundings; all of it outlives the Server.
+struct Surroundings {
+  const Options& options;
+  const auth::Credentials& credentials;
+  const auth::NonceMaker& nonces;
+  Ledger& ledger;
+  RandomSource& random;
+};
+
+/// Why a relay socket is not there (any more).
+enum class RelayError : std::uint8_t {
+  AddressInUse,  ///< another program has the port: another one is tried
+  NoResources,   ///< descriptors or memory: 508
+  Broken,        ///< an open socket failed for good: the allocation ends
+};
+
+class Server {
+ public:
+  explicit Server(const Surroundings& surroundings);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();
+
+  /// A message from a client. `in.bytes` must live until the Outbox is flushed: relayed payload is not
+  /// copied.
+  void from_client(Now now, const Inbound& in, Outbox& out);
+
+  /// A datagram that arrived at a relay socket. `payload` has kHeadroomBytes in front and kTailroomBytes
+  /// behind it that may be written, and lives until the Outbox is flushed.
+  void from_peer(Now now, const RelayId& relay, const Endpoint& peer, MutableBytes payload, Outbox& out);
+
+  /// The outcome of an OpenRelay.
+  void relay_opened(Now now, const RelayId& relay, Outbox& out);
+  /// An OpenRelay failed, or an open relay socket broke.
+  void relay_failed(Now now, const RelayId& relay, RelayError error, Outbox& out);
+
+  /// A stream ended: its allocation, if any, ends with it.
+  void client_closed(Now now, const FiveTuple& tuple, Outbox& out);
+
+  /// Ends what has expired. Nothing is relayed late if this is called late: the data path looks at the time
+  /// too.
+  void tick(Now now, Outbox& out);
+  /// When tick() has something to do.
+  std::optional<TimePoint> next_deadline() const noexcept { return deadlines_.next(); }
+
+  /// Ends every allocation.
+  void shut_down(Now now, Outbox& out);
+
+  bool has_allocation(const FiveTuple& tuple) const noexcept { return by_tuple_.contains(tuple); }
+  std::size_t allocation_count() const noexcept { return allocations_.size(); }
+  const Counters& counters() const noexcept { return counters_; }
+
+ private:
+  // server.cpp: dispatch, authentication, answers
+  void message(Now now, const Inbound& in, Outbox& out);
+  void request(Request& r);
+  /// RFC 8489 §9.2.4. False: answered with an error.
+  bool authenticate(Request& r);
+  bool allocation_of_user(Request& r);
+  bool understood(Request& r);
+  void challenge(Request& r, stun::ErrorCode code, AuthFailure why);
+  void respond_error(Request& r, stun::ErrorCode code, std::string_view reason = {});
+  void deny(Request& r, stun::ErrorCode code, Denial why);
+  void send_answer(Request& r, class ResponseWriter& response, Outcome outcome);
+  void drop(Drop why) noexcept { ++counters_.drops[index(why)]; }
+
+  // handlers/*.cpp, one a method
+  void handle_binding(Request& r);
+  void handle_allocate(Request& r);
+  void handle_refresh(Request& r);
+  void handle_create_permission(Request& r);
+  void handle_channel_bind(Request& r);
+  void handle_send(Request& r);
+
+  // allocation.cpp: life of allocations
+  Allocation* find(const FiveTuple& tuple) noexcept;
+  void answer_allocate(Request& r, const Allocation& allocation);
+  /// Answers the Allocate that made the allocation, long after the request's bytes are gone.
+  void answer_opened(const Allocation& allocation, stun::MessageClass message_class, Outbox& out);
+  void end(SlotHandle handle, EndReason reason, Now now, Outbox& out);
+  void look_again_at(SlotHandle handle, Allocation& allocation, TimePoint when);
+  void sweep(Allocation& allocation, TimePoint now);
+  /// Gives back all that the allocation holds; says nothing to anybody.
+  void forget(SlotHandle handle, Allocation& allocation);
+  bool has_room_for(Allocation& allocation, std::size_t added, TimePoint now);
+  /// Installs or refreshes a permission.
+  void permit(SlotHandle handle, Allocation& allocation, const IpAddress& peer, TimePoint now);
+
+  // relay.cpp: the data path
+  void channel_data(Now now, const Inbound& in, Outbox& out);
+
+  struct TupleHash {
+    std::uint64_t seed;
+    std::size_t operator()(const FiveTuple& t) const noexcept {
+      return t.client.hash(t.server.hash(seed + static_cast<std::uint64_t>(t.transport)));
+    }
+  };
+
+  const Options& options_;
+  const auth::Credentials& credentials_;
+  const auth::NonceMaker& nonces_;
+  Ledger& ledger_;
+  RandomSource& random_;
+  PeerPolicy policy_;
+  Counters counters_;
+  SlotMap<Allocation> allocations_;
+  boost::unordered_flat_map<FiveTuple, SlotHandle, TupleHash> by_tuple_;
+  DeadlineQueue<SlotHandle> deadlines_;
+};
+
+}  // namespace ts::turn

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of allocations: permissions, expiry, end.
+#include "allocation.hpp"
+
+#include <turnstone/turn/server.hpp>
+
+namespace ts::turn {
+
+Allocation* Server::find(const FiveTuple& tuple) noexcept {
+  const auto found = by_tuple_.find(tuple);
+  return found != by_tuple_.end() ? allocations_.find(found->second) : nullptr;
+}
+
+void Server::look_again_at(SlotHandle handle, Allocation& allocation, TimePoint when) {
+  // An entry that pops early puts itself back; only an earlier look needs a new one.
+  if (when >= allocation.look_at) return;
+  allocation.look_at = when;
+  deadlines_.push(when, handle);
+}
+
+void Server::sweep(Allocation& allocation, TimePoint now) {
+  counters_.permissions -=
+      std::erase_if(allocation.permissions, [now](const Permission& p) { return p.expires <= now; });
+  counters_.channels -=
+      std::erase_if(allocation.channels, [now](const Channel& c) { return c.expires <= now; });
+}
+
+bool Server::has_room_for(Allocation& allocation, std::size_t added, TimePoint now) {
+  const std::size_t most = options_.max_permissions_per_allocation;
+  if (allocation.permissions.size() + added <= most) return true;
+  sweep(allocation, now);
+  return allocation.permissions.size() + added <= most;
+}
+
+void Server::permit(SlotHandle handle, Allocation& allocation, const IpAddress& peer, TimePoint now) {
+  const TimePoint expires = now + options_.permission_lifetime;
+  if (Permission* present = allocation.permission(peer)) {
+    present->expires = expires;
+  } else {
+    const auto at = std::lower_bound(allocation.permissions.begin(), allocation.permissions.end(), peer,
+                                     [](const Permission& p, const IpAddress& ip) { return p.peer < ip; });
+    allocation.permissions.insert(at, Permission{peer, expires});
+    ++counters_.permissions;
+  }
+  look_again_at(handle, allocation, expires);
+}
+
+void Server::tick(Now now, Outbox& out) {
+  while (const auto handle = deadlines_.pop_due(now.mono)) {
+    Allocation* allocation = allocations_.find(*handle);
+    if (allocation == nullptr || now.mono < allocation->look_at) continue;
+    if (now.mono >= allocation->expires) {
+      end(*handle, EndReason::Expired, now, out);
+      continue;
+    }
+    sweep(*allocation, now.mono);
+    TimePoint next = allocation->expires;
+    for (const Permission& p : allocation->permissions) next = std::min(next, p.expires);
+    for (const Channel& c : allocation->channels) next = std::min(next, c.expires);
+    allocation->look_at = TimePoint::max();
+    look_again_at(*handle, *allocation, next);
+  }
+}
+
+void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
+  Allocation* allocation = allocations_.find(handle);
+  if (allocation == nullptr) return;
+  if (allocation->state == Allocation::State::Ready) {
+    ++counters_.allocations_ended[index(reason)];
+    --counters_.allocations[index(allocation->tuple.transport)];
+    AllocationEvent event;
+    event.ended = true;
+    event.reason = reason;
+    event.username = std::move(allocation->username);
+    event.tuple = allocation->tuple;
+    event.relayed = allocation->relayed;
+    event.age = now.mono - allocation->started;
+    event.to_peer = allocation->to_peer;
+    event.to_client = allocation->to_client;
+    out.events.push_back(std::move(event));
+    out.close_relays.push_back(CloseRelay{RelayId{handle, allocation->family()}});
+  }
+  forget(handle, *allocation);
+}
+
+void Server::forget(SlotHandle handle, Allocation& allocation) {
+  counters_.permissions -= allocation.permissions.size();
+  counters_.channels -= allocation.channels.size();
+  ledger_.return_port(allocation.local.address.family(), allocation.local.port);
+  ledger_.leave(allocation.account);
+  by_tuple_.erase(allocation.tuple);
+  allocations_.erase(handle);
+}
+
+void Server::client_closed(Now now, const FiveTuple& tuple, Outbox& out) {
+  const auto found = by_tuple_.find(tuple);
+  if (found != by_tuple_.end()) end(found->second, EndReason::ClientClosed, now, out);
+}
+
+void Server::shut_down(Now now, Outbox& out) {
+  allocations_.for_each([&](SlotHandle handle, Allocation&) { end(handle, EndReason::Shutdown, now, out); });
+}
+
+}  // namespace ts::turn

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Allocate (RFC 8656 §7.2): the checks in the RFC's order; then a relay socket is asked for, and the answer
+// goes out once the shell says that it is open.
+#include <turnstone/stun/attributes.hpp>
+
+#include "request.hpp"
+
+namespace ts::turn {
+namespace {
+
+using stun::AttributeType;
+using stun::ErrorCode;
+
+/// Another program may sit on a port of our range: so many others are tried.
+constexpr std::uint8_t kMaxOpenAttempts = 8;
+constexpr std::chrono::seconds kReservationLife{30};
+
+/// What the request asks for, once it has passed the checks of form.
+struct Wish {
+  IpFamily family = IpFamily::V4;
+  PortParity parity = PortParity::Any;
+  std::optional<ReservationToken> token;
+};
+
+const RelayAddress* relay_of(const Options& options, IpFamily family) noexcept {
+  const auto& all = options.relay_addresses;
+  const auto at =
+      std::find_if(all.begin(), all.end(), [&](const RelayAddress& r) { return r.local.family() == family; });
+  return at != all.end() ? &*at : nullptr;
+}
+
+/// Checks 3 to 8 of §7.2 as far as the request alone decides them.
+Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, const Options& options) {
+  Wish wish;
+  const auto transport = m.find(AttributeType::RequestedTransport);
+  const auto protocol = transport ? stun::decode_requested_transport(*transport) : std::nullopt;
+  if (!protocol) return ErrorCode::BadRequest;
+  if (*protocol != stun::kTransportUdp) return ErrorCode::UnsupportedTransportProtocol;
+
+  const auto token = m.find(AttributeType::ReservationToken);
+  const auto even = m.find(AttributeType::EvenPort);
+  const auto family = m.find(AttributeType::RequestedAddressFamily);
+  const bool additional = m.find(AttributeType::AdditionalAddressFamily).has_value();
+  if (token) {
+    if (even || family || additional || token->size() != std::tuple_size_v<ReservationToken>)
+      return ErrorCode::BadRequest;
+    std::copy(token->begin(), token->end(), wish.token.emplace().begin());
+    return wish;
+  }
+  if (family && additional) return ErrorCode::BadRequest;
+  if (family) {
+    const auto code = stun::decode_address_family(*family);
+    if (!code) return ErrorCode::BadRequest;
+    const auto known = stun::family_of_code(*code);
+    if (!known) return ErrorCode::AddressFamilyNotSupported;
+    wish.family = *known;
+  }
+  if (relay_of(options, wish.family) == nullptr) return ErrorCode::AddressFamilyNotSupported;
+  if (even) {
+    if (even->size() != 1) return ErrorCode::BadRequest;
+    const bool reserve_next = ((*even)[0] & 0x80) != 0;
+    if (reserve_next && additional) return ErrorCode::BadRequest;
+    wish.parity = reserve_next ? PortParity::EvenWithNextReserved : PortParity::Even;
+  }
+  return wish;
+}
+
+std::uint32_t granted_lifetime(const stun::MessageView& m, const Options& options) {
+  const auto attribute = m.find(AttributeType::Lifetime);
+  const auto wanted = attribute ? stun::decode_u32(*attribute) : std::nullopt;
+  const auto most = static_cast<std::uint32_t>(options.max_lifetime.count());
+  const auto least = std::min(most, static_cast<std::uint32_t>(options.default_lifetime.count()));
+  return wanted ? std::clamp(*wanted, least, most) : least;
+}
+
+}  // namespace
+
+void Server::handle_allocate(Request& r) {
+  if (Allocation* former = find(r.in.tuple)) {
+    // An answer that got lost: the same again. While the socket is being opened the answer is on its way.
+    if (former->made_by == r.message.transaction_id()) {
+      if (former->state == Allocation::State::Ready) answer_allocate(r, *former);
+      return;
+    }
+    return respond_error(r, ErrorCode::AllocationMismatch);
+  }
+  const auto wish = read_wish(r.message, options_);
+  if (!wish) return respond_error(r, wish.error());
+
+  const RelayAddress* address = relay_of(options_, wish->family);
+  std::optional<std::uint16_t> port;
+  if (wish->token) {
+    const auto reserved = ledger_.redeem(*wish->token, r.now.mono);
+    if (!reserved) return deny(r, ErrorCode::InsufficientCapacity, Denial::NoPort);
+    address = relay_of(options_, reserved->address.family());
+    port = reserved->port;
+  } else {
+    port = ledger_.take_port(wish->family, wish->parity, r.now.mono, random_);
+    if (!port) return deny(r, ErrorCode::InsufficientCapacity, Denial::NoPort);
+  }
+  const IpFamily family = address->local.family();
+  if (const auto quota = ledger_.admit(r.account)) {
+    ledger_.return_port(family, *port);
+    if (wish->parity == PortParity::EvenWithNextReserved) {
+      ledger_.return_port(family, static_cast<std::uint16_t>(*port + 1));
+    }
+    return deny(r, ErrorCode::AllocationQuotaReached, *quota);
+  }
+
+  const auto [handle, allocation] = allocations_.emplace();
+  allocation.tuple = r.in.tuple;
+  allocation.route = r.in.route;
+  allocation.relayed = Endpoint{address->advertised, *port};
+  allocation.local = Endpoint{address->local, *port};
+  allocation.username = r.username;
+  allocation.account = r.account;
+  allocation.key = *r.key;
+  allocation.made_by = r.message.transaction_id();
+  allocation.granted_seconds = granted_lifetime(r.message, options_);
+  allocation.answers_with_fingerprint = r.message.fingerprint_offset() != 0;
+  allocation.even_port = wish->parity != PortParity::Any || wish->token;
+  allocation.started = r.now.mono;
+  allocation.expires = r.now.mono + std::chrono::seconds(allocation.granted_seconds);
+  if (wish->parity == PortParity::EvenWithNextReserved) {
+    allocation.has_reservation = true;
+    allocation.reservation_token = ledger_.reserve(family, static_cast<std::uint16_t>(*port + 1),
+                                                   r.now.mono + kReservationLife, random_);
+  }
+  by_tuple_.emplace(allocation.tuple, handle);
+  r.out.open_relays.push_back(OpenRelay{RelayId{handle, family}, allocation.local});
+}
+
+namespace {
+
+/// Writes the attributes of an Allocate success response in the order of RFC 8656 §7.2.
+void write_success(stun::MessageBuilder& builder, const Allocation& a) {
+  builder.add_xor_address(AttributeType::XorRelayedAddress, a.relayed)
+      .add_u32(AttributeType::Lifetime, a.granted_seconds);
+  if (a.has_reservation) builder.add(AttributeType::ReservationToken, ByteView(a.reservation_token));
+  builder.add_xor_address(AttributeType::XorMappedAddress, a.tuple.client);
+}
+
+}  // namespace
+
+void Server::answer_allocate(Request& r, const Allocation& allocation) {
+  ResponseWriter response(r, stun::MessageClass::SuccessResponse);
+  write_success(response.builder, allocation);
+  send_answer(r, response, Outcome::Success);
+}
+
+void Server::answer_opened(const Allocation& allocation, stun::MessageClass message_class, Outbox& out) {
+  // The request is gone by now; the allocation remembers what its answer needs.
+  const bool opened = message_class == stun::MessageClass::SuccessResponse;
+  ++counters_.requests[index(RequestKind::Allocate)][index(opened ? Outcome::Success : Outcome::E508)];
+  stun::MessageBuilder builder(out.reserve(512 + options_.software.size()), message_class,
+                               stun::Method::Allocate, allocation.made_by);
+  if (opened) {
+    write_success(builder, allocation);
+  } else {
+    builder.add_error(ErrorCode::InsufficientCapacity);
+  }
+  if (!options_.software.empty()) builder.add(AttributeType::Software, options_.software);
+  builder.add_integrity(allocation.key);
+  if (allocation.answers_with_fingerprint) builder.add_fingerprint();
+  const ByteView bytes = builder.finish();
+  out.commit(bytes.size());
+  out.to_clients.push_back(ToClient{allocation.route, allocation.tuple, bytes, false});
+}
+
+void Server::relay_opened(Now now, const RelayId& relay, Outbox& out) {
+  Allocation* allocation = allocations_.find(relay.allocation);
+  if (allocation == nullptr || allocation->state != Allocation::State::Opening) {
+    out.close_relays.push_back(CloseRelay{relay});
+    return;
+  }
+  allocation->state = Allocation::State::Ready;
+  ++counters_.allocations_created;
+  ++counters_.allocations[index(allocation->tuple.transport)];
+  look_again_at(relay.allocation, *allocation, allocation->expires);
+  answer_opened(*allocation, stun::MessageClass::SuccessResponse, out);
+  AllocationEvent event;
+  event.username = allocation->username;
+  event.tuple = allocation->tuple;
+  event.relayed = allocation->relayed;
+  event.age = now.mono - allocation->started;
+  out.events.push_back(std::move(event));
+}
+
+void Server::relay_failed(Now now, const RelayId& relay, RelayError error, Outbox& out) {
+  Allocation* allocation = allocations_.find(relay.allocation);
+  if (allocation == nullptr) return;
+  if (allocation->state == Allocation::State::Ready)
+    return end(relay.allocation, EndReason::RelayFailed, now, out);
+
+  const bool again = error == RelayError::AddressInUse && !allocation->has_reservation &&
+                     !allocation->even_port && ++allocation->open_attempts < kMaxOpenAttempts;
+  if (again) {
+    // The new port first, so that the one in use is not drawn again.
+    const auto port = ledger_.take_port(relay.family, PortParity::Any, now.mono, random_);
+    if (port) {
+      ledger_.return_port(relay.family, allocation->local.port);
+      allocation->local.port = allocation->relayed.port = *port;
+      out.open_relays.push_back(OpenRelay{relay, allocation->local});
+      return;
+    }
+  }
+  ++counters_.denials[index(Denial::NoPort)];
+  answer_opened(*allocation, stun::MessageClass::ErrorResponse, out);
+  forget(relay.allocation, *allocation);
+}
+
+}  // namespace ts::turn

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// CreatePermission (RFC 8656 §10.2): every peer in the request, or none.
+#include <turnstone/stun/attributes.hpp>
+
+#include "request.hpp"
+
+namespace ts::turn {
+
+using stun::AttributeType;
+using stun::ErrorCode;
+
+void Server::handle_create_permission(Request& r) {
+  std::size_t count = 0;
+  std::size_t added = 0;
+  std::optional<ErrorCode> error;
+  std::optional<Denial> denial;
+  const stun::TransactionId id = r.message.transaction_id();
+  r.message.for_each([&](const stun::Attribute& attribute) {
+    if (attribute.type != AttributeType::XorPeerAddress || error || denial) return;
+    ++count;
+    const auto peer = stun::decode_xor_address(attribute.value, id);
+    if (!peer) {
+      error = ErrorCode::BadRequest;
+    } else if (peer->address.family() != r.allocation->family()) {
+      error = ErrorCode::PeerAddressFamilyMismatch;
+    } else {
+      denial = policy_.check(peer->address);
+      if (r.allocation->permission(peer->address) == nullptr) ++added;
+    }
+  });
+  if (error) return respond_error(r, *error);
+  if (denial) return deny(r, ErrorCode::Forbidden, *denial);
+  if (count == 0) return respond_error(r, ErrorCode::BadRequest);
+  if (!has_room_for(*r.allocation, added, r.now.mono)) {
+    return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaPermissions);
+  }
+  r.message.for_each([&](const stun::Attribute& attribute) {
+    if (attribute.type != AttributeType::XorPeerAddress) return;
+    if (const auto peer = stun::decode_xor_address(attribute.value, id)) {
+      permit(r.handle, *r.allocation, peer->address, r.now.mono);
+    }
+  });
+  ResponseWriter response(r, stun::MessageClass::SuccessResponse);
+  send_answer(r, response, Outcome::Success);
+}
+
+}  // namespace ts::turn

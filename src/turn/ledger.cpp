@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <turnstone/base/check.hpp>
+#include <turnstone/turn/ledger.hpp>
+
+namespace ts::turn {
+
+PortPool::PortPool(PortRange range)
+    : range_(range),
+      size_(range.high >= range.low ? static_cast<std::uint32_t>(range.high - range.low) + 1U : 0U),
+      taken_((size_ + 63) / 64) {}
+
+bool PortPool::is_free(std::uint32_t port) const noexcept {
+  if (port < range_.low || port > range_.high) return false;
+  const std::uint32_t bit = port - range_.low;
+  return (taken_[bit / 64] >> (bit % 64) & 1) == 0;
+}
+
+void PortPool::mark(std::uint32_t port) noexcept {
+  const std::uint32_t bit = port - range_.low;
+  taken_[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  ++used_;
+}
+
+std::optional<std::uint16_t> PortPool::take(PortParity parity, RandomSource& random) {
+  if (used_ >= size_) return std::nullopt;
+  const std::uint32_t start = random.below(size_);
+  for (std::uint32_t i = 0; i < size_; ++i) {
+    const std::uint32_t bit = start + i < size_ ? start + i : start + i - size_;
+    if (bit % 64 == 0 && taken_[bit / 64] == ~std::uint64_t{0}) {  // a full word
+      i += 63;
+      continue;
+    }
+    const std::uint32_t port = range_.low + bit;
+    if (!is_free(port) || (parity != PortParity::Any && port % 2 != 0)) continue;
+    if (parity == PortParity::EvenWithNextReserved) {
+      if (!is_free(port + 1)) continue;
+      mark(port + 1);
+    }
+    mark(port);
+    return static_cast<std::uint16_t>(port);
+  }
+  return std::nullopt;
+}
+
+void PortPool::put_back(std::uint16_t port) noexcept {
+  if (port < range_.low || port > range_.high || is_free(port)) {
+    TS_BUG("a port came back that was not taken");
+    return;
+  }
+  const std::uint32_t bit = static_cast<std::uint32_t>(port - range_.low);
+  taken_[bit / 64] &= ~(std::uint64_t{1} << (bit % 64));
+  --used_;
+}
+
+LocalLedger::LocalLedger(const Options& options)
+    : max_total_(options.max_allocations), max_per_account_(options.max_allocations_per_user) {
+  for (const RelayAddress& relay : options.relay_addresses) {
+    (relay.local.is_v4() ? v4_ : v6_).emplace(options.ports);
+  }
+}
+
+PortPool* LocalLedger::pool(IpFamily family) noexcept {
+  auto& pool = family == IpFamily::V4 ? v4_ : v6_;
+  return pool ? &*pool : nullptr;
+}
+
+std::optional<Denial> LocalLedger::admit(std::string_view account) {
+  if (max_total_ != 0 && total_ >= max_total_) return Denial::QuotaTotal;
+  const auto found = by_account_.find(account);
+  if (found == by_account_.end()) {
+    by_account_.emplace(account, 1U);
+  } else {
+    if (max_per_account_ != 0 && found->second >= max_per_account_) return Denial::QuotaUser;
+    ++found->second;
+  }
+  ++total_;
+  return std::nullopt;
+}
+
+void LocalLedger::leave(std::string_view account) {
+  const auto found = by_account_.find(account);
+  if (found == by_account_.end()) {
+    TS_BUG("an account left that had not entered");
+    return;
+  }
+  if (--found->second == 0) by_account_.erase(found);
+  --total_;
+}
+
+std::optional<std::uint16_t> LocalLedger::take_port(IpFamily family, PortParity parity, TimePoint now,
+                                                    RandomSource& random) {
+  drop_expired(now);
+  PortPool* ports = pool(family);
+  return ports != nullptr ? ports->take(parity, random) : std::nullopt;
+}
+
+void LocalLedger::return_port(IpFamily family, std::uint16_t port) {
+  if (PortPool* ports = pool(family)) ports->put_back(port);
+}
+
+ReservationToken LocalLedger::reserve(IpFamily family, std::uint16_t port, TimePoint expires,
+                                      RandomSource& random) {
+  reservations_.push_back(Reservation{random.bytes<8>(), family, port, expires});
+  return reservations_.back().token;
+}
+
+void LocalLedger::drop_expired(TimePoint now) {
+  std::erase_if(reservations_, [&](const Reservation& r) {
+    if (r.expires > now) return false;
+    return_port(r.family, r.port);
+    return true;
+  });
+}
+
+std::optional<Endpoint> LocalLedger::redeem(const ReservationToken& token, TimePoint now) {
+  drop_expired(now);
+  const auto found = std::find_if(reservations_.begin(), reservations_.end(),
+                                  [&](const Reservation& r) { return equal_constant_time(r.token, token); });
+  if (found == reservations_.end()) return std::nullopt;
+  const Endpoint out{IpAddress::any(found->family), found->port};
+  reservations_.erase(found);
+  return out;
+}
+
+Ledger::Ports LocalLedger::ports() const {
+  Ports out;
+  for (const auto* pool : {&v4_, &v6_}) {
+    if (!*pool) continue;
+    out.used += (*pool)->used();
+    out.free += (*pool)->free();
+  }
+  return out;
+}
+
+}  // namespace ts::turn

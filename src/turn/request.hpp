@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request on its way through a handler, and the answer under construction.
+#pragma once
+
+#include <optional>
+
+#include <turnstone/auth/credentials.hpp>
+#include <turnstone/stun/builder.hpp>
+#include <turnstone/turn/server.hpp>
+
+#include "allocation.hpp"
+
+namespace ts::turn {
+
+/// Comprehension-required attributes that we understand in requests and indications.
+constexpr bool is_understood(stun::AttributeType type) noexcept {
+  switch (type) {
+    case stun::AttributeType::MappedAddress:
+    case stun::AttributeType::Username:
+    case stun::AttributeType::MessageIntegrity:
+    case stun::AttributeType::ErrorCode:
+    case stun::AttributeType::UnknownAttributes:
+    case stun::AttributeType::ChannelNumber:
+    case stun::AttributeType::Lifetime:
+    case stun::AttributeType::XorPeerAddress:
+    case stun::AttributeType::Data:
+    case stun::AttributeType::Realm:
+    case stun::AttributeType::Nonce:
+    case stun::AttributeType::XorRelayedAddress:
+    case stun::AttributeType::RequestedAddressFamily:
+    case stun::AttributeType::EvenPort:
+    case stun::AttributeType::RequestedTransport:
+    case stun::AttributeType::DontFragment:
+    case stun::AttributeType::XorMappedAddress:
+    case stun::AttributeType::ReservationToken: return true;
+    default: return false;
+  }
+}
+
+struct Request {
+  Now now;
+  const Inbound& in;
+  const stun::MessageView& message;
+  Outbox& out;
+  RequestKind kind = RequestKind::Other;
+
+  // Set by Server::authenticate.
+  std::string_view username;
+  std::string_view account;
+  std::optional<HmacSha1Key> key;
+
+  // Set by Server::allocation_of_user.
+  SlotHandle handle;
+  Allocation* allocation = nullptr;
+};
+
+/// The answer to a request. Room for a realm and a nonce of the greatest lengths that we configure.
+class ResponseWriter {
+ public:
+  ResponseWriter(const Request& r, stun::MessageClass message_class)
+      : builder(r.out.reserve(kRoom), message_class, r.message.method(), r.message.transaction_id()) {}
+  stun::MessageBuilder builder;
+
+ private:
+  static constexpr std::size_t kRoom = 2048;
+};
+
+}  // namespace ts::turn
