@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stream: a connected TCP socket, plain or TLS, as non-blocking steps and as an Asio/Beast AsyncStream. It
+// can be taken apart and put together again on another thread's io_context, with its TLS state.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/compose.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+
+#include <turnstone/base/address.hpp>
+#include <turnstone/base/bytes.hpp>
+#include <turnstone/net/tls.hpp>
+
+namespace ts::net {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+/// A stream without an io_context, on its way between threads. Owns the descriptor.
+struct DetachedStream {
+  int descriptor = -1;
+  TlsSession tls;
+  Endpoint local;
+  Endpoint remote;
+
+  DetachedStream() = default;
+  DetachedStream(int fd, TlsSession session, const Endpoint& l, const Endpoint& r) noexcept
+      : descriptor(fd), tls(std::move(session)), local(l), remote(r) {}
+  DetachedStream(DetachedStream&& other) noexcept
+      : descriptor(std::exchange(other.descriptor, -1)),
+        tls(std::move(other.tls)),
+        local(other.local),
+        remote(other.remote) {}
+  DetachedStream& operator=(DetachedStream&&) = delete;
+  ~DetachedStream();
+};
+
+class Stream {
+ public:
+  using executor_type = tcp::socket::executor_type;
+  using lowest_layer_type = tcp::socket;
+
+  /// What a non-blocking step came to.
+  enum class Status : std::uint8_t { Done, WantRead, WantWrite, Closed };
+  struct Step {
+    Status status = Status::Closed;
+    std::size_t bytes = 0;
+  };
+
+  /// Takes over a connected socket. The endpoints are kept, since a broken socket no longer knows them.
+  Stream(tcp::socket socket, const Endpoint& local, const Endpoint& remote);
+  /// Puts a detached stream onto an io_context.
+  Stream(asio::io_context& context, DetachedStream detached);
+  Stream(Stream&&) = default;
+  Stream& operator=(Stream&&) = default;
+
+  /// Takes it off its io_context; this object is empty afterwards.
+  DetachedStream detach();
+
+  /// Begins TLS as the server; then call handshake() until Done.
+  bool begin_tls(const TlsContext& context);
+  Step handshake() noexcept;
+  bool is_tls() const noexcept { return tls_ != nullptr; }
+
+  /// One step; never blocks. Done carries the count of bytes, at least one.
+  Step read(MutableBytes out) noexcept;
+  Step write(ByteView bytes) noexcept;
+  /// The first byte to be read, without taking it.
+  Step peek(std::uint8_t& first) noexcept;
+  /// Sends TLS's close_notify where it can be sent at once, and closes.
+  void close() noexcept;
+
+  const Endpoint& local() const noexcept { return local_; }
+  const Endpoint& remote() const noexcept { return remote_; }
+  tcp::socket& socket() noexcept { return socket_; }
+  static tcp::socket::wait_type wait_type(Status status) noexcept {
+    return status == Status::WantWrite ? tcp::socket::wait_write : tcp::socket::wait_read;
+  }
+
+  // Asio's AsyncReadStream and AsyncWriteStream, for Beast.
+  executor_type get_executor() noexcept { return socket_.get_executor(); }
+  tcp::socket& lowest_layer() noexcept { return socket_; }
+  const tcp::socket& lowest_layer() const noexcept { return socket_; }
+
+  template <class Buffers, class Token>
+  auto async_read_some(const Buffers& buffers, Token&& token) {
+    return async_transfer<true>(
+        first_buffer<MutableBytes>(asio::buffer_sequence_begin(buffers), asio::buffer_sequence_end(buffers)),
+        std::forward<Token>(token));
+  }
+  template <class Buffers, class Token>
+  auto async_write_some(const Buffers& buffers, Token&& token) {
+    return async_transfer<false>(
+        first_buffer<ByteView>(asio::buffer_sequence_begin(buffers), asio::buffer_sequence_end(buffers)),
+        std::forward<Token>(token));
+  }
+
+ private:
+  /// The first buffer that is not empty: a step moves one stretch of bytes.
+  template <class Bytes, class It>
+  static Bytes first_buffer(It at, It end) {
+    for (; at != end; ++at) {
+      const auto buffer = *at;
+      if (buffer.size() != 0) {
+        return Bytes(static_cast<typename Bytes::pointer>(buffer.data()), buffer.size());
+      }
+    }
+    return Bytes{};
+  }
+
+  template <bool Reading, class Bytes, class Token>
+  auto async_transfer(Bytes bytes, Token&& token) {
+    return asio::async_compose<Token, void(error_code, std::size_t)>(
+        [this, bytes, step = Step{}, posted = false](auto& self, error_code error = {},
+                                                     std::size_t = 0) mutable {
+          if (posted) return self.complete(step.status == Status::Done ? error_code{} : eof(), step.bytes);
+          if (error) return self.complete(error, 0);
+          if (bytes.empty()) {
+            step = Step{Status::Done, 0};
+          } else if constexpr (Reading) {
+            step = read(bytes);
+          } else {
+            step = write(bytes);
+          }
+          if (step.status == Status::Done || step.status == Status::Closed) {
+            // Not from within the initiating function (Asio's rule).
+            posted = true;
+            return asio::post(socket_.get_executor(), std::move(self));
+          }
+          socket_.async_wait(wait_type(step.status), std::move(self));
+        },
+        token, socket_);
+  }
+  static error_code eof() noexcept;
+
+  tcp::socket socket_;
+  TlsSession tls_;
+  Endpoint local_;
+  Endpoint remote_;
+};
+
+}  // namespace ts::net

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// TLS 1.2+ server contexts and sessions (OpenSSL), with ALPN `stun.turn` (RFC 7443) and `http/1.1`. A session
+// works on a non-blocking descriptor directly, so that it can move between threads with its socket.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <turnstone/base/address.hpp>
+#include <turnstone/base/result.hpp>
+#include <turnstone/base/time.hpp>
+
+struct ssl_ctx_st;
+struct ssl_st;
+
+namespace ts::net {
+
+struct TlsSessionDeleter {
+  void operator()(ssl_st* session) const noexcept;
+};
+using TlsSession = std::unique_ptr<ssl_st, TlsSessionDeleter>;
+
+/// A certificate and its key, ready to accept. Immutable; shared by all shards.
+class TlsContext {
+ public:
+  /// From PEM files. The error says which file, what is wrong and what to do.
+  static Result<std::shared_ptr<const TlsContext>, std::string> from_files(const std::string& cert_file,
+                                                                           const std::string& key_file);
+  /// A fresh P-256 certificate for the names and addresses, good for 30 days (development).
+  static Result<std::shared_ptr<const TlsContext>, std::string> self_signed(
+      const std::vector<std::string>& names, const std::vector<IpAddress>& addresses);
+
+  /// A server session on a connected, non-blocking descriptor; the descriptor stays the caller's. Null: no
+  /// memory.
+  TlsSession accept(int descriptor) const noexcept;
+  /// The certificate's notAfter.
+  WallTime expires() const noexcept { return expires_; }
+  /// SHA-256 of the certificate, as 64 hexadecimal digits.
+  const std::string& fingerprint() const noexcept { return fingerprint_; }
+
+ private:
+  struct ContextDeleter {
+    void operator()(ssl_ctx_st* context) const noexcept;
+  };
+  using Context = std::unique_ptr<ssl_ctx_st, ContextDeleter>;
+  TlsContext() = default;
+  static Context make_context();
+  /// Reads expiry and fingerprint off the context's certificate.
+  void describe();
+
+  Context context_;
+  WallTime expires_{};
+  std::string fingerprint_;
+};
+
+}  // namespace ts::net

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <boost/asio/error.hpp>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <turnstone/net/stream.hpp>
+
+#include "socket_address.hpp"
+
+namespace ts::net {
+namespace {
+
+Stream::Step step_of(const SSL* session, int result) noexcept {
+  if (result > 0) return {Stream::Status::Done, static_cast<std::size_t>(result)};
+  const int why = SSL_get_error(session, result);
+  ERR_clear_error();
+  if (why == SSL_ERROR_WANT_READ) return {Stream::Status::WantRead, 0};
+  if (why == SSL_ERROR_WANT_WRITE) return {Stream::Status::WantWrite, 0};
+  return {Stream::Status::Closed, 0};
+}
+
+Stream::Step step_of(ssize_t result, Stream::Status wanted) noexcept {
+  if (result > 0) return {Stream::Status::Done, static_cast<std::size_t>(result)};
+  if (result < 0 && (errno == EAGAIN || errno == EINTR)) return {wanted, 0};
+  return {Stream::Status::Closed, 0};
+}
+
+int clamp_to_int(std::size_t size) noexcept {
+  return static_cast<int>(std::min<std::size_t>(size, 1U << 30));
+}
+
+}  // namespace
+
+DetachedStream::~DetachedStream() {
+  if (descriptor >= 0) ::close(descriptor);
+}
+
+Stream::Stream(tcp::socket socket, const Endpoint& local, const Endpoint& remote)
+    : socket_(std::move(socket)), local_(local), remote_(remote) {
+  error_code ignored;
+  socket_.non_blocking(true, ignored);
+}
+
+Stream::Stream(asio::io_context& context, DetachedStream detached)
+    : socket_(context), tls_(std::move(detached.tls)), local_(detached.local), remote_(detached.remote) {
+  error_code error;
+  socket_.assign(remote_.address.is_v4() ? tcp::v4() : tcp::v6(), detached.descriptor, error);
+  if (error) return;
+  detached.descriptor = -1;
+  socket_.non_blocking(true, error);
+}
+
+DetachedStream Stream::detach() {
+  error_code error;
+  const int descriptor = socket_.release(error);
+  return DetachedStream(error ? -1 : descriptor, std::move(tls_), local_, remote_);
+}
+
+bool Stream::begin_tls(const TlsContext& context) {
+  tls_ = context.accept(socket_.native_handle());
+  return tls_ != nullptr;
+}
+
+Stream::Step Stream::handshake() noexcept { return step_of(tls_.get(), SSL_do_handshake(tls_.get())); }
+
+Stream::Step Stream::read(MutableBytes out) noexcept {
+  if (tls_) return step_of(tls_.get(), SSL_read(tls_.get(), out.data(), clamp_to_int(out.size())));
+  return step_of(::recv(socket_.native_handle(), out.data(), out.size(), 0), Status::WantRead);
+}
+
+Stream::Step Stream::write(ByteView bytes) noexcept {
+  if (tls_) return step_of(tls_.get(), SSL_write(tls_.get(), bytes.data(), clamp_to_int(bytes.size())));
+  return step_of(::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+                 Status::WantWrite);
+}
+
+Stream::Step Stream::peek(std::uint8_t& first) noexcept {
+  if (tls_) return step_of(tls_.get(), SSL_peek(tls_.get(), &first, 1));
+  return step_of(::recv(socket_.native_handle(), &first, 1, MSG_PEEK), Status::WantRead);
+}
+
+void Stream::close() noexcept {
+  if (!socket_.is_open()) return;
+  if (tls_ && SSL_is_init_finished(tls_.get())) SSL_shutdown(tls_.get());
+  ERR_clear_error();
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+error_code Stream::eof() noexcept { return asio::error::eof; }
+
+}  // namespace ts::net

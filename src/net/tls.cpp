@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <turnstone/base/hash.hpp>
+#include <turnstone/net/tls.hpp>
+
+namespace ts::net {
+namespace {
+
+/// OpenSSL's newest reason, in words; empties its queue.
+std::string openssl_reason() {
+  const unsigned long code = ERR_peek_last_error();
+  const char* text = ERR_reason_error_string(code);
+  ERR_clear_error();
+  return text != nullptr ? text : "unknown error";
+}
+
+/// RFC 7443 §3: TURN may be told from HTTP by ALPN; a client without ALPN is told by its first bytes. An
+/// unknown offer is not refused: the stream's first bytes decide anyway.
+int select_alpn(SSL*, const unsigned char** out, unsigned char* out_bytes, const unsigned char* in,
+                unsigned int in_bytes, void*) {
+  static constexpr unsigned char kOurs[] = "\x09stun.turn\x08http/1.1";
+  unsigned char* chosen = nullptr;
+  if (SSL_select_next_proto(&chosen, out_bytes, kOurs, sizeof kOurs - 1, in, in_bytes) !=
+      OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_NOACK;
+  }
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+struct KeyDeleter {
+  void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
+};
+struct CertDeleter {
+  void operator()(X509* cert) const noexcept { X509_free(cert); }
+};
+using Key = std::unique_ptr<EVP_PKEY, KeyDeleter>;
+using Certificate = std::unique_ptr<X509, CertDeleter>;
+
+bool add_extension(X509* cert, int nid, const std::string& value) {
+  X509V3_CTX context;
+  X509V3_set_ctx_nodb(&context);
+  X509V3_set_ctx(&context, cert, cert, nullptr, nullptr, 0);
+  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
+  if (extension == nullptr) return false;
+  const bool added = X509_add_ext(cert, extension, -1) == 1;
+  X509_EXTENSION_free(extension);
+  return added;
+}
+
+Certificate make_certificate(EVP_PKEY* key, const std::string& subject_alt_names) {
+  constexpr long kLifeSeconds = 30L * 24 * 3600;
+  constexpr long kClockSlackSeconds = 24L * 3600;
+  Certificate cert(X509_new());
+  if (!cert) return nullptr;
+  X509* x = cert.get();
+  std::uint64_t serial = 0;
+  const Sha256Digest seed =
+      sha256({as_bytes(subject_alt_names), as_bytes(std::to_string(static_cast<long>(::time(nullptr))))});
+  std::memcpy(&serial, seed.data(), sizeof serial);
+  X509_NAME* name = X509_get_subject_name(x);
+  const bool made =
+      X509_set_version(x, 2) == 1 && ASN1_INTEGER_set_uint64(X509_get_serialNumber(x), serial >> 1) == 1 &&
+      X509_gmtime_adj(X509_getm_notBefore(x), -kClockSlackSeconds) != nullptr &&
+      X509_gmtime_adj(X509_getm_notAfter(x), kLifeSeconds) != nullptr && X509_set_pubkey(x, key) == 1 &&
+      X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                                 reinterpret_cast<const unsigned char*>("Turnstone development"), -1, -1,
+                                 0) == 1 &&
+      X509_set_issuer_name(x, name) == 1 && add_extension(x, NID_subject_alt_name, subject_alt_names) &&
+      add_extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
+      add_extension(x, NID_ext_key_usage, "serverAuth") && X509_sign(x, key, EVP_sha256()) > 0;
+  return made ? std::move(cert) : nullptr;
+}
+
+}  // namespace
+
+void TlsSessionDeleter::operator()(ssl_st* session) const noexcept { SSL_free(session); }
+void TlsContext::ContextDeleter::operator()(ssl_ctx_st* context) const noexcept { SSL_CTX_free(context); }
+
+TlsContext::Context TlsContext::make_context() {
+  Context context(SSL_CTX_new(TLS_server_method()));
+  if (!context) return nullptr;
+  SSL_CTX* c = context.get();
+  SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
+  SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                             SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_PRIORITIZE_CHACHA);
+  SSL_CTX_set_mode(
+      c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_alpn_select_cb(c, select_alpn, nullptr);
+  // TLS 1.2 suites: forward secrecy and AEAD only.
+  SSL_CTX_set_cipher_list(c, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL");
+  static constexpr unsigned char kSessionContext[] = "turnstone";
+  SSL_CTX_set_session_id_context(c, kSessionContext, sizeof kSessionContext - 1);
+  return context;
+}
+
+void TlsContext::describe() {
+  X509* cert = SSL_CTX_get0_certificate(context_.get());
+  if (cert == nullptr) return;
+  tm until{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &until) == 1)
+    expires_ = WallTime{std::chrono::seconds(timegm(&until))};
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int digest_bytes = 0;
+  if (X509_digest(cert, EVP_sha256(), digest.data(), &digest_bytes) == 1) {
+    fingerprint_ = hex(ByteView(digest).first(digest_bytes));
+  }
+}
+
+Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::from_files(const std::string& cert_file,
+                                                                              const std::string& key_file) {
+  std::shared_ptr<TlsContext> out(new TlsContext);
+  out->context_ = make_context();
+  SSL_CTX* c = out->context_.get();
+  if (c == nullptr) return "TLS: no context: " + openssl_reason();
+  if (SSL_CTX_use_certificate_chain_file(c, cert_file.c_str()) != 1) {
+    return "TLS certificate '" + cert_file + "' cannot be used (" + openssl_reason() +
+           "): give a PEM file that begins with the server's certificate and goes on with its chain";
+  }
+  if (SSL_CTX_use_PrivateKey_file(c, key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    return "TLS key '" + key_file + "' cannot be used (" + openssl_reason() +
+           "): give the unencrypted PEM private key of the certificate";
+  }
+  if (SSL_CTX_check_private_key(c) != 1) {
+    return "TLS key '" + key_file + "' does not belong to certificate '" + cert_file + "'";
+  }
+  out->describe();
+  return std::shared_ptr<const TlsContext>(std::move(out));
+}
+
+Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::self_signed(
+    const std::vector<std::string>& names, const std::vector<IpAddress>& addresses) {
+  std::string alt_names;
+  const auto add = [&alt_names](const std::string& entry) {
+    alt_names += (alt_names.empty() ? "" : ",") + entry;
+  };
+  for (const std::string& name : names) add("DNS:" + name);
+  for (const IpAddress& address : addresses) add("IP:" + address.to_string());
+  const Key key(EVP_EC_gen("P-256"));
+  const Certificate cert = key ? make_certificate(key.get(), alt_names) : nullptr;
+  std::shared_ptr<TlsContext> out(new TlsContext);
+  out->context_ = make_context();
+  SSL_CTX* c = out->context_.get();
+  if (!cert || c == nullptr || SSL_CTX_use_certificate(c, cert.get()) != 1 ||
+      SSL_CTX_use_PrivateKey(c, key.get()) != 1) {
+    return "TLS: no self-signed certificate could be made: " + openssl_reason();
+  }
+  out->describe();
+  return std::shared_ptr<const TlsContext>(std::move(out));
+}
+
+TlsSession TlsContext::accept(int descriptor) const noexcept {
+  TlsSession session(SSL_new(context_.get()));
+  if (!session || SSL_set_fd(session.get(), descriptor) != 1) return nullptr;
+  SSL_set_accept_state(session.get());
+  return session;
+}
+
+}  // namespace ts::net
