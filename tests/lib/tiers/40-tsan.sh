@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# title: the shell's tests under ThreadSanitizer (preset tsan)
+# modes: default full
+# needs: unit test
+# shellcheck shell=bash
+logged 300 configure-tsan cmake --preset tsan || { fail "configure tsan" "see build/logs"; exit 1; }
+if [ -z "$(targets tsan test_shell)" ]; then
+  skip shell "no shell tests in this tree"
+  exit 0
+fi
+build tsan test_shell
+run_ctest tsan -R '^shell$'

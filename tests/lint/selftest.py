@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Each lint passes a clean small tree, and fails when one violation is planted in it."""
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+HEAD = "// SPDX-License-Identifier: Apache-2.0\n"
+GUARD = HEAD + "#pragma once\n"
+CLEAN = {
+    "include/turnstone/base/bytes.hpp": GUARD + "\n#include <cstdint>\n",
+    "include/turnstone/turn/options.hpp": GUARD + "\n#include <chrono>\n\n#include <turnstone/base/bytes.hpp>\n",
+    "include/turnstone/turn/server.hpp": GUARD + "\n#include <turnstone/base/bytes.hpp>\n"
+                                                 "#include <turnstone/turn/options.hpp>\n",
+    "src/turn/table.hpp": GUARD + "\n#include <vector>\n",
+    "src/turn/server.cpp": HEAD + '#include <turnstone/turn/server.hpp>\n\n#include "table.hpp"\n\n'
+                                  "int answer() { return 42; }\n",
+    "src/config/load.cpp": HEAD + "#include <yaml-cpp/yaml.h>\n\n#include <turnstone/turn/options.hpp>\n",
+    "tests/lib/clean.sh": "#!/usr/bin/env bash\n# SPDX-License-Identifier: Apache-2.0\nprintf '%s\\n' \"$1\"\n",
+}
+
+
+def long_function(lines):
+    return HEAD + "int grown(int x) noexcept {\n" + "  ++x;\n" * (lines - 3) + "  return x;\n}\n"
+
+
+class Tree(unittest.TestCase):
+    """A clean tree in a temporary folder."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        for name, text in CLEAN.items():
+            self.plant(name, text)
+        shutil.copy(HERE.parents[1] / ".clang-format", self.root)
+
+    def plant(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def lint(self, name, *arguments):
+        result = subprocess.run([sys.executable, HERE / f"{name}.py", "--root", self.root, *arguments],
+                                capture_output=True, text=True, check=False)
+        return result.returncode, result.stdout + result.stderr
+
+    def passes(self, name, *arguments):
+        status, output = self.lint(name, *arguments)
+        self.assertEqual(status, 0, output)
+
+    def fails(self, name, *arguments, saying):
+        status, output = self.lint(name, *arguments)
+        self.assertEqual(status, 1, output)
+        self.assertIn(saying, output)
+
+
+class Layers(Tree):
+    def include(self, path, name, saying):
+        with self.subTest(path=path, name=name):
+            self.plant(path, HEAD + f"#include {name}\n")
+            self.fails("layers", saying=saying)
+            (self.root / path).unlink()
+
+    def test_clean(self):
+        self.passes("layers")
+
+    def test_upward_and_sideways(self):
+        self.include("src/base/up.cpp", "<turnstone/stun/message.hpp>", "base may not include stun")
+        self.include("src/stun/side.cpp", "<turnstone/auth/nonce.hpp>", "stun may not include auth")
+        self.include("src/signal/side.cpp", "<turnstone/turn/server.hpp>", "signal may not include turn")
+        self.include("include/turnstone/turn/up.hpp", "<turnstone/net/shard.hpp>", "turn may not include net")
+        self.include("src/config/machinery.cpp", "<turnstone/turn/server.hpp>", "only its options.hpp")
+        self.include("src/metrics/machinery.cpp", "<turnstone/turn/options.hpp>", "only its counters.hpp")
+        self.include("src/net/settings.cpp", "<turnstone/config/config.hpp>", "net may not include config")
+
+    def test_leaves(self):
+        self.include("include/turnstone/auth/options.hpp", "<turnstone/auth/nonce.hpp>", "is a leaf")
+        self.include("include/turnstone/net/counters.hpp", "<boost/asio.hpp>", "is a leaf")
+
+    def test_pure_layers(self):
+        for name in ("mutex", "thread", "atomic", "iostream", "fstream", "random"):
+            self.include("src/turn/impure.cpp", f"<{name}>", "turn is a pure layer")
+        for name in ("boost/asio.hpp", "boost/beast/core.hpp", "openssl/ssl.h", "sys/socket.h", "netinet/in.h",
+                     "yaml-cpp/yaml.h", "prometheus/registry.h", "unistd.h", "pthread.h", "time.h"):
+            self.include("src/base/impure.cpp", f"<{name}>", "base may not include")
+            self.include("src/dialect/impure.cpp", f"<{name}>", "dialect may not include")
+
+    def test_third_party(self):
+        self.include("src/turn/json.cpp", "<nlohmann/json.hpp>", "turn may not include")
+        self.include("src/turn/digest.cpp", "<openssl/sha.h>", "turn may not include")
+        self.include("src/admin/server.cpp", "<boost/asio.hpp>", "admin may not include")
+        self.include("src/net/log.cpp", "<spdlog/spdlog.h>", "net may not include")
+
+    def test_private_headers(self):
+        self.include("src/auth/reach.cpp", '"../turn/table.hpp"', "leaves src/auth")
+        self.include("include/turnstone/turn/reach.hpp", '"table.hpp"', "a public header includes <...> only")
+
+    def test_spelling_and_comments(self):
+        self.include("src/turn/spaced.cpp", " <mutex> // why not", "pure layer")
+        self.plant("src/turn/comment.cpp", HEAD + "// #include <mutex>\n/*\n#include <thread>\n*/\n")
+        self.passes("layers")
+
+    def test_unknown_layer(self):
+        self.plant("src/misc/thing.cpp", HEAD)
+        self.fails("layers", saying="no layer misc")
+
+    def test_document(self):
+        table = (HERE.parents[1] / "docs/architecture.md").read_text(encoding="utf-8")
+        self.plant("docs/architecture.md", table)
+        self.passes("layers")
+        changed = [line.replace("| base, stun |", "| base |") for line in table.splitlines()]
+        self.plant("docs/architecture.md", "\n".join(changed))
+        self.fails("layers", saying="the row of auth")
+
+
+class Symbols(Tree):
+    def archive(self, body, layer="turn"):
+        build = self.root / "build/x"
+        build.mkdir(parents=True, exist_ok=True)
+        source = build / "planted.cpp"
+        source.write_text(body, encoding="utf-8")
+        subprocess.run(["g++", "-std=c++20", "-c", str(source), "-o", str(build / "planted.o")], check=True)
+        subprocess.run(["ar", "rcs", str(build / f"libts_{layer}.a"), str(build / "planted.o")], check=True)
+        return build
+
+    def setUp(self):
+        super().setUp()
+        if not all(map(shutil.which, ("g++", "ar", "nm"))):
+            self.skipTest("no compiler here")
+
+    def test_clean(self):
+        self.passes("symbols", self.archive("#include <cstring>\nunsigned long f(const char* s) { return strlen(s); }\n"
+                                            "namespace ts { void send(int); }\nvoid g() { ts::send(1); }\n"))
+
+    def test_violations(self):
+        for body, symbol in (
+                ("#include <ctime>\nvoid f(timespec* t) { clock_gettime(CLOCK_MONOTONIC, t); }", "clock_gettime"),
+                ("#include <ctime>\nlong f() { return time(nullptr); }", "time"),
+                ("#include <chrono>\nauto f() { return std::chrono::steady_clock::now(); }", "steady_clock::now()"),
+                ("#include <sys/socket.h>\nint f() { return socket(AF_INET, SOCK_DGRAM, 0); }", "socket"),
+                ("#include <sys/socket.h>\nlong f() { return send(1, nullptr, 0, 0); }", "send"),
+                ("#include <mutex>\nstd::mutex m;\nvoid f() { m.lock(); }", "pthread_"),
+                ("#include <iostream>\nvoid f() { std::cout << 1; }", "std::cout"),
+                ("#include <cstdio>\nvoid f(int n) { std::printf(\"%d\", n); }", "printf"),
+                ("#include <random>\nunsigned f() { return std::random_device{}(); }", "std::random_device"),
+                ("extern \"C\" void* SSL_new(void*);\nvoid* f() { return SSL_new(nullptr); }", "SSL_new")):
+            with self.subTest(symbol=symbol):
+                self.fails("symbols", self.archive(body), saying=symbol)
+
+    def test_missing_library(self):
+        self.plant("src/stun/message.cpp", HEAD)
+        self.fails("symbols", self.archive("extern int x;\nint f() { return x; }"), saying="libts_stun.a is not built")
+
+
+class Sizes(Tree):
+    def test_clean(self):
+        self.plant("src/turn/big.cpp", long_function(120))
+        self.passes("sizes")
+
+    def test_functions(self):
+        bodies = {
+            "plain": long_function(121),
+            "constructor": HEAD + "struct A {\n  A() : x{1}, y(2) {\n" + "    ++x;\n" * 120 + "  }\n  int x, y;\n};\n",
+            "member": HEAD + "namespace ts {\nclass B {\n  auto f() const -> int {\n" + "    g();\n" * 120
+                      + "    return 1;\n  }\n};\n}\n",
+            "braces in text": HEAD + "void f() {\n  g(\"}\", '}');  // }\n" + "  h();\n" * 120 + "}\n",
+            "nested": HEAD + "void f(int x) {\n  if (x) {\n    auto l = [&] {\n" + "      ++x;\n" * 120 + "    };\n  }\n}\n",
+            "test": HEAD + "TEST(A, B) {\n" + "  ++x;\n" * 120 + "}\n",
+        }
+        for name, body in bodies.items():
+            with self.subTest(name=name):
+                self.plant("src/turn/big.cpp", body)
+                self.fails("sizes", saying="at most 120")
+
+    def test_tables_are_no_functions(self):
+        self.plant("src/turn/table.cpp", HEAD + "constexpr int kTable[] = {\n" + "    1,\n" * 300 + "};\n")
+        self.passes("sizes")
+
+    def test_files(self):
+        self.plant("src/turn/long.cpp", HEAD + "int x;\n" * 800)
+        self.fails("sizes", saying="at most 800")
+        self.plant("src/turn/long.cpp", HEAD + "// Generated from the registry.\n" + "int x;\n" * 800)
+        self.passes("sizes")
+
+
+class Format(Tree):
+    def setUp(self):
+        super().setUp()
+        if not all(map(shutil.which, ("clang-format", "shellcheck"))):
+            self.skipTest("no clang-format or no shellcheck here")
+
+    def test_clean(self):
+        self.passes("format")
+
+    def test_violations(self):
+        for path, text, saying in (
+                ("src/turn/a.cpp", HEAD + "int   x ;\n", "should be clang-formatted"),
+                ("src/turn/a.cpp", "int x;\n", "SPDX"),
+                ("tests/a.py", "print(1)\n", "SPDX"),
+                ("deploy/start", "#!/bin/sh\ntrue\n", "SPDX"),
+                ("tests/a.sh", "#!/bin/bash\n# SPDX-License-Identifier: Apache-2.0\ncd $1\nrm -r $2/*\n", "SC2"),
+                ("tests/a.sh", "#!/bin/bash\n# SPDX-License-Identifier: Apache-2.0\ncat /" + "work/x\n", "one machine"),
+                ("docs/a.md", "See `/tmp/" + "build-x`.\n", "one machine"),
+                ("docs/a.md", "no end", "no newline"),
+                ("deploy/a.yaml", "# SPDX-License-Identifier: Apache-2.0\na: 1 \n", "white space"),
+                ("src/web/a.js", HEAD + "x();\r\n", "carriage return")):
+            with self.subTest(path=path, saying=saying):
+                self.plant(path, "")
+                (self.root / path).write_bytes(text.encode())
+                self.fails("format", saying=saying)
+                (self.root / path).unlink()
+
+
+class Tidy(Tree):
+    def test_violation(self):
+        if not shutil.which("clang-tidy"):
+            self.skipTest("no clang-tidy here")
+        shutil.copy(HERE.parents[1] / ".clang-tidy", self.root)
+        build = self.root / "build/x"
+        build.mkdir(parents=True)
+        source = self.root / "src/turn/planted.cpp"
+        entry = {"directory": str(build), "file": str(source), "command": f"clang++ -std=c++20 -c {source}"}
+        (build / "compile_commands.json").write_text(json.dumps([entry]), encoding="utf-8")
+        self.plant("src/turn/planted.cpp", HEAD + "int f(const int* p) { return p ? *p : 0; }\n")
+        self.passes("tidy", str(build))
+        self.plant("src/turn/planted.cpp", HEAD + "unsigned f(unsigned* p) { return sizeof(sizeof(p)); }\n")
+        self.fails("tidy", str(build), saying="bugprone-sizeof-expression")
+
+
+if __name__ == "__main__":
+    unittest.main()
