@@ -207,7 +207,8 @@ Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const He
   if (!options_.open && (options_.token.empty() || !known)) {
     return refuse_hello(at, ErrorCode::Unauthorized, "a valid token is needed", out);
   }
-  if (!hello.peer.empty() && !valid_name(hello.peer, kMaxPeerNameBytes)) {
+  // "*" is how a send names everyone.
+  if (!hello.peer.empty() && (hello.peer == "*" || !valid_name(hello.peer, kMaxPeerNameBytes))) {
     return refuse_hello(at, ErrorCode::BadRequest, "not a valid peer id", out);
   }
   if (hello.meta.size() > kMaxMetaBytes)

@@ -51,7 +51,8 @@ class Native {
   /// The connection is gone, or the shell is closing it: GoingAway for a client's close code 1001, TooLarge,
   /// else Lost. Idempotent, and harmless after a close that we asked for.
   void closed(const Now& now, signal::ConnectionId connection, signal::CloseReason reason, Frames& out);
-  /// More than Options::max_send_queue_bytes wait for this connection: it is told and closed (4008).
+  /// More than Options::max_send_queue_bytes wait for this connection: closes it (4008); what waits may be
+  /// dropped.
   void slow_consumer(const Now& now, signal::ConnectionId connection, Frames& out);
 
   /// Does what is due; call at next_deadline() or later.
@@ -65,25 +66,27 @@ class Native {
   void close_all(const Now& now, signal::CloseCode code, Frames& out);
 
  private:
-  struct Request;
+  struct Call;
 
-  void handle(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
-  void handle_hello(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
-  void handle_room(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
-  void handle_send(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
-  void handle_update(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
-  void handle_ice(const Now& now, signal::ConnectionId connection, const Request& request, Frames& out);
-  void refuse(const Now& now, signal::ConnectionId connection, const Request& request,
-              const signal::Failure& failure, Frames& out);
-  void ok(signal::ConnectionId connection, const Request& request, Frames& out);
-  void answer(signal::ConnectionId connection, const Request& request, std::string text, Frames& out);
+  void handle(const Call& call);
+  void handle_hello(const Call& call);
+  void handle_join(const Call& call);
+  void handle_leave(const Call& call);
+  void handle_send(const Call& call);
+  void handle_update(const Call& call);
+  void handle_list(const Call& call);
+  void handle_ice(const Call& call);
+  void answer(const Call& call, std::string text);
+  void ok(const Call& call);
+  void refuse(const Call& call, const signal::Failure& failure);
+  void bad_request(const Call& call, std::string_view message);
+  void count(const Call& call, signal::ErrorCode code) noexcept;
   void push(signal::ConnectionId connection, std::string text, Frames& out);
   void deliver(Frames& out);
 
   signal::Router& router_;
   signal::DialectId id_;
   signal::Outbox outbox_;
-  std::string scratch_;
 };
 
 }  // namespace ts::dialect
