@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checks.hpp"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "codecs.hpp"
+
+namespace ts::config {
+namespace {
+
+/// The checks over one Loading.
+class Checks {
+ public:
+  Checks(Loading& loading, const FileReader& reader)
+      : loading_(loading), c_(loading.config), reader_(reader) {}
+
+  void run() {
+    listeners();
+    ports();
+    tls_pair();
+    tls_file("listen.tls_cert_file", c_.net.tls_cert_file);
+    tls_file("listen.tls_key_file", c_.net.tls_key_file);
+    credentials();
+    relay_addresses();
+    peers();
+    lifetimes();
+    signaling();
+    ice();
+  }
+
+ private:
+  /// Adds a problem about all of `keys`, unless one of them is known to be wrong already. Its place is that
+  /// of the first key that was set.
+  void problem(std::initializer_list<const char*> keys, std::string expected, std::string found,
+               std::string remedy) {
+    Problem out;
+    for (const char* key : keys) {
+      if (loading_.failed.contains(std::string_view(key))) return;
+      out.key += (out.key.empty() ? "" : ", ") + std::string(key);
+      const auto origin = loading_.origins.find(std::string_view(key));
+      if (!out.source.empty() || origin == loading_.origins.end()) continue;
+      out.source = origin->second.source;
+      out.line = origin->second.line;
+    }
+    out.expected = std::move(expected);
+    out.found = std::move(found);
+    out.remedy = std::move(remedy);
+    loading_.problems.push_back(std::move(out));
+  }
+
+  bool tls() const { return !c_.net.tls_cert_file.empty() || c_.net.tls_self_signed || c_.dev; }
+
+  void listeners() {
+    if (!c_.net.udp && !c_.net.tcp) {
+      problem({"listen.udp", "listen.tcp"}, "at least one of them true", "both false",
+              "Set listen.udp: true.");
+    }
+  }
+
+  void ports() {
+    const auto same = [&](const char* a, std::uint16_t port_a, const char* b, std::uint16_t port_b) {
+      if (port_a == 0 || port_a != port_b) return;
+      problem({a, b}, "two ports", std::to_string(port_a) + " for both",
+              std::string("Change one; ") + a + " and " + b + " are listeners of their own.");
+    };
+    same("listen.port", c_.net.port, "listen.http_port", c_.net.http_port);
+    if (tls()) same("listen.port", c_.net.port, "listen.tls_port", c_.net.tls_port);
+    if (tls()) same("listen.tls_port", c_.net.tls_port, "listen.http_port", c_.net.http_port);
+    const turn::PortRange range = c_.turn.ports;
+    if (c_.turn.enabled && c_.net.udp && c_.net.port >= range.low && c_.net.port <= range.high) {
+      problem({"listen.port", "relay.ports"}, "a listener outside the relay's ports",
+              std::to_string(c_.net.port) + " in " + PortRangeCodec::print(range), "Move one of the two.");
+    }
+  }
+
+  void tls_pair() {
+    const bool cert = !c_.net.tls_cert_file.empty();
+    const bool key = !c_.net.tls_key_file.empty();
+    if (cert == key) return;
+    problem({"listen.tls_cert_file", "listen.tls_key_file"}, "both or none",
+            cert ? "no key" : "no certificate",
+            cert ? "Add listen.tls_key_file (--tls-key)." : "Add listen.tls_cert_file (--tls-cert).");
+  }
+
+  void tls_file(const char* key, const std::string& path) {
+    if (path.empty()) return;
+    const FileText file = reader_(path);
+    const std::string name = '"' + excerpt(path) + '"';
+    if (!file.error.empty()) {
+      problem({key}, "a readable file", name + ": " + excerpt(file.error),
+              "Name a PEM file that the server's user may read.");
+    } else if (file.text.find("-----BEGIN ") == std::string::npos) {
+      problem({key}, "a PEM file", name + ", which has no -----BEGIN line",
+              "Convert it to PEM with openssl.");
+    }
+  }
+
+  void credentials() {
+    if (!c_.turn.enabled || c_.auth.any_source() || c_.dev) return;
+    problem({"auth.secrets", "auth.users", "auth.secrets_file", "auth.users_file"},
+            "a source of credentials for TURN", "none",
+            "Add auth.secrets (make one with: openssl rand -hex 32) or auth.users, or a file of either; or "
+            "start with "
+            "--dev; or set relay.enabled: false.");
+  }
+
+  void relay_addresses() {
+    bool seen_v4 = false;
+    bool seen_v6 = false;
+    for (const turn::RelayAddress& address : c_.turn.relay_addresses) {
+      bool& seen = address.advertised.is_v4() ? seen_v4 : seen_v6;
+      if (seen) {
+        problem({"relay.addresses"}, "one address a family",
+                RelayAddressCodec::print(address) + " as another", "Keep one IPv4 and one IPv6 address.");
+      }
+      seen = true;
+      relay_address(address);
+    }
+  }
+
+  void relay_address(const turn::RelayAddress& address) {
+    const std::string text = '"' + RelayAddressCodec::print(address) + '"';
+    const IpAddress& advertised = address.advertised;
+    const bool multicast = advertised.is_v4() ? advertised.bytes()[0] >= 224 : advertised.bytes()[0] == 0xFF;
+    if (advertised.is_unspecified() || address.local.is_unspecified() || multicast) {
+      problem({"relay.addresses"}, "the address of a host", text,
+              "Write the address that peers see; 0.0.0.0 and :: do not name a host.");
+      return;
+    }
+    const bool loopback =
+        advertised.is_v4() ? advertised.bytes()[0] == 127 : advertised == IpAddress::parse("::1");
+    if (loopback && !c_.dev && !c_.turn.peers.allow_private) {
+      problem({"relay.addresses", "relay.allow_private_peers"}, "an address that other hosts reach", text,
+              "Write the public address, or start with --dev, or set relay.allow_private_peers: true.");
+    }
+  }
+
+  void peers() {
+    for (const IpNetwork& network : c_.turn.peers.allow) {
+      if (network.prefix_bits != 0 || c_.dev) continue;
+      problem({"relay.allow_peers"}, "networks that you mean",
+              '"' + network.to_string() + "\", every address there is",
+              "Public addresses are allowed anyway; name the private networks that peers are in.");
+    }
+  }
+
+  void lifetimes() {
+    if (c_.turn.default_lifetime <= c_.turn.max_lifetime) return;
+    problem(
+        {"relay.default_lifetime", "relay.max_lifetime"}, "the default not above the maximum",
+        SecondsCodec::print(c_.turn.default_lifetime) + " above " + SecondsCodec::print(c_.turn.max_lifetime),
+        "Raise relay.max_lifetime.");
+  }
+
+  void signaling() {
+    if (!c_.signaling_enabled) return;
+    if (c_.signal.token.empty() && !c_.signal.open && !c_.dev) {
+      problem({"signaling.token", "signaling.token_file", "signaling.open", "signaling.enabled"},
+              "a token that clients must show", "none",
+              "Add signaling.token (make one with: openssl rand -hex 32); or start with --dev; or set "
+              "signaling.open: "
+              "true to let everybody in, or signaling.enabled: false for TURN only.");
+    }
+    if (!c_.signal.token.empty() && c_.signal.open) {
+      problem({"signaling.open", "signaling.token"}, "a token or an open door", "both",
+              "Remove signaling.open, or the token.");
+    }
+    if (c_.signal.max_send_queue_bytes < c_.signal.max_message_bytes) {
+      problem({"signaling.max_send_queue", "signaling.max_message_size"},
+              "a queue that takes the largest message",
+              SizeCodec::print(c_.signal.max_send_queue_bytes) + " below " +
+                  SizeCodec::print(c_.signal.max_message_bytes),
+              "Raise signaling.max_send_queue.");
+    }
+  }
+
+  void ice() {
+    if (!c_.signaling_enabled || c_.dev || !c_.auth.secrets.empty()) return;
+    const auto is_turn = [](const std::string& url) { return url.starts_with("turn"); };
+    if (std::none_of(c_.signal.ice_urls.begin(), c_.signal.ice_urls.end(), is_turn)) return;
+    problem({"signaling.ice_urls", "auth.secrets", "auth.secrets_file"},
+            "a secret to mint TURN credentials with", "TURN URLs and no secret",
+            "Add auth.secrets, or remove the turn: URLs.");
+  }
+
+  Loading& loading_;
+  const Config& c_;
+  const FileReader& reader_;
+};
+
+}  // namespace
+
+void check(Loading& loading, const FileReader& reader) { Checks(loading, reader).run(); }
+
+}  // namespace ts::config

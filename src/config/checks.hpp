@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can only be checked with all keys known.
+#pragma once
+
+#include <turnstone/config/load.hpp>
+
+#include "loading.hpp"
+
+namespace ts::config {
+
+/// Reads auth.secrets_file, auth.users_file and signaling.token_file into their sections.
+void read_secret_files(Loading& loading, const FileReader& reader);
+
+/// Appends a problem for each contradiction between keys, naming all keys it is about.
+void check(Loading& loading, const FileReader& reader);
+
+}  // namespace ts::config

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codecs.hpp"
+
+#include <array>
+#include <charconv>
+
+namespace ts::config {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t factor;
+};
+
+constexpr std::array kDurationUnits{Unit{"d", 86'400'000}, Unit{"h", 3'600'000}, Unit{"m", 60'000},
+                                    Unit{"s", 1000}, Unit{"ms", 1}};
+constexpr std::array kSizeUnits{Unit{"GiB", 1U << 30}, Unit{"MiB", 1U << 20}, Unit{"KiB", 1U << 10},
+                                Unit{"B", 1}, Unit{"", 1}};
+constexpr std::array<std::string_view, 6> kLevels{"trace", "debug", "info", "warn", "error", "off"};
+
+template <std::size_t N>
+std::optional<std::uint64_t> parse_with_unit(std::string_view text, const std::array<Unit, N>& units) {
+  std::uint64_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+  const std::string_view suffix = text.substr(static_cast<std::size_t>(stop - text.data()));
+  for (const Unit& unit : units) {
+    if (suffix != unit.name) continue;
+    if (number > std::numeric_limits<std::uint64_t>::max() / unit.factor) return std::nullopt;
+    return number * unit.factor;
+  }
+  return std::nullopt;
+}
+
+template <std::size_t N>
+std::string print_with_unit(std::uint64_t value, const std::array<Unit, N>& units) {
+  for (const Unit& unit : units) {
+    if (value != 0 && value % unit.factor == 0)
+      return std::to_string(value / unit.factor) + std::string(unit.name);
+  }
+  return {};
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
+bool in(const Range& range, std::uint64_t value) { return value >= range.low && value <= range.high; }
+
+/// Bytes of the UTF-8 sequence at the start of `text`, its code point in `out`; 0 when it is not valid.
+std::size_t decode_utf8(std::string_view text, std::uint32_t& out) {
+  const auto byte = [&](std::size_t i) {
+    return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i]));
+  };
+  const std::uint32_t first = byte(0);
+  const std::size_t size = first < 0x80 ? 1U : first >= 0xF0 ? 4U : first >= 0xE0 ? 3U : 2U;
+  if (size > text.size() || (first >= 0x80 && first < 0xC2) || first > 0xF4) return 0;
+  static constexpr std::array<std::uint32_t, 5> kMask{0, 0x7F, 0x1F, 0x0F, 0x07};
+  static constexpr std::array<std::uint32_t, 5> kLowest{0, 0, 0x80, 0x800, 0x10000};
+  out = first & kMask[size];
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xC0U) != 0x80U) return 0;
+    out = (out << 6U) | (byte(i) & 0x3FU);
+  }
+  const bool surrogate = out >= 0xD800 && out <= 0xDFFF;
+  return out < kLowest[size] || out > 0x10FFFF || surrogate ? 0 : size;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_count(std::string_view text) {
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
+std::optional<std::uint64_t> parse_duration(std::string_view text) {
+  return parse_with_unit(text, kDurationUnits);
+}
+
+std::string print_duration(std::uint64_t milliseconds) {
+  const std::string out = print_with_unit(milliseconds, kDurationUnits);
+  return out.empty() ? "0s" : out;
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) { return parse_with_unit(text, kSizeUnits); }
+
+std::string print_size(std::uint64_t bytes) {
+  const std::string out = print_with_unit(bytes, kSizeUnits);
+  return out.empty() ? "0B" : out;
+}
+
+bool is_clean_text(std::string_view text) {
+  while (!text.empty()) {
+    std::uint32_t code = 0;
+    const std::size_t size = decode_utf8(text, code);
+    if (size == 0 || code < 0x20 || (code >= 0x7F && code < 0xA0)) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
+std::optional<bool> BoolCodec::parse(std::string_view text, const Range&) {
+  const std::string word = lower(text);
+  if (word == "true" || word == "yes" || word == "on" || word == "1") return true;
+  if (word == "false" || word == "no" || word == "off" || word == "0") return false;
+  return std::nullopt;
+}
+
+std::string CountCodec::unit(const Range& range) {
+  return std::to_string(range.low) + " to " + std::to_string(range.high);
+}
+std::string CountCodec::expected(const Range& range) { return "a number from " + unit(range); }
+std::optional<std::uint32_t> CountCodec::parse(std::string_view text, const Range& range) {
+  const auto value = parse_count(text);
+  if (!value || !in(range, *value)) return std::nullopt;
+  return static_cast<std::uint32_t>(*value);
+}
+
+std::optional<std::uint16_t> PortCodec::parse(std::string_view text, const Range&) {
+  const auto value = parse_count(text);
+  if (!value || *value > 65535) return std::nullopt;
+  return static_cast<std::uint16_t>(*value);
+}
+
+std::string SizeCodec::unit(const Range& range) {
+  return print_size(range.low) + " to " + print_size(range.high);
+}
+std::string SizeCodec::expected(const Range& range) {
+  return "a size from " + unit(range) + ", such as 64KiB or 4MiB";
+}
+std::optional<std::uint32_t> SizeCodec::parse(std::string_view text, const Range& range) {
+  const auto value = parse_size(text);
+  if (!value || !in(range, *value)) return std::nullopt;
+  return static_cast<std::uint32_t>(*value);
+}
+
+std::string duration_unit(const Range& range) {
+  return print_duration(range.low) + " to " + print_duration(range.high);
+}
+std::string expected_duration(const Range& range, bool whole_seconds) {
+  return std::string("a duration from ") + duration_unit(range) +
+         (whole_seconds ? " in whole seconds, such as 10s, 5m or 1h" : ", such as 250ms, 10s or 5m");
+}
+
+std::string TextCodec::unit(const Range& range) {
+  return std::to_string(range.low) + " to " + std::to_string(range.high) + " bytes";
+}
+std::string TextCodec::expected(const Range& range) {
+  return "text of " + unit(range) + " without control characters";
+}
+std::optional<std::string> TextCodec::parse(std::string_view text, const Range& range) {
+  if (!in(range, text.size()) || !is_clean_text(text)) return std::nullopt;
+  return std::string(text);
+}
+
+std::optional<std::string> RealmCodec::parse(std::string_view text, const Range& range) {
+  if (text.find_first_of("\"\\") != std::string_view::npos) return std::nullopt;
+  return TextCodec::parse(text, range);
+}
+
+std::optional<std::string> IceUrlCodec::parse(std::string_view text, const Range& range) {
+  for (const std::string_view scheme : {"stun:", "stuns:", "turn:", "turns:"}) {
+    const bool host_follows = text.size() > scheme.size() && text[scheme.size()] != '/';
+    if (text.starts_with(scheme) && host_follows && text.find(' ') == std::string_view::npos) {
+      return TextCodec::parse(text, range);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<turn::RelayAddress> RelayAddressCodec::parse(std::string_view text, const Range&) {
+  const std::size_t slash = text.find('/');
+  const auto advertised = IpAddress::parse(text.substr(0, slash));
+  const auto local = slash == std::string_view::npos ? advertised : IpAddress::parse(text.substr(slash + 1));
+  if (!advertised || !local || advertised->family() != local->family()) return std::nullopt;
+  return turn::RelayAddress{*advertised, *local};
+}
+
+std::string RelayAddressCodec::print(const Value& value) {
+  const std::string advertised = value.advertised.to_string();
+  return value.advertised == value.local ? advertised : advertised + '/' + value.local.to_string();
+}
+
+std::optional<turn::PortRange> PortRangeCodec::parse(std::string_view text, const Range&) {
+  const std::size_t dash = text.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const auto low = parse_count(text.substr(0, dash));
+  const auto high = parse_count(text.substr(dash + 1));
+  if (!low || !high || *low == 0 || *low > *high || *high > 65535) return std::nullopt;
+  return turn::PortRange{static_cast<std::uint16_t>(*low), static_cast<std::uint16_t>(*high)};
+}
+
+std::string PortRangeCodec::print(const Value& value) {
+  return std::to_string(value.low) + '-' + std::to_string(value.high);
+}
+
+std::optional<auth::StaticUser> UserCodec::parse(std::string_view text, const Range&) {
+  const std::size_t colon = text.find(':');
+  // RFC 8489 §14.3: a username has fewer than 509 bytes.
+  if (colon == std::string_view::npos || colon == 0 || colon > 508 || !is_clean_text(text))
+    return std::nullopt;
+  const std::string_view password = text.substr(colon + 1);
+  if (password.empty() || password.size() > 1024) return std::nullopt;
+  return auth::StaticUser{std::string(text.substr(0, colon)), std::string(password)};
+}
+
+std::optional<LogLevel> LogLevelCodec::parse(std::string_view text, const Range&) {
+  for (std::size_t i = 0; i < kLevels.size(); ++i) {
+    if (text == kLevels[i]) return static_cast<LogLevel>(i);
+  }
+  return std::nullopt;
+}
+std::string LogLevelCodec::print(Value value) {
+  return std::string(kLevels[static_cast<std::size_t>(value)]);
+}
+
+std::optional<LogFormat> LogFormatCodec::parse(std::string_view text, const Range&) {
+  if (text == "text") return LogFormat::Text;
+  if (text == "json") return LogFormat::Json;
+  return std::nullopt;
+}
+
+}  // namespace ts::config

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text ↔ value for each type of key. A codec's expected() completes "expected …".
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <turnstone/config/config.hpp>
+
+namespace ts::config {
+
+/// Inclusive bounds in the type's base unit (milliseconds, bytes, characters, one).
+struct Range {
+  std::uint64_t low = 0;
+  std::uint64_t high = std::numeric_limits<std::uint64_t>::max();
+};
+
+/// How a value appears in JSON and YAML. Strings are quoted, the rest is plain.
+enum class Form : std::uint8_t { Boolean, Integer, Plain, Quoted };
+
+std::optional<std::uint64_t> parse_count(std::string_view text);
+/// "250ms", "10s", "5m", "1h", "1d" in milliseconds.
+std::optional<std::uint64_t> parse_duration(std::string_view text);
+std::string print_duration(std::uint64_t milliseconds);
+/// "512", "512B", "64KiB", "4MiB", "1GiB" in bytes.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+std::string print_size(std::uint64_t bytes);
+/// Valid UTF-8 without control characters.
+bool is_clean_text(std::string_view text);
+
+struct BoolCodec {
+  using Value = bool;
+  static constexpr Form kForm = Form::Boolean;
+  static constexpr std::string_view kType = "boolean";
+  static std::string expected(const Range&) { return "true or false"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value) { return value ? "true" : "false"; }
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct CountCodec {
+  using Value = std::uint32_t;
+  static constexpr Form kForm = Form::Integer;
+  static constexpr std::string_view kType = "number";
+  static std::string expected(const Range& range);
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+  static std::string print(Value value) { return std::to_string(value); }
+  static std::string unit(const Range& range);
+};
+
+struct PortCodec {
+  using Value = std::uint16_t;
+  static constexpr Form kForm = Form::Integer;
+  static constexpr std::string_view kType = "port";
+  static std::string expected(const Range&) { return "a port (0 to 65535; 0 lets the kernel choose)"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value) { return std::to_string(value); }
+  static std::string unit(const Range&) { return "0 to 65535"; }
+};
+
+struct SizeCodec {
+  using Value = std::uint32_t;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "size";
+  static std::string expected(const Range& range);
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+  static std::string print(Value value) { return print_size(value); }
+  static std::string unit(const Range& range);
+};
+
+std::string expected_duration(const Range& range, bool whole_seconds);
+std::string duration_unit(const Range& range);
+
+/// `Chrono` is std::chrono::milliseconds or std::chrono::seconds.
+template <class Chrono>
+struct DurationCodec {
+  using Value = Chrono;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "duration";
+  static constexpr bool kWholeSeconds = std::same_as<Chrono, std::chrono::seconds>;
+  static std::string expected(const Range& range) { return expected_duration(range, kWholeSeconds); }
+  static std::optional<Value> parse(std::string_view text, const Range& range) {
+    const auto count = parse_duration(text);
+    if (!count || *count < range.low || *count > range.high) return std::nullopt;
+    if (kWholeSeconds && *count % 1000 != 0) return std::nullopt;
+    return std::chrono::duration_cast<Chrono>(std::chrono::milliseconds(*count));
+  }
+  static std::string print(Value value) {
+    return print_duration(
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()));
+  }
+  static std::string unit(const Range& range) { return duration_unit(range); }
+};
+using SecondsCodec = DurationCodec<std::chrono::seconds>;
+using MillisecondsCodec = DurationCodec<std::chrono::milliseconds>;
+
+/// Any text whose length in bytes is in range.
+struct TextCodec {
+  using Value = std::string;
+  static constexpr Form kForm = Form::Quoted;
+  static constexpr std::string_view kType = "text";
+  static std::string expected(const Range& range);
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+  static std::string print(const Value& value) { return value; }
+  static std::string unit(const Range& range);
+};
+
+/// Text that goes into a quoted STUN attribute or a path.
+struct RealmCodec : TextCodec {
+  static std::string expected(const Range&) { return "a name of 1 to 127 characters without quotes"; }
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+};
+
+struct PathCodec : TextCodec {
+  static constexpr std::string_view kType = "path";
+  static std::string expected(const Range&) { return "the path of a file"; }
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct IceUrlCodec : TextCodec {
+  static constexpr std::string_view kType = "ICE URL";
+  static std::string expected(const Range&) {
+    return "a stun:, stuns:, turn: or turns: URL such as turn:turn.example.org:3478";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+};
+
+struct AddressCodec {
+  using Value = IpAddress;
+  static constexpr Form kForm = Form::Quoted;
+  static constexpr std::string_view kType = "IP address";
+  static std::string expected(const Range&) {
+    return "an IPv4 or IPv6 address such as 192.0.2.1 or 2001:db8::1";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range&) { return IpAddress::parse(text); }
+  static std::string print(const Value& value) { return value.to_string(); }
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct NetworkCodec {
+  using Value = IpNetwork;
+  static constexpr Form kForm = Form::Quoted;
+  static constexpr std::string_view kType = "network";
+  static std::string expected(const Range&) {
+    return "an address or a network such as 10.0.0.0/8, host bits zero";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range&) { return IpNetwork::parse(text); }
+  static std::string print(const Value& value) { return value.to_string(); }
+  static std::string unit(const Range&) { return {}; }
+};
+
+/// "PUBLIC" or "PUBLIC/LOCAL", both of one family.
+struct RelayAddressCodec {
+  using Value = turn::RelayAddress;
+  static constexpr Form kForm = Form::Quoted;
+  static constexpr std::string_view kType = "relay address";
+  static std::string expected(const Range&) {
+    return "PUBLIC or PUBLIC/LOCAL, two addresses of one family such as 192.0.2.1/10.0.0.5";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(const Value& value);
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct PortRangeCodec {
+  using Value = turn::PortRange;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "port range";
+  static std::string expected(const Range&) {
+    return "LOW-HIGH with 1 <= LOW <= HIGH <= 65535, such as 49152-65535";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(const Value& value);
+  static std::string unit(const Range&) { return "1 to 65535"; }
+};
+
+/// "name:password".
+struct UserCodec {
+  using Value = auth::StaticUser;
+  static constexpr Form kForm = Form::Quoted;
+  static constexpr std::string_view kType = "name:password";
+  static std::string expected(const Range&) { return "NAME:PASSWORD, both non-empty"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(const Value& value) { return value.name + ":***"; }
+  static std::string unit(const Range&) { return {}; }
+};
+
+/// A secret: printed as ***.
+struct SecretCodec : TextCodec {
+  static constexpr std::string_view kType = "secret";
+  static std::string expected(const Range&) { return "1 to 1024 characters without control characters"; }
+  static std::string print(const Value& value) { return value.empty() ? "" : "***"; }
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct LogLevelCodec {
+  using Value = LogLevel;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "trace|debug|info|warn|error|off";
+  static std::string expected(const Range&) { return "trace, debug, info, warn, error or off"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value);
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct LogFormatCodec {
+  using Value = LogFormat;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "text|json";
+  static std::string expected(const Range&) { return "text or json"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value) { return value == LogFormat::Json ? "json" : "text"; }
+  static std::string unit(const Range&) { return {}; }
+};
+
+}  // namespace ts::config

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table as JSON Schema, so that editors complete and check the file.
+#include <turnstone/config/schema.hpp>
+
+#include "schema_table.hpp"
+
+namespace ts::config {
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+/// The words of "a|b|c" as a JSON array.
+std::string choices(std::string_view type) {
+  std::string out = "[";
+  while (!type.empty()) {
+    const std::size_t bar = type.find('|');
+    out += (out.size() > 1 ? ", " : "") + quoted(type.substr(0, bar));
+    type.remove_prefix(bar == std::string_view::npos ? type.size() : bar + 1);
+  }
+  return out + ']';
+}
+
+std::string plain_type(const Key& key) {
+  if (key.info.type == "duration") return R"("type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$")";
+  if (key.info.type == "size")
+    return R"("type": ["integer", "string"], "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$")";
+  if (key.info.type == "port range") return R"("type": "string", "pattern": "^[0-9]+-[0-9]+$")";
+  return R"("enum": )" + choices(key.info.type);
+}
+
+/// The type of one value or item.
+std::string value_type(const Key& key) {
+  switch (key.form) {
+    case Form::Boolean: return R"("type": "boolean")";
+    case Form::Integer: {
+      const std::uint64_t high = key.info.type == "port" ? 65535 : key.range.high;
+      return R"("type": "integer", "minimum": )" + std::to_string(key.range.low) + R"(, "maximum": )" +
+             std::to_string(high);
+    }
+    case Form::Plain: return plain_type(key);
+    case Form::Quoted: break;
+  }
+  return R"("type": "string")";
+}
+
+std::string property(const Key& key, const std::string& indent) {
+  std::string type = value_type(key);
+  if (key.info.list) type = R"("type": "array", "items": {)" + type + '}';
+  const bool null_default = key.info.secret;
+  std::string value = key.info.default_value;
+  if (!key.info.list && key.form == Form::Plain) value = quoted(value);
+  return indent + quoted(leaf_of(key.info.path)) + ": {" + type +
+         (null_default ? std::string() : R"(, "default": )" + value) + R"(, "description": )" +
+         quoted(key.info.doc) + '}';
+}
+
+}  // namespace
+
+std::string json_schema() {
+  std::string out =
+      "{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
+      "  \"title\": \"Turnstone configuration\",\n  \"type\": \"object\",\n  \"additionalProperties\": "
+      "false,\n"
+      "  \"properties\": {\n";
+  std::string properties;
+  for (const Section& section : sections()) {
+    std::string inner;
+    const std::string indent = section.name.empty() ? "    " : "        ";
+    for (const Key& key : key_table()) {
+      if (section_of(key.info.path) != section.name) continue;
+      inner += (inner.empty() ? "" : ",\n") + property(key, indent);
+    }
+    if (!properties.empty()) properties += ",\n";
+    if (section.name.empty()) {
+      properties += inner;
+      continue;
+    }
+    properties +=
+        "    " + quoted(section.name) +
+        ": {\n      \"type\": [\"object\", \"null\"],\n      \"description\": " + quoted(section.doc) +
+        ",\n      \"additionalProperties\": false,\n      \"properties\": {\n" + inner + "\n      }\n    }";
+  }
+  return out + properties + "\n  }\n}\n";
+}
+
+}  // namespace ts::config

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Secrets from files of their own. No message here holds anything of a file's text.
+#include "checks.hpp"
+#include "codecs.hpp"
+#include "schema_table.hpp"
+
+namespace ts::config {
+namespace {
+
+/// Lines without their ends; the second is the 1-based number. Blank lines are left out.
+std::vector<std::pair<std::string_view, int>> lines_of(std::string_view text) {
+  std::vector<std::pair<std::string_view, int>> out;
+  for (int number = 1; !text.empty(); ++number) {
+    const std::size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    while (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (!line.empty()) out.emplace_back(line, number);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return out;
+}
+
+/// Reads the file that `key` names and hands each line to `take`, which returns false for one it does not
+/// like.
+template <class Take>
+void read_lines(Loading& loading, const FileReader& reader, const std::string& key, const std::string& path,
+                const std::string& expected_line, Take take) {
+  if (path.empty() || loading.failed.contains(key)) return;
+  const Origin origin = loading.origins[key];
+  const FileText file = reader(path);
+  if (!file.error.empty()) {
+    loading.failed.insert(key);
+    loading.problems.push_back({origin.source, origin.line, key, "a readable file",
+                                '"' + excerpt(path) + "\": " + excerpt(file.error),
+                                find_key(key)->info.remedy});
+    return;
+  }
+  const auto lines = lines_of(file.text);
+  if (lines.empty()) {
+    loading.failed.insert(key);
+    loading.problems.push_back({origin.source, origin.line, key, "a file with " + expected_line,
+                                '"' + excerpt(path) + "\", which is empty", "Write it, or remove the key."});
+  }
+  for (const auto& [line, number] : lines) {
+    if (take(line)) continue;
+    loading.failed.insert(key);
+    loading.problems.push_back({excerpt(path) + ':' + std::to_string(number), number, key, expected_line,
+                                "something else (a secret is not shown)", "Correct this line of the file."});
+  }
+}
+
+/// A token and a token file: the higher layer wins; in the same layer it is a contradiction.
+bool token_file_wins(Loading& loading) {
+  const auto token = loading.origins.find("signaling.token");
+  const auto file = loading.origins.find("signaling.token_file");
+  if (file == loading.origins.end()) return false;
+  if (token == loading.origins.end() || loading.config.signal.token.empty()) return true;
+  if (token->second.layer != file->second.layer) return token->second.layer < file->second.layer;
+  loading.problems.push_back({file->second.source, file->second.line, "signaling.token, signaling.token_file",
+                              "one of the two", "both", "Keep the file and remove signaling.token."});
+  return false;
+}
+
+}  // namespace
+
+void read_secret_files(Loading& loading, const FileReader& reader) {
+  Config& config = loading.config;
+  const std::string user_line = "one NAME:PASSWORD a line";
+  read_lines(loading, reader, "auth.users_file", config.secret_files.users, user_line,
+             [&](std::string_view line) {
+               auto user = UserCodec::parse(line, {});
+               if (user) config.auth.users.push_back(std::move(*user));
+               return user.has_value();
+             });
+  const std::string secret_line = "one secret of 1 to 1024 characters a line";
+  read_lines(loading, reader, "auth.secrets_file", config.secret_files.secrets, secret_line,
+             [&](std::string_view line) {
+               auto secret = SecretCodec::parse(line, {1, 1024});
+               if (secret) config.auth.secrets.push_back(std::move(*secret));
+               return secret.has_value();
+             });
+  if (!token_file_wins(loading)) return;
+  std::string token;
+  read_lines(loading, reader, "signaling.token_file", config.secret_files.token,
+             "one line with a token of 1 to 1024 characters", [&](std::string_view line) {
+               const auto value = SecretCodec::parse(line, {1, 1024});
+               if (!value || !token.empty()) return false;
+               token = *value;
+               return true;
+             });
+  if (!config.secret_files.token.empty()) config.signal.token = token;
+}
+
+}  // namespace ts::config
