@@ -8,11 +8,8 @@
 #include <vector>
 
 #include <turnstone/net/counters.hpp>
-#include <turnstone/turn/counters.hpp>
-#if __has_include(<turnstone/signal/counters.hpp>)
 #include <turnstone/signal/counters.hpp>
-#define TS_HAS_SIGNAL_COUNTERS 1
-#endif
+#include <turnstone/turn/counters.hpp>
 
 namespace ts::metrics {
 
@@ -36,9 +33,7 @@ struct Snapshot {
   /// Sums over all shards.
   turn::Counters turn;
   net::Counters net;
-#ifdef TS_HAS_SIGNAL_COUNTERS
   signal::Counters signal;
-#endif
   /// Allocations of each shard, by shard index.
   std::vector<std::uint64_t> shard_allocations;
   /// How often TS_BUG fired.

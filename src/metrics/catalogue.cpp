@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of the table. Label sets are enumerations or shard numbers, so the number of series is bounded.
+#include "catalogue.hpp"
+
+#include <array>
+
+#include <turnstone/metrics/labels.hpp>
+
+namespace ts::metrics {
+namespace {
+
+constexpr MetricType kCounter = MetricType::Counter;
+constexpr MetricType kGauge = MetricType::Gauge;
+
+/// One sample for each enumerator of `Enum`, which indexes `values`.
+template <class Enum, std::size_t N>
+void each(Samples& out, const std::array<std::uint64_t, N>& values) {
+  for (std::size_t i = 0; i < N; ++i) out.add(values[i], {label(static_cast<Enum>(i))});
+}
+
+/// One sample for each pair of enumerators, which index `table`.
+template <class Row, class Column, std::size_t R, std::size_t C>
+void each_pair(Samples& out, const std::array<std::array<std::uint64_t, C>, R>& table) {
+  for (std::size_t r = 0; r < R; ++r) {
+    for (std::size_t c = 0; c < C; ++c) {
+      out.add(table[r][c], {label(static_cast<Row>(r)), label(static_cast<Column>(c))});
+    }
+  }
+}
+
+/// One sample for each direction and client transport of the member that `Part` names.
+void each_relayed(Samples& out, const Snapshot& s, std::uint64_t turn::Traffic::*part) {
+  for (std::size_t i = 0; i < turn::kTransportCount; ++i) {
+    const std::string_view transport = label(static_cast<turn::Transport>(i));
+    out.add(s.turn.to_peer[i].*part, {"to_peer", transport});
+    out.add(s.turn.to_client[i].*part, {"to_client", transport});
+  }
+}
+
+constexpr std::array kTurn{
+    Metric{
+        {"turnstone_allocations", kGauge, "Allocations that live, by the client's transport.", "transport"},
+        [](const Snapshot& s, Samples& out) { each<turn::Transport>(out, s.turn.allocations); }},
+    Metric{{"turnstone_shard_allocations", kGauge, "Allocations that live on each shard.", "shard"},
+           [](const Snapshot& s, Samples& out) {
+             for (std::size_t i = 0; i < s.shard_allocations.size(); ++i) {
+               out.add(s.shard_allocations[i], {std::to_string(i)});
+             }
+           }},
+    Metric{{"turnstone_allocations_created_total", kCounter, "Allocations made.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.turn.allocations_created); }},
+    Metric{{"turnstone_allocations_ended_total", kCounter, "Allocations ended, by reason.", "reason"},
+           [](const Snapshot& s, Samples& out) { each<turn::EndReason>(out, s.turn.allocations_ended); }},
+    Metric{{"turnstone_permissions", kGauge, "Permissions installed on living allocations.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.turn.permissions); }},
+    Metric{{"turnstone_channels", kGauge, "Channels bound on living allocations.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.turn.channels); }},
+    Metric{{"turnstone_relay_ports_used", kGauge, "Relay ports that allocations hold or reserve.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.turn.ports_used); }},
+    Metric{{"turnstone_relay_ports_free", kGauge, "Relay ports that can still be given away.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.turn.ports_free); }},
+    Metric{{"turnstone_relayed_packets_total", kCounter,
+            "Datagrams relayed, by direction and by the client's transport.", "direction, transport"},
+           [](const Snapshot& s, Samples& out) { each_relayed(out, s, &turn::Traffic::packets); }},
+    Metric{{"turnstone_relayed_bytes_total", kCounter,
+            "Payload relayed, without headers, by direction and by the client's transport.",
+            "direction, transport"},
+           [](const Snapshot& s, Samples& out) { each_relayed(out, s, &turn::Traffic::bytes); }},
+    Metric{{"turnstone_requests_total", kCounter,
+            "STUN and TURN requests answered, by method and by response code; code is success or a STUN "
+            "error code.",
+            "method, code"},
+           [](const Snapshot& s, Samples& out) {
+             each_pair<turn::RequestKind, turn::Outcome>(out, s.turn.requests);
+           }},
+    Metric{{"turnstone_auth_failures_total", kCounter,
+            "Requests that did not authenticate, by reason; no_credentials and stale_nonce are part of "
+            "normal operation.",
+            "reason"},
+           [](const Snapshot& s, Samples& out) { each<turn::AuthFailure>(out, s.turn.auth_failures); }},
+    Metric{{"turnstone_denials_total", kCounter, "Peers and requests refused by policy or quota, by reason.",
+            "reason"},
+           [](const Snapshot& s, Samples& out) { each<turn::Denial>(out, s.turn.denials); }},
+    Metric{{"turnstone_drops_total", kCounter, "Datagrams and messages dropped without an answer, by reason.",
+            "reason"},
+           [](const Snapshot& s, Samples& out) { each<turn::Drop>(out, s.turn.drops); }},
+};
+
+constexpr std::array kNet{
+    Metric{{"turnstone_streams", kGauge, "Open streams (TCP and TLS), by what they speak.", "kind"},
+           [](const Snapshot& s, Samples& out) { each<net::StreamKind>(out, s.net.streams_open); }},
+    Metric{{"turnstone_streams_accepted_total", kCounter, "Streams that showed what they speak.", "kind"},
+           [](const Snapshot& s, Samples& out) { each<net::StreamKind>(out, s.net.streams_accepted); }},
+    Metric{{"turnstone_streams_refused_total", kCounter, "Streams closed before they were of use, by reason.",
+            "reason"},
+           [](const Snapshot& s, Samples& out) { each<net::StreamRefusal>(out, s.net.streams_refused); }},
+    Metric{
+        {"turnstone_udp_receive_batches_total", kCounter, "Calls that took datagrams from the kernel.", ""},
+        [](const Snapshot& s, Samples& out) { out.add(s.net.udp_receive_batches); }},
+    Metric{{"turnstone_udp_packets_total", kCounter, "Datagrams exchanged with the kernel, by direction.",
+            "direction"},
+           [](const Snapshot& s, Samples& out) {
+             out.add(s.net.udp_received_packets, {"received"});
+             out.add(s.net.udp_sent_packets, {"sent"});
+           }},
+    Metric{{"turnstone_udp_send_errors_total", kCounter, "Datagrams that the kernel did not take.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.net.udp_send_errors); }},
+    Metric{{"turnstone_tls_certificate_expiry_timestamp_seconds", kGauge,
+            "When the TLS certificate stops being valid, in seconds since 1970; absent without TLS.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.certificate_expiry_seconds) out.add(*s.certificate_expiry_seconds);
+           }},
+};
+
+constexpr std::array kSignal{
+    Metric{{"turnstone_signaling_connections", kGauge, "Open signaling connections.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.connections); }},
+    Metric{{"turnstone_signaling_members", kGauge, "Signaling connections whose hello was accepted.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.members); }},
+    Metric{{"turnstone_signaling_rooms", kGauge, "Rooms with at least one member.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.rooms); }},
+    Metric{{"turnstone_signaling_memberships", kGauge, "Sum of the rooms' sizes.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.memberships); }},
+    Metric{{"turnstone_signaling_queued_messages", kGauge, "Messages that wait for an absent member.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.queued); }},
+    Metric{{"turnstone_signaling_connections_opened_total", kCounter, "Signaling connections opened.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.connections_opened); }},
+    Metric{{"turnstone_signaling_connections_closed_total", kCounter,
+            "Signaling connections closed, by reason.", "reason"},
+           [](const Snapshot& s, Samples& out) { each<signal::CloseReason>(out, s.signal.closed); }},
+    Metric{{"turnstone_signaling_messages_total", kCounter,
+            "Signaling messages received, by type and by how they were answered.", "type, result"},
+           [](const Snapshot& s, Samples& out) {
+             each_pair<signal::MessageType, signal::ErrorCode>(out, s.signal.messages);
+           }},
+    Metric{{"turnstone_signaling_relayed_messages_total", kCounter, "Messages handed to room-mates, by kind.",
+            "kind"},
+           [](const Snapshot& s, Samples& out) { each<signal::Kind>(out, s.signal.relayed); }},
+    Metric{{"turnstone_signaling_expired_messages_total", kCounter,
+            "Queued messages whose target did not come.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.expired); }},
+    Metric{{"turnstone_signaling_frames_total", kCounter, "WebSocket messages, by direction.", "direction"},
+           [](const Snapshot& s, Samples& out) {
+             out.add(s.signal.received.messages, {"received"});
+             out.add(s.signal.sent.messages, {"sent"});
+           }},
+    Metric{{"turnstone_signaling_bytes_total", kCounter, "Text of WebSocket messages, by direction.",
+            "direction"},
+           [](const Snapshot& s, Samples& out) {
+             out.add(s.signal.received.bytes, {"received"});
+             out.add(s.signal.sent.bytes, {"sent"});
+           }},
+};
+
+constexpr std::array kProcess{
+    Metric{{"turnstone_build_info", kGauge, "What runs; always 1.", "version, commit, compiler"},
+           [](const Snapshot& s, Samples& out) {
+             out.add(std::uint64_t{1}, {s.build.version, s.build.commit, s.build.compiler});
+           }},
+    Metric{{"turnstone_draining", kGauge, "1 while the server waits for allocations to end before it stops.",
+            ""},
+           [](const Snapshot& s, Samples& out) { out.add(std::uint64_t{s.draining ? 1U : 0U}); }},
+    Metric{{"turnstone_bugs_total", kCounter, "Broken invariants noticed; anything but 0 is worth a report.",
+            ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.bugs); }},
+    Metric{{"process_cpu_seconds_total", kCounter, "Total user and system CPU time spent in seconds.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.process.cpu_seconds); }},
+    Metric{{"process_resident_memory_bytes", kGauge, "Resident memory size in bytes.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.process.resident_bytes); }},
+    Metric{{"process_virtual_memory_bytes", kGauge, "Virtual memory size in bytes.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.process.virtual_bytes); }},
+    Metric{{"process_open_fds", kGauge, "Number of open file descriptors.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.process.open_fds); }},
+    Metric{{"process_max_fds", kGauge, "Maximum number of open file descriptors.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.process.max_fds); }},
+    Metric{
+        {"process_start_time_seconds", kGauge, "Start time of the process since unix epoch in seconds.", ""},
+        [](const Snapshot& s, Samples& out) { out.add(s.process.start_time_seconds); }},
+};
+
+}  // namespace
+
+std::span<const Metric> metric_table() {
+  static const std::vector<Metric> kTable = [] {
+    std::vector<Metric> out(kTurn.begin(), kTurn.end());
+    out.insert(out.end(), kNet.begin(), kNet.end());
+    out.insert(out.end(), kSignal.begin(), kSignal.end());
+    out.insert(out.end(), kProcess.begin(), kProcess.end());
+    return out;
+  }();
+  return kTable;
+}
+
+std::span<const MetricInfo> catalogue() {
+  static const std::vector<MetricInfo> kCatalogue = [] {
+    std::vector<MetricInfo> out;
+    for (const Metric& metric : metric_table()) out.push_back(metric.info);
+    return out;
+  }();
+  return kCatalogue;
+}
+
+}  // namespace ts::metrics
