@@ -87,7 +87,7 @@ MessageBuilder& MessageBuilder::add_error(ErrorCode code, std::string_view reaso
     store_be16(p, 0);
     p[2] = static_cast<std::uint8_t>(number / 100);
     p[3] = static_cast<std::uint8_t>(number % 100);
-    std::memcpy(p + 4, reason.data(), reason.size());
+    if (!reason.empty()) std::memcpy(p + 4, reason.data(), reason.size());
   }
   return *this;
 }

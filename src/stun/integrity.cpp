@@ -59,7 +59,8 @@ bool fingerprint_absent_or_right(const MessageView& message) noexcept {
   const std::size_t offset = message.fingerprint_offset();
   if (offset == 0) return true;
   const ByteView value = value_at(message, offset);
-  return value.size() == 4 &&
+  const bool last = offset + kAttributeHeaderBytes + 4 == message.bytes().size();
+  return value.size() == 4 && last &&
          load_be32(value.data()) == (crc32(message.bytes().first(offset)) ^ kFingerprintMask);
 }
 

@@ -12,7 +12,7 @@ bool verify_integrity(const MessageView& message, const HmacSha1Key& key) noexce
 /// True when the message has MESSAGE-INTEGRITY-SHA256 (16 to 32 bytes, a multiple of 4) and it is the key's.
 bool verify_integrity(const MessageView& message, const HmacSha256Key& key) noexcept;
 
-/// True when the message has no FINGERPRINT, or a right one.
+/// True when the message has no FINGERPRINT, or a right one as its last attribute (RFC 8489 §14.7).
 bool fingerprint_absent_or_right(const MessageView& message) noexcept;
 
 /// RFC 8489 §14.7: CRC-32 (ISO 3309) of the bytes, before the mask 0x5354554E.

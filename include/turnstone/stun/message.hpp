@@ -51,7 +51,8 @@ class MessageView {
   ByteView bytes() const noexcept { return bytes_; }
 
   /// The first attribute of the type. MESSAGE-INTEGRITY(-SHA256) and what precedes it are seen; what follows
-  /// it is not, except MESSAGE-INTEGRITY-SHA256 and FINGERPRINT (RFC 8489 §14.5, §14.6).
+  /// it is not, except MESSAGE-INTEGRITY-SHA256 and FINGERPRINT (RFC 8489 §9, §14.5, §14.6). Nothing
+  /// behind the first FINGERPRINT is seen, which is the last attribute (§14.7).
   std::optional<ByteView> find(AttributeType type) const noexcept;
 
   /// Calls `f(Attribute)` for each attribute that counts (see find), in order, duplicates too.
@@ -92,6 +93,7 @@ void MessageView::walk(F&& f) const {
     const bool counts = !after_integrity || type == AttributeType::Fingerprint ||
                         (type == AttributeType::MessageIntegritySha256 && at == integrity_sha256_offset_);
     if (counts && !f(Attribute{type, bytes_.subspan(at + kAttributeHeaderBytes, length)})) return;
+    if (type == AttributeType::Fingerprint) return;
     after_integrity = after_integrity || integrity;
     at += kAttributeHeaderBytes + padded(length);
   }
