@@ -129,7 +129,8 @@ std::uint64_t IpAddress::hash(std::uint64_t seed) const noexcept {
   std::uint64_t low = 0;
   std::memcpy(&high, bytes_.data(), 8);
   std::memcpy(&low, bytes_.data() + 8, 8);
-  return mix64(high ^ (seed << 1), low + static_cast<std::uint8_t>(family_) + seed);
+  // One mix a half: in a sum of both, two addresses could cancel each other out whatever the seed is.
+  return mix64(mix64(high, seed), low + static_cast<std::uint8_t>(family_));
 }
 
 std::optional<Endpoint> Endpoint::parse(std::string_view text) noexcept {

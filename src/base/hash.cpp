@@ -157,7 +157,10 @@ std::string base64(ByteView bytes) { return encode64(bytes, kStandard, true); }
 std::string base64url(ByteView bytes) { return encode64(bytes, kUrlSafe, false); }
 
 std::optional<std::string> base64_decode(std::string_view text) {
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  if (text.ends_with('=')) {  // RFC 4648 §3.2: padding fills the last group of four
+    if (text.size() % 4 != 0) return std::nullopt;
+    text.remove_suffix(text.ends_with("==") ? 2 : 1);
+  }
   if (text.size() % 4 == 1) return std::nullopt;
   std::string out;
   out.reserve(text.size() * 3 / 4);
@@ -173,6 +176,8 @@ std::optional<std::string> base64_decode(std::string_view text) {
       out += static_cast<char>((group >> bits) & 0xFF);
     }
   }
+  // RFC 4648 §3.5: the bits behind the last byte are zero, so that bytes have one spelling an alphabet.
+  if ((group & ((1U << bits) - 1U)) != 0) return std::nullopt;
   return out;
 }
 
