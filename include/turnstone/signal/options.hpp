@@ -14,6 +14,9 @@ struct Options {
   std::string token;
   /// Everybody is let in (development).
   bool open = false;
+  /// Origins (scheme://host[:port]) of web pages that may open a WebSocket, besides pages of this very host;
+  /// "*" is any. Clients that are not browsers send none and pass. With `open`, all pass.
+  std::vector<std::string> allowed_origins;
 
   /// URLs given to members as ICE servers. STUN URLs are given bare, TURN URLs with a minted credential.
   std::vector<std::string> ice_urls;

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// HttpServer: HTTP/1.1 and WebSocket signaling on streams that others accepted. Owns their sockets from
+// serve() on. Everything on one thread: the one that runs its io_context. RFC 9110, 9112, 6455.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <turnstone/base/address.hpp>
+#include <turnstone/net/stream.hpp>
+#include <turnstone/signal/outbox.hpp>
+
+namespace ts::dialect {
+class Native;
+}
+namespace ts::signal {
+class Router;
+}
+
+namespace ts::net {
+
+using HttpFields = std::vector<std::pair<std::string, std::string>>;
+
+struct HttpRequest {
+  std::string method;
+  /// Of the target, not decoded; always begins with '/'.
+  std::string path;
+  /// Of the target, not decoded, without '?'; may be empty.
+  std::string query;
+  HttpFields fields;
+  std::string body;
+  Endpoint remote;
+  Endpoint local;
+  bool tls = false;
+
+  /// The first field of that name (any case); empty when there is none. Valid as long as this object.
+  std::string_view header(std::string_view name) const noexcept;
+  /// A query parameter, percent-decoded; nothing when it is absent or not well-formed.
+  std::optional<std::string> parameter(std::string_view name) const;
+};
+
+struct HttpResponse {
+  unsigned status = 200;
+  std::string content_type;
+  std::string body;
+  /// When not empty, sent in place of `body`; must live as long as the program.
+  std::string_view static_body;
+  /// Added to the ones that every response has.
+  HttpFields fields;
+
+  // Constructors, since g++ 12 must not see an aggregate temporary in a co_await expression.
+  HttpResponse() = default;
+  HttpResponse(unsigned s, std::string type, std::string text)
+      : status(s), content_type(std::move(type)), body(std::move(text)) {}
+};
+
+/// Makes the response to a GET (HEAD is answered from it). The request lives until the coroutine ends. May
+/// suspend for as long as it likes; must resume on the server's thread. An exception becomes a 500.
+using HttpHandler = std::function<boost::asio::awaitable<HttpResponse>(const HttpRequest&)>;
+
+/// What GET /turn hands out (draft-uberti-behave-turn-rest-00 §2.2).
+struct TurnCredential {
+  std::string username;
+  std::string password;
+  std::chrono::seconds ttl{0};
+  std::vector<std::string> uris;
+};
+
+/// What the composition provides. An empty one: 404.
+struct HttpHandlers {
+  HttpHandler metrics;
+  HttpHandler health;
+  HttpHandler ready;
+  /// For /turn; `user` may be empty. Nothing: TURN credentials cannot be minted (404).
+  std::function<std::optional<TurnCredential>(std::string_view user)> mint;
+};
+
+struct HttpOptions {
+  /// Serves src/web: demo and client.
+  bool assets = true;
+  /// Who may read /metrics, compared with the unmapped source address; others get 403.
+  std::vector<IpNetwork> metrics_allow_from;
+  /// What /turn wants as `Authorization: Bearer` or `?key=`. Empty: nobody, unless `turn_open`.
+  std::string turn_token;
+  bool turn_open = false;
+
+  std::size_t max_header_bytes = 16'384;
+  std::size_t max_body_bytes = 65'536;
+  /// Time for a request's header from its first byte on; for its body; for the next request to begin; for a
+  /// client to take a response; and for a closing handshake.
+  std::chrono::milliseconds header_timeout{15'000};
+  std::chrono::milliseconds body_timeout{30'000};
+  std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds write_timeout{60'000};
+  std::chrono::milliseconds close_timeout{5'000};
+  /// Replaces signal::Options::heartbeat for WebSocket pings when not zero (tests).
+  std::chrono::milliseconds ping_interval{0};
+};
+
+/// Plain integers of the server's thread.
+struct HttpCounters {
+  // By [plain, TLS]. The second is a gauge; WebSockets are among them.
+  std::array<std::uint64_t, 2> streams_accepted{};
+  std::array<std::uint64_t, 2> streams_open{};
+  /// Gauge.
+  std::uint64_t websockets_open = 0;
+  /// Responses by status / 100; 101 Switching Protocols is [1], and [0] is never used.
+  std::array<std::uint64_t, 6> responses{};
+};
+
+/// Serves streams; see the head of the file. All functions on the thread of its io_context, except that it
+/// may be made and destroyed by anyone while no thread runs it.
+class HttpServer {
+ public:
+  /// `native` and `router` may both be null: no signaling (then /v1/ws is 404). They, and what the handlers
+  /// refer to, must outlive this object; handlers under way also need their world until the io_context is
+  /// destroyed.
+  HttpServer(boost::asio::io_context& context, HttpOptions options, HttpHandlers handlers,
+             dialect::Native* native, signal::Router* router);
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+  /// stop(); what is left of the connections goes with the io_context.
+  ~HttpServer();
+
+  /// Serves a connected stream (TLS handshake done) until it ends. After close_all() or stop(): closes it.
+  void serve(DetachedStream stream);
+
+  /// Tells signaling members to come back after this time, refuses new ones, and ends HTTP connections with
+  /// their next response.
+  void drain(std::chrono::milliseconds retry_after);
+  /// Closes all connections in good manner: WebSockets with the code (Drain 1001 or Restart 1012), idle HTTP
+  /// connections at once. Calls `done` on the server's thread when none is left, at the latest after `grace`
+  /// (then the rest has been cut off). New streams are closed.
+  void close_all(signal::CloseCode code, std::chrono::milliseconds grace, std::function<void()> done);
+  /// Cuts all connections off, now. Idempotent.
+  void stop() noexcept;
+
+  HttpCounters counters() const noexcept;
+  /// Connections that are not yet gone.
+  std::size_t connection_count() const noexcept;
+
+  class Impl;
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace ts::net
