@@ -64,11 +64,18 @@ logged() {
   return $status
 }
 
+# configure PRESET: configures build/PRESET. A folder that somebody configured otherwise gets the preset's tests again.
+configure() {
+  local options=()
+  case $1 in dev | asan | tsan) options=(-DTURNSTONE_TESTS=ON) ;; esac
+  logged 300 "configure-$1" cmake --preset "$1" "${options[@]}" || { fail "configure $1" "see build/logs"; return 1; }
+}
+
 # build PRESET TARGET...: configures build/PRESET and builds the targets there; all of them when none is named.
 build() {
   local preset=$1
   shift
-  logged 300 "configure-$preset" cmake --preset "$preset" || { fail "configure $preset" "see build/logs"; return 1; }
+  configure "$preset" || return 1
   logged 3000 "build-$preset" ninja -C "build/$preset" -j "$TS_JOBS" "$@" ||
     { fail "build $preset" "see build/logs"; return 1; }
 }

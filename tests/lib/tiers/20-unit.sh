@@ -3,7 +3,7 @@
 # modes: fast full
 # needs: unit
 # shellcheck shell=bash
-logged 300 configure-dev cmake --preset dev || { fail "configure dev" "see build/logs"; exit 1; }
+configure dev
 mapfile -t binaries < <(targets dev 'test_(unit_[a-z]+|vectors|machine)')
 if [ ${#binaries[@]} -eq 0 ]; then
   skip unit "no unit tests in this tree"

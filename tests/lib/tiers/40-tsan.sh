@@ -3,7 +3,7 @@
 # modes: default full
 # needs: unit test
 # shellcheck shell=bash
-logged 300 configure-tsan cmake --preset tsan || { fail "configure tsan" "see build/logs"; exit 1; }
+configure tsan
 if [ -z "$(targets tsan test_shell)" ]; then
   skip shell "no shell tests in this tree"
   exit 0

@@ -4,7 +4,7 @@
 # needs: unit test
 # shellcheck shell=bash
 command -v clang-tidy >/dev/null || { skip tidy "clang-tidy is not installed"; exit 0; }
-logged 300 configure-fuzz cmake --preset fuzz || { fail "configure fuzz" "see build/logs"; exit 1; }
+configure fuzz
 options=()
 [ "$TS_MODE" != full ] || options=(--all)
 status=0
