@@ -9,7 +9,7 @@ const source = readFileSync(process.env.TURNSTONE_JS ?? new URL('../../src/web/c
 export const { connect, SignalError } = await import(`data:text/javascript;base64,${source.toString('base64')}`);
 
 /** Lets all promise reactions run; with mocked timers, the real setImmediate still works. */
-export async function settle(turns = 20) {
+export async function settle(turns = 60) {
   for (let i = 0; i < turns; i++) await Promise.resolve();
 }
 
@@ -79,6 +79,7 @@ let nextUfrag = 1;
 /** Signalling state machine of JSEP, one operation at a time, with candidates tied to a description by ufrag. */
 export class FakePeerConnection {
   static all = [];
+  static rollbackBreaks = false; // like Chromium with a data channel in the first offer
 
   gate = null; // a promise that keeps setLocalDescription() busy
   signalingState = 'stable';
@@ -96,6 +97,8 @@ export class FakePeerConnection {
   #chain = Promise.resolve();
   #needed = false;
   #stable = { local: null, remote: null };
+
+  get currentRemoteDescription() { return this.#stable.remote; }
 
   constructor(configuration) {
     this.configuration = configuration;
@@ -117,8 +120,9 @@ export class FakePeerConnection {
     this.onnegotiationneeded?.();
   }
 
-  need() {
+  async need() {
     this.#needed = true;
+    await settle(8); // browsers queue a task for it
     this.#chain = this.#chain.then(() => this.#fireNeeded());
   }
 
@@ -147,6 +151,9 @@ export class FakePeerConnection {
   setLocalDescription() {
     return this.#run(async () => {
       await this.gate;
+      if (FakePeerConnection.rollbackBreaks && this.rollbacks && !this.currentRemoteDescription) {
+        throw new DOMException('Failed to start SCTP transport', 'OperationError');
+      }
       const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
       const ufrag = `u${nextUfrag++}`;
       this.localDescription = { type, sdp: ufrag };
@@ -211,6 +218,7 @@ export function install({ random = 0.5 } = {}) {
   mock.method(Math, 'random', () => random);
   FakeWebSocket.all = [];
   FakePeerConnection.all = [];
+  FakePeerConnection.rollbackBreaks = false;
   globalThis.WebSocket = FakeWebSocket;
   globalThis.RTCPeerConnection = FakePeerConnection;
 }

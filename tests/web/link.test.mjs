@@ -142,6 +142,20 @@ describe('negotiation', () => {
     assert.deepEqual(errors, []);
   });
 
+  test('glare where the first offer cannot be rolled back: a fresh link takes over', async () => {
+    FakePeerConnection.rollbackBreaks = true;
+    const [ada, bob] = await pair();
+    for (const client of [ada, bob]) client.on('link', (l) => l.channel('chat', { id: 1 }));
+    ada.call('bob');
+    const old = link(ada);
+    bob.call('ada');
+    await settle(400);
+    assert.equal(old.closed, true);
+    assert.equal(ada.links.length + bob.links.length, 2);
+    assertAgreed(link(ada), link(bob));
+    assert.equal(link(bob).remoteId, link(ada).id);
+  });
+
   test('glare while a call is up', async () => {
     const [ada, bob] = await connected();
     hub.held = [];
@@ -253,6 +267,38 @@ describe('negotiation', () => {
     hub.deliver({ to: 'bob', frame: { t: 'msg', room: 'r', from: 'ada', kind: 'answer', data: { ...data, n: undefined } } });
     await settle(200);
     assert.deepEqual(errors, [], 'nor does one without any offer disturb');
+  });
+
+  test('an offer that went to a link which is gone is repeated to its successor', async () => {
+    const [ada, bob] = await connected();
+    for (const client of [ada, bob]) client.on('link', (l) => l.channel('chat', { id: 1 }));
+    hub.held = [];
+    bob.configure({}); // bob is the impolite one
+    await settle(50);
+    const offers = hub.held.splice(0);
+    hub.held = undefined;
+    for (const message of offers) hub.deliver(message);
+    ada.configure({}); // takes bob's offer with the link that it throws away
+    await settle(400);
+    assert.equal(ada.links.length + bob.links.length, 2);
+    assertAgreed(link(ada), link(bob));
+  });
+
+  test('an offer without an answer is repeated', async () => {
+    const [ada, bob] = await pair();
+    hub.held = [];
+    bob.call('ada').channel('chat');
+    await settle();
+    hub.release(() => []);
+    await tick(4_999);
+    assert.equal(link(ada), undefined);
+    await tick(1);
+    await settle(200);
+    assert.equal(link(bob).pc.signalingState, 'stable');
+    assert.equal(link(ada).pc.remoteDescription.sdp, link(bob).pc.localDescription.sdp);
+    const sent = bob.socket.of('send').length;
+    await tick(20_000);
+    assert.equal(bob.socket.of('send').length, sent, 'but not once it is answered');
   });
 
   test('a rate limited signal is sent again', async () => {
@@ -436,6 +482,26 @@ describe('a peer that goes', () => {
     await settle(200);
     assert.deepEqual(closed, ['replaced']);
     assertAgreed(link(ada), link(again));
+  });
+
+  test('and starts afresh twice: its last link counts', async () => {
+    const [ada, bob] = await connected();
+    bob.on('link', (l) => l.channel('chat', { id: 1 }));
+    ada.on('link', (l) => l.channel('chat', { id: 1 }));
+    hub.held = [];
+    ada.configure({});
+    await settle(50);
+    hub.release();
+    hub.held = [];
+    await settle(100);
+    bob.configure({}); // its answer to the new link is on the way, and the offer of the next one follows at once
+    await settle(100);
+    assert.ok(hub.held.some((m) => m.frame.kind === 'answer'));
+    hub.release();
+    await settle(400);
+    assert.equal(ada.links.length + bob.links.length, 2);
+    assertAgreed(link(ada), link(bob));
+    assert.equal(link(ada).remoteId, link(bob).id);
   });
 
   test('and has forgotten the link: the call is made anew', async () => {

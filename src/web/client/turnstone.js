@@ -3,7 +3,7 @@
 
 const FATAL_CLOSE = [4001, 4003, 4009]; // unauthorized, forbidden, superseded: trying again cannot help
 const FATAL_ERROR = ['unauthorized', 'token_expired', 'forbidden', 'unsupported_version', 'bad_request'];
-const REQUEST_MS = 10_000, CONNECT_MS = 15_000, ORPHAN_MS = 20_000, DISCONNECTED_MS = 3_000;
+const REQUEST_MS = 10_000, CONNECT_MS = 15_000, ORPHAN_MS = 20_000, DISCONNECTED_MS = 3_000, ANSWER_MS = 5_000;
 const MAX_EARLY = 128; // candidates kept for a description that has not come yet
 const UP = ['connected', 'completed'];
 
@@ -414,10 +414,6 @@ export class Client extends Emitter {
         this.send(from, 'custom', { bye: true, stale: true, link: link?.id, to: data.link }, { room }).catch(() => {});
         return;
       }
-      if (link?.remoteId && data.link && link.remoteId !== data.link) {
-        link.close('replaced'); // the peer started afresh, e.g. its page was reloaded
-        link = undefined;
-      }
       const accept = this.#options.accept ?? ((offer) => offer.room !== undefined);
       if (!link && accept({ peer: from, room })) {
         link = this.#link(from, room);
@@ -457,8 +453,8 @@ export class PeerLink extends Emitter {
   /** The other side's link id: tells a peer that came back from the one that was here before. */
   remoteId;
   closed = false;
-  #client; #queue = Promise.resolve(); #makingOffer = false; #ignoreOffer = false; #round = 0;
-  #early = []; #senders = new Map(); #orphanTimer; #downTimer; #last;
+  #client; #queue = Promise.resolve(); #makingOffer = false; #ignoreOffer = false; #round = 0; #answered;
+  #early = []; #senders = new Map(); #orphanTimer; #downTimer; #answerTimer; #successor; #last;
 
   constructor(client, peer, room) {
     super();
@@ -502,6 +498,7 @@ export class PeerLink extends Emitter {
     this.closed = true;
     clearTimeout(this.#orphanTimer);
     clearTimeout(this.#downTimer);
+    clearTimeout(this.#answerTimer);
     if (reason === 'closed') this.#signal('custom', { bye: true });
     this.pc.close();
     this.emit('close', reason);
@@ -519,13 +516,16 @@ export class PeerLink extends Emitter {
 
   /** @internal The own signalling connection is back: what was sent meanwhile is lost. */
   resync() {
-    if (this.pc.signalingState === 'have-local-offer') this.#describe();
-    else if (this.pc.remoteDescription && !UP.includes(this.pc.iceConnectionState)) this.pc.restartIce();
+    this.#repeatOffer();
+    if (this.pc.signalingState === 'stable' && this.pc.remoteDescription && !UP.includes(this.pc.iceConnectionState)) this.pc.restartIce();
   }
 
   /** @internal Messages are handled one after the other. */
   receive(kind, data) {
-    this.#queue = this.#queue.then(() => !this.closed && this.#handle(kind, data)).catch((e) => this.#fail(e));
+    this.#queue = this.#queue.then(() => {
+      if (!this.closed) return this.#handle(kind, data);
+      if (data.to === undefined) this.#successor?.receive(kind, data);
+    }).catch((e) => this.#fail(e));
   }
 
   #fail(error) {
@@ -554,7 +554,14 @@ export class PeerLink extends Emitter {
 
   #describe(round = this.#round) {
     const { type, sdp } = this.pc.localDescription;
+    clearTimeout(this.#answerTimer);
+    // An offer may get lost, e.g. with a link that the peer has just replaced.
+    if (type === 'offer') this.#answerTimer = setTimeout(() => this.#repeatOffer(), ANSWER_MS);
     this.#signal(type, { type, sdp, n: round });
+  }
+
+  #repeatOffer() {
+    if (this.pc.signalingState === 'have-local-offer') this.#describe();
   }
 
   async #signal(kind, data, retry = true) {
@@ -577,16 +584,40 @@ export class PeerLink extends Emitter {
       // Not for the offer in flight: late, twice, or to one that was rolled back.
       if (pc.signalingState !== 'have-local-offer' || (data.n !== undefined && data.n !== this.#round)) return;
     } else {
+      if (data.link && this.remoteId && data.link !== this.remoteId) { // the peer started afresh, e.g. after a reload
+        return this.#yield(kind, data);
+      }
+      if (data.n !== undefined && data.link === this.remoteId && data.n === this.#answered) {
+        if (pc.localDescription.type === 'answer') this.#describe(data.n); // a repetition: the answer may be lost
+        return;
+      }
       this.#ignoreOffer = !this.polite && (this.#makingOffer || pc.signalingState !== 'stable');
-      if (this.#ignoreOffer) return;
+      if (this.#ignoreOffer) {
+        if (data.to === undefined) this.#repeatOffer(); // that link may not have seen this side's offer
+        return;
+      }
     }
-    await pc.setRemoteDescription({ type: kind, sdp: data.sdp });
-    this.remoteId = data.link;
-    for (const early of this.#early.splice(0)) await this.#addCandidate(early);
-    if (kind === 'offer') {
+    const collided = this.#makingOffer || (kind === 'offer' && pc.signalingState !== 'stable');
+    try {
+      await pc.setRemoteDescription({ type: kind, sdp: data.sdp });
+      this.remoteId = data.link;
+      for (const early of this.#early.splice(0)) await this.#addCandidate(early);
+      if (kind !== 'offer') return;
       await pc.setLocalDescription();
-      this.#describe(data.n);
+    } catch (e) {
+      // Chromium cannot start SCTP once a first offer was rolled back.
+      if (this.closed || !collided || pc.currentRemoteDescription) throw e;
+      return this.#yield(kind, data);
     }
+    this.#answered = data.n;
+    this.#describe(data.n);
+  }
+
+  // Lets a fresh link take this message and all that follow.
+  #yield(kind, data) {
+    this.close('replaced');
+    this.#successor = this.#client.call(this.peer, this.room);
+    this.#successor.receive(kind, data);
   }
 
   async #addCandidate(candidate) {

@@ -271,7 +271,7 @@ function conclude(routes) {
   }
   return {
     level: 'bad', title: 'Calls will not get through',
-    text: 'Neither the relay nor a public address answers. This network, a VPN or a browser extension blocks WebRTC; try another network.',
+    text: 'Neither the relay nor a public address answers. Either the network, a VPN or a browser extension blocks WebRTC, or the relay is down. Try another network first.',
   };
 }
 
