@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel alone costs: a forwarder without any check, one datagram or a batch for each system call.
-#include <poll.h>
-
 #include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+
+#include <poll.h>
 
 #include <turnstone/stun/channel_data.hpp>
 
@@ -46,7 +46,8 @@ struct Pipe {
     source.size = sizeof(sockaddr_storage);
     messages[0].msg_hdr.msg_name = source.get();
     messages[0].msg_hdr.msg_namelen = source.size;
-    const int n = recvmmsg(socket.get(), messages.data(), static_cast<unsigned>(batch), MSG_DONTWAIT, nullptr);
+    const int n =
+        recvmmsg(socket.get(), messages.data(), static_cast<unsigned>(batch), MSG_DONTWAIT, nullptr);
     if (n > 0) source.size = messages[0].msg_hdr.msg_namelen;
     return n > 0 ? static_cast<std::size_t>(n) : 0;
   }

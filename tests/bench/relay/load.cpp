@@ -2,10 +2,6 @@
 // One thread drives clients and peer, spinning: a server that answers never pays for waking somebody up.
 #include "load.hpp"
 
-#include <sys/epoll.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -14,6 +10,10 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+
+#include <sys/epoll.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <turnstone/stun/attributes.hpp>
 #include <turnstone/stun/channel_data.hpp>
@@ -47,9 +47,7 @@ struct Totals {
   std::uint64_t sent = 0, received = 0;
   std::uint64_t corrupt = 0, wrong_channel = 0, wrong_source = 0, reordered = 0, duplicate = 0, other = 0;
   std::uint64_t send_refused = 0;
-  bool right() const noexcept {
-    return corrupt + wrong_channel + wrong_source + reordered + duplicate == 0;
-  }
+  bool right() const noexcept { return corrupt + wrong_channel + wrong_source + reordered + duplicate == 0; }
 };
 
 /// Storage for one recvmmsg or sendmmsg call.
@@ -163,8 +161,7 @@ void RelayRun::set_up() {
   }
 }
 
-void RelayRun::stamp(std::uint8_t* out, std::size_t index, std::uint64_t sequence,
-                     std::uint64_t time) const {
+void RelayRun::stamp(std::uint8_t* out, std::size_t index, std::uint64_t sequence, std::uint64_t time) const {
   store_be32(out, kMagic);
   store_be32(out + 4, static_cast<std::uint32_t>(index));
   store_be64(out + 8, sequence);
@@ -423,12 +420,13 @@ void RelayRun::report() const {
       "\"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}}\n",
       static_cast<unsigned long long>(received_in_window_), seconds_, packets / seconds_,
       static_cast<unsigned long long>(totals_.sent), static_cast<unsigned long long>(lost),
-      static_cast<unsigned long long>(totals_.corrupt), static_cast<unsigned long long>(totals_.wrong_channel),
-      static_cast<unsigned long long>(totals_.wrong_source), static_cast<unsigned long long>(totals_.reordered),
-      cpu_, packets > 0 ? cpu_ * 1e6 / packets : 0.0, cpu_ / seconds_,
-      static_cast<double>(latency_.quantile(0.5)) / 1e3, static_cast<double>(latency_.quantile(0.9)) / 1e3,
-      static_cast<double>(latency_.quantile(0.99)) / 1e3, static_cast<double>(latency_.quantile(0.999)) / 1e3,
-      static_cast<double>(latency_.quantile(1.0)) / 1e3);
+      static_cast<unsigned long long>(totals_.corrupt),
+      static_cast<unsigned long long>(totals_.wrong_channel),
+      static_cast<unsigned long long>(totals_.wrong_source),
+      static_cast<unsigned long long>(totals_.reordered), cpu_, packets > 0 ? cpu_ * 1e6 / packets : 0.0,
+      cpu_ / seconds_, static_cast<double>(latency_.quantile(0.5)) / 1e3,
+      static_cast<double>(latency_.quantile(0.9)) / 1e3, static_cast<double>(latency_.quantile(0.99)) / 1e3,
+      static_cast<double>(latency_.quantile(0.999)) / 1e3, static_cast<double>(latency_.quantile(1.0)) / 1e3);
 }
 
 }  // namespace
@@ -503,11 +501,12 @@ int run_binding(const Options& o) {
   }
   const double seconds = static_cast<double>(now_ns() - began) / 1e9;
   cpu = cpu_seconds(o.server_pid) - cpu;
-  std::printf("{\"answers\": %llu, \"seconds\": %.3f, \"answers_per_second\": %.0f, \"lost\": %llu, "
-              "\"wrong\": %llu, \"server_cpu_seconds\": %.2f, \"server_us_per_answer\": %.3f}\n",
-              static_cast<unsigned long long>(received), seconds, static_cast<double>(received) / seconds,
-              static_cast<unsigned long long>(lost), static_cast<unsigned long long>(wrong), cpu,
-              received > 0 ? cpu * 1e6 / static_cast<double>(received) : 0.0);
+  std::printf(
+      "{\"answers\": %llu, \"seconds\": %.3f, \"answers_per_second\": %.0f, \"lost\": %llu, "
+      "\"wrong\": %llu, \"server_cpu_seconds\": %.2f, \"server_us_per_answer\": %.3f}\n",
+      static_cast<unsigned long long>(received), seconds, static_cast<double>(received) / seconds,
+      static_cast<unsigned long long>(lost), static_cast<unsigned long long>(wrong), cpu,
+      received > 0 ? cpu * 1e6 / static_cast<double>(received) : 0.0);
   return received > 0 && wrong == 0 ? 0 : 1;
 }
 

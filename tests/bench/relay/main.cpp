@@ -55,26 +55,46 @@ Mode mode(std::string_view text) {
 
 /// Sets one option with a value; false when there is none of that name.
 bool set(Options& o, std::string_view name, const char* value) {
-  if (name == "--server") o.server = endpoint(value);
-  else if (name == "--user") o.credentials.user = value;
-  else if (name == "--password") o.credentials.password = value;
-  else if (name == "--transport") o.transport = std::string_view(value) == "tcp" ? Transport::Tcp : Transport::Udp;
-  else if (name == "--mode") o.mode = mode(value);
-  else if (name == "--allocations") o.allocations = count(value);
-  else if (name == "--payload") o.payload = count(value);
-  else if (name == "--window") o.window = count(value);
-  else if (name == "--rate") o.rate = std::strtod(value, nullptr);
-  else if (name == "--burst") o.burst = count(value);
-  else if (name == "--seconds") o.seconds = std::strtod(value, nullptr);
-  else if (name == "--warmup") o.warmup = std::strtod(value, nullptr);
-  else if (name == "--client") o.client_address = address(value);
-  else if (name == "--peer") o.peer_address = address(value);
-  else if (name == "--server-pid") o.server_pid = static_cast<int>(count(value));
-  else if (name == "--peer-port") o.peer_port = static_cast<std::uint16_t>(count(value));
-  else if (name == "--relayed" || name == "--to") o.forward_to = endpoint(value);
-  else if (name == "--listen") o.listen = endpoint(value);
-  else if (name == "--batch") o.batch = count(value);
-  else return false;
+  if (name == "--server")
+    o.server = endpoint(value);
+  else if (name == "--user")
+    o.credentials.user = value;
+  else if (name == "--password")
+    o.credentials.password = value;
+  else if (name == "--transport")
+    o.transport = std::string_view(value) == "tcp" ? Transport::Tcp : Transport::Udp;
+  else if (name == "--mode")
+    o.mode = mode(value);
+  else if (name == "--allocations")
+    o.allocations = count(value);
+  else if (name == "--payload")
+    o.payload = count(value);
+  else if (name == "--window")
+    o.window = count(value);
+  else if (name == "--rate")
+    o.rate = std::strtod(value, nullptr);
+  else if (name == "--burst")
+    o.burst = count(value);
+  else if (name == "--seconds")
+    o.seconds = std::strtod(value, nullptr);
+  else if (name == "--warmup")
+    o.warmup = std::strtod(value, nullptr);
+  else if (name == "--client")
+    o.client_address = address(value);
+  else if (name == "--peer")
+    o.peer_address = address(value);
+  else if (name == "--server-pid")
+    o.server_pid = static_cast<int>(count(value));
+  else if (name == "--peer-port")
+    o.peer_port = static_cast<std::uint16_t>(count(value));
+  else if (name == "--relayed" || name == "--to")
+    o.forward_to = endpoint(value);
+  else if (name == "--listen")
+    o.listen = endpoint(value);
+  else if (name == "--batch")
+    o.batch = count(value);
+  else
+    return false;
   return true;
 }
 
@@ -86,10 +106,14 @@ int main(int argc, char** argv) {
   Options options;
   for (int i = 2; i < argc; ++i) {
     const std::string_view name = argv[i];
-    if (name == "--spread") options.spread = true;
-    else if (name == "--bare") options.bare = true;
-    else if (i + 1 >= argc || !set(options, name, argv[i + 1])) usage(argv[i]);
-    else ++i;
+    if (name == "--spread")
+      options.spread = true;
+    else if (name == "--bare")
+      options.bare = true;
+    else if (i + 1 >= argc || !set(options, name, argv[i + 1]))
+      usage(argv[i]);
+    else
+      ++i;
   }
   const ts::IpAddress unset;
   if (options.client_address == unset) options.client_address = options.server.address;

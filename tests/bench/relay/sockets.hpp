@@ -2,10 +2,10 @@
 // Descriptors and socket addresses of the load generator; Linux only.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstdint>
 #include <utility>
+
+#include <sys/socket.h>
 
 #include <turnstone/base/address.hpp>
 
