@@ -301,6 +301,20 @@ describe('negotiation', () => {
     assert.equal(bob.socket.of('send').length, sent, 'but not once it is answered');
   });
 
+  test('a lost answer is given again, without another negotiation', async () => {
+    const [ada, bob] = await pair();
+    hub.refuse = (m) => (m.kind === 'answer' ? { code: 'unknown_target' } : undefined);
+    bob.call('ada').channel('chat');
+    await settle(200);
+    assert.equal(link(bob).pc.signalingState, 'have-local-offer');
+    hub.refuse = undefined;
+    const { sdp } = link(ada).pc.localDescription;
+    await tick(5_000);
+    await settle(200);
+    assert.equal(link(ada).pc.localDescription.sdp, sdp);
+    assertAgreed(link(ada), link(bob));
+  });
+
   test('a rate limited signal is sent again', async () => {
     const [ada, bob] = await pair();
     let refusals = 0;
