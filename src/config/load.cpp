@@ -13,6 +13,8 @@ namespace ts::config {
 namespace {
 
 constexpr std::size_t kNone = std::string_view::npos;
+/// A guess is dear: past this many problems it is left out.
+constexpr std::size_t kMaxGuesses = 100;
 
 /// Reads one document into a Loading, section by section.
 class FileLayer {
@@ -52,7 +54,7 @@ class FileLayer {
   }
 
   void walk(const Node& mapping, const std::string& prefix) {
-    std::vector<std::pair<std::string, int>> seen;
+    std::map<std::string, int> seen;
     for (std::size_t i = 0; i + 1 < mapping.children.size(); i += 2) {
       const Node& name = mapping.children[i];
       if (name.kind != Node::Kind::Scalar) {
@@ -60,14 +62,12 @@ class FileLayer {
         continue;
       }
       const std::string path = prefix.empty() ? name.text : prefix + '.' + name.text;
-      const auto former =
-          std::find_if(seen.begin(), seen.end(), [&](const auto& entry) { return entry.first == path; });
-      if (former != seen.end()) {
+      const auto [former, is_new] = seen.emplace(path, name.line);
+      if (!is_new) {
         problem(name.line, excerpt(path), "each key once",
                 "it again; first on line " + std::to_string(former->second), "Keep one of the two.");
         continue;
       }
-      seen.emplace_back(path, name.line);
       visit(path, name, mapping.children[i + 1]);
     }
   }
@@ -77,7 +77,7 @@ class FileLayer {
     const bool is_section = std::any_of(sections().begin(), sections().end(),
                                         [&](const Section& s) { return !s.name.empty() && s.name == path; });
     if (!is_section) {
-      const std::string near = nearest_path(path);
+      const std::string near = loading_.problems.size() < kMaxGuesses ? nearest_path(path) : "";
       problem(name.line, excerpt(path), "a key that exists", "an unknown key",
               near.empty() ? "Remove it; `turnstone config sample` shows all keys."
                            : "Did you mean `" + near + "`?");
@@ -173,7 +173,6 @@ void apply_overrides(Loading& loading, std::span<const Override> overrides) {
     for (const Override& other : overrides) {
       if (other.key == first.key) items.push_back({other.value, other.flag, 0});
     }
-    if (!key->info.list && items.size() > 1) items.erase(items.begin(), items.end() - 1);
     loading.set(*key, std::move(items), Layer::CommandLine);
   }
 }
@@ -186,22 +185,16 @@ void Loading::set(const Key& key, std::vector<Item> items, Layer layer, const st
   const std::string from = source.empty() && !items.empty() ? items.front().source : source;
   const int from_line = source.empty() && !items.empty() ? items.front().line : line;
   origins[key.info.path] = Origin{layer, from, from_line};
-  // Every wrong item is told, so try without it until the rest fits.
-  bool bad = false;
-  for (std::size_t at = key.set(config, texts); at != kNone; at = key.set(config, texts)) {
-    bad = true;
-    if (at >= items.size()) break;
+  const std::vector<std::size_t> bad = key.set(config, texts);
+  for (const std::size_t at : bad) {
     const std::string found =
         key.info.secret ? "something else (a secret is not shown)" : '"' + excerpt(items[at].text) + '"';
     problems.push_back(
         {items[at].source, items[at].line, key.info.path, key.expected, found, key.info.remedy});
-    if (!key.info.list) break;
-    items.erase(items.begin() + static_cast<std::ptrdiff_t>(at));
-    texts.erase(texts.begin() + static_cast<std::ptrdiff_t>(at));
   }
-  if (bad) {
+  if (!bad.empty()) {
     failed.insert(key.info.path);
-  } else if (layer == Layer::CommandLine || layer == Layer::Variables) {
+  } else if (layer != Layer::File) {
     failed.erase(key.info.path);
   }
 }

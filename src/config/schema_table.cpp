@@ -22,7 +22,6 @@ struct Row {
   const char* example = "";
 };
 
-constexpr std::size_t kNone = std::string_view::npos;
 constexpr std::uint64_t kSecond = 1000;
 constexpr std::uint64_t kMinute = 60 * kSecond;
 constexpr std::uint64_t kHour = 60 * kMinute;
@@ -63,12 +62,13 @@ constexpr bool kIsSecret = std::same_as<Codec, SecretCodec> || std::same_as<Code
 template <class Codec, class At>
 Key one(At at, const Row& row) {
   Key key = base_key<Codec>(row, false, kIsSecret<Codec>);
-  key.set = [at, range = row.range](Config& config, std::span<const std::string> texts) -> std::size_t {
-    if (texts.size() != 1) return 0;
-    auto value = Codec::parse(texts[0], range);
-    if (!value) return 0;
+  key.set = [at, range = row.range](Config& config,
+                                    std::span<const std::string> texts) -> std::vector<std::size_t> {
+    if (texts.empty()) return {};
+    auto value = Codec::parse(texts.back(), range);
+    if (!value) return {texts.size() - 1};
     at(config) = std::move(*value);
-    return kNone;
+    return {};
   };
   key.get = [at](const Config& config) { return std::vector<std::string>{Codec::print(at(config))}; };
   key.info.default_value = yaml_value(key, key.get(Config{}));
@@ -79,15 +79,18 @@ Key one(At at, const Row& row) {
 template <class Codec, class At>
 Key many(At at, const Row& row) {
   Key key = base_key<Codec>(row, true, kIsSecret<Codec>);
-  key.set = [at, range = row.range](Config& config, std::span<const std::string> texts) -> std::size_t {
+  key.set = [at, range = row.range](Config& config, std::span<const std::string> texts) {
     std::vector<typename Codec::Value> values;
+    std::vector<std::size_t> bad;
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      auto value = Codec::parse(texts[i], range);
-      if (!value) return i;
-      values.push_back(std::move(*value));
+      if (auto value = Codec::parse(texts[i], range)) {
+        values.push_back(std::move(*value));
+      } else {
+        bad.push_back(i);
+      }
     }
     at(config) = std::move(values);
-    return kNone;
+    return bad;
   };
   key.get = [at](const Config& config) {
     std::vector<std::string> out;

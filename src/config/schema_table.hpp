@@ -20,9 +20,8 @@ struct Key {
   Range range;
   /// Completes "expected …"; of one item when the key is a list.
   std::string expected;
-  /// Sets the value; the index of the text that does not parse, or npos. On failure `config` is left as it
-  /// was.
-  std::function<std::size_t(Config&, std::span<const std::string> texts)> set;
+  /// Sets the value; the indices of the texts that do not parse, which are left out.
+  std::function<std::vector<std::size_t>(Config&, std::span<const std::string> texts)> set;
   /// The value as texts, secrets as ***; one text unless it is a list.
   std::function<std::vector<std::string>(const Config&)> get;
   /// An example for the sample file where the default says little; may be empty.

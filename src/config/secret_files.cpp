@@ -53,7 +53,7 @@ void read_lines(Loading& loading, const FileReader& reader, const std::string& k
 bool token_file_wins(Loading& loading) {
   const auto token = loading.origins.find("signaling.token");
   const auto file = loading.origins.find("signaling.token_file");
-  if (file == loading.origins.end()) return false;
+  if (file == loading.origins.end() || loading.config.secret_files.token.empty()) return false;
   if (token == loading.origins.end() || loading.config.signal.token.empty()) return true;
   if (token->second.layer != file->second.layer) return token->second.layer < file->second.layer;
   loading.problems.push_back({file->second.source, file->second.line, "signaling.token, signaling.token_file",
@@ -88,7 +88,7 @@ void read_secret_files(Loading& loading, const FileReader& reader) {
                token = *value;
                return true;
              });
-  if (!config.secret_files.token.empty()) config.signal.token = token;
+  config.signal.token = token;
 }
 
 }  // namespace ts::config

@@ -102,6 +102,10 @@ std::size_t find_control(std::string_view text) {
 }
 
 Node parse_checked(std::string_view text, std::string_view file, std::vector<Problem>& problems) {
+  // yaml-cpp 0.7 takes a quote that never ends for a value when the last line is empty, and swallows the
+  // file.
+  while (!text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos)
+    text.remove_suffix(1);
   TreeBuilder builder;
   try {
     std::istringstream in{std::string(text)};

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "helpers.hpp"
+
+namespace ts::config {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using namespace std::chrono_literals;
+
+/// A document and the one problem it has.
+struct OneProblem {
+  const char* name;
+  const char* yaml;
+  int line;
+  const char* key;
+  const char* expected;  // a part
+  const char* found;     // a part
+  const char* remedy;    // a part
+};
+
+void PrintTo(const OneProblem& c, std::ostream* out) { *out << c.name; }
+
+class LoadProblem : public testing::TestWithParam<OneProblem> {};
+
+// In dev mode, on the second line, nothing else is wrong.
+TEST_P(LoadProblem, IsToldWithPlaceKeyAndRemedy) {
+  const OneProblem& c = GetParam();
+  const LoadResult result = load_dev(c.yaml);
+  ASSERT_THAT(result.problems, SizeIs(1)) << to_text(result.problems);
+  const Problem& p = result.problems[0];
+  EXPECT_EQ(p.line, c.line) << p.to_string();
+  EXPECT_EQ(p.source, "t.yaml:" + std::to_string(c.line));
+  EXPECT_EQ(p.key, c.key);
+  EXPECT_THAT(p.expected, HasSubstr(c.expected));
+  EXPECT_THAT(p.found, HasSubstr(c.found));
+  EXPECT_THAT(p.remedy, HasSubstr(c.remedy));
+}
+
+const OneProblem kProblems[] = {
+    {"PortTooLarge", "listen:\n  port: 70000", 3, "listen.port", "a port", "\"70000\"", "free port"},
+    {"PortNegative", "listen:\n  port: -1", 3, "listen.port", "a port", "\"-1\"", "free port"},
+    {"PortText", "listen:\n  port: http", 3, "listen.port", "a port", "\"http\"", "free port"},
+    {"PortList", "listen:\n  port: [1]", 3, "listen.port", "a port", "a list", "free port"},
+    {"PortMapping", "listen:\n  port: {a: 1}", 3, "listen.port", "a port", "a mapping", "free port"},
+    {"Bool", "listen:\n  udp: maybe", 3, "listen.udp", "true or false", "\"maybe\"", "true"},
+    {"Address", "listen:\n  bind:\n    - 10.0.0.1\n    - localhost", 5, "listen.bind", "IPv4",
+     "\"localhost\"", "one address"},
+    {"ListWanted", "listen:\n  bind: 10.0.0.1", 3, "listen.bind", "a list", "single value", "[item, item]"},
+    {"ListInList", "listen:\n  bind: [[1]]", 3, "listen.bind", "address", "a list", "address"},
+    {"DurationNoUnit", "auth:\n  nonce_lifetime: 600", 3, "auth.nonce_lifetime", "10s, 5m or 1h", "\"600\"",
+     "unit"},
+    {"DurationFraction", "auth:\n  nonce_lifetime: 10500ms", 3, "auth.nonce_lifetime", "whole seconds",
+     "10500ms", "unit"},
+    {"DurationOverflow", "auth:\n  nonce_lifetime: 99999999999999999d", 3, "auth.nonce_lifetime",
+     "a duration", "9d", "unit"},
+    {"LifetimeTooShort", "relay:\n  default_lifetime: 1s", 3, "relay.default_lifetime", "from 1m", "\"1s\"",
+     "unit"},
+    {"LifetimeTooLong", "relay:\n  max_lifetime: 100d", 3, "relay.max_lifetime", "to 1d", "\"100d\"", "unit"},
+    {"LifetimesCrossed", "relay:\n  max_lifetime: 5m", 3, "relay.default_lifetime, relay.max_lifetime",
+     "not above", "10m above 5m", "Raise"},
+    {"SizeUnit", "listen:\n  udp_relay_buffer: 4MB", 3, "listen.udp_relay_buffer", "4MiB", "\"4MB\"", "unit"},
+    {"SizeTooSmall", "signaling:\n  max_message_size: 12B", 3, "signaling.max_message_size", "from 1KiB",
+     "12B", "unit"},
+    {"PortsCrossed", "relay:\n  ports: 6000-5000", 3, "relay.ports", "LOW <= HIGH", "6000-5000",
+     "lower port first"},
+    {"PortsZero", "relay:\n  ports: 0-5000", 3, "relay.ports", "1 <= LOW", "0-5000", "lower"},
+    {"PortsOne", "relay:\n  ports: 5000", 3, "relay.ports", "LOW-HIGH", "5000", "lower"},
+    {"PortsHoldListener", "relay:\n  ports: 3000-4000", 3, "listen.port, relay.ports", "outside",
+     "3478 in 3000-4000", "Move"},
+    {"RelayFamilies", "relay:\n  addresses: ['192.0.2.1/::1']", 3, "relay.addresses", "one family",
+     "192.0.2.1/::1", "public"},
+    {"RelayUnspecified", "relay:\n  addresses: [0.0.0.0]", 3, "relay.addresses", "address of a host",
+     "0.0.0.0", "peers see"},
+    {"RelayLocalUnspecified", "relay:\n  addresses: ['2001:db8::1/::']", 3, "relay.addresses",
+     "address of a host", "2001:db8::1/::", "peers see"},
+    {"RelayMulticast", "relay:\n  addresses: [224.0.0.1]", 3, "relay.addresses", "address of a host",
+     "224.0.0.1", "peers see"},
+    {"RelayTwice", "relay:\n  addresses: [192.0.2.1, 192.0.2.2]", 3, "relay.addresses",
+     "one address a family", "192.0.2.2", "Keep one"},
+    {"Network", "relay:\n  deny_peers: [10.0.0.1/8]", 3, "relay.deny_peers", "host bits zero", "10.0.0.1/8",
+     "CIDR"},
+    {"Realm", "auth:\n  realm: 'a\"b'", 3, "auth.realm", "without quotes", "a\"b", "domain"},
+    {"RealmEmpty", "auth:\n  realm: ''", 3, "auth.realm", "1 to 127", "\"\"", "domain"},
+    {"Level", "log:\n  level: loud", 3, "log.level", "trace, debug", "loud", "levels"},
+    {"Format", "log:\n  format: xml", 3, "log.format", "text or json", "xml", "json"},
+    {"IceUrl", "signaling:\n  ice_urls: ['http://x']", 3, "signaling.ice_urls", "stun:", "http://x",
+     "browser"},
+    {"OpenAndToken", "signaling:\n  open: true\n  token: x", 3, "signaling.open, signaling.token",
+     "or an open door", "both", "Remove"},
+    {"TokenTwice", "signaling:\n  token: x\n  token_file: f", 4, "signaling.token, signaling.token_file",
+     "one of the two", "both", "Keep"},
+    {"QueueBelowMessage", "signaling:\n  max_send_queue: 4KiB", 3,
+     "signaling.max_send_queue, signaling.max_message_size", "largest", "4KiB below 64KiB", "Raise"},
+    {"PortsSame", "listen:\n  http_port: 3478", 3, "listen.port, listen.http_port", "two ports",
+     "3478 for both", "Change one"},
+    {"NoListener", "listen:\n  udp: false\n  tcp: false", 3, "listen.udp, listen.tcp", "at least one",
+     "both false", "listen.udp"},
+    {"UnknownKey", "listen:\n  prot: 1", 3, "listen.prot", "exists", "unknown", "`listen.port`"},
+    {"UnknownSection", "listem:\n  port: 1", 2, "listem", "exists", "unknown", "`listen`"},
+    {"WrongSection", "listen:\n  realm: x", 3, "listen.realm", "exists", "unknown", "`auth.realm`"},
+    {"UnknownFar", "listen:\n  zzzzzzzzzz: 1", 3, "listen.zzzzzzzzzz", "exists", "unknown", "config sample"},
+    {"DuplicateKey", "listen:\n  port: 1\n  port: 2", 4, "listen.port", "once", "first on line 3",
+     "Keep one"},
+    {"DuplicateSection", "listen:\n  port: 1\nlisten:\n  udp: true", 4, "listen", "once", "first on line 2",
+     "Keep one"},
+    {"SectionScalar", "listen: 3478", 2, "listen", "keys of the section", "single value", "indented"},
+    {"KeyIsList", "[a, b]: 1", 2, "(key)", "a key", "a list", "key: value"},
+    {"UsersFile", "auth:\n  users_file: nope", 3, "auth.users_file", "readable file",
+     "\"nope\": No such file", "may read"},
+    {"SecretsFile", "auth:\n  secrets_file: nope", 3, "auth.secrets_file", "readable file",
+     "\"nope\": No such file", "may read"},
+    {"TokenFile", "signaling:\n  token_file: nope", 3, "signaling.token_file", "readable file",
+     "\"nope\": No such file", "may read"},
+    {"ControlInFound", "auth:\n  realm: \"a\\x1b[31m\"", 3, "auth.realm", "a name", "a\\x1b[31m", "domain"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, LoadProblem, testing::ValuesIn(kProblems),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST(Load, DefaultsNeedCredentialsAndToken) {
+  const LoadResult result = load_text("");
+  ASSERT_THAT(result.problems, SizeIs(2)) << to_text(result.problems);
+  EXPECT_THAT(result.problems[0].key, HasSubstr("auth.secrets, auth.users"));
+  EXPECT_THAT(result.problems[0].remedy, HasSubstr("--dev"));
+  EXPECT_THAT(result.problems[0].remedy, HasSubstr("auth.secrets"));
+  EXPECT_THAT(result.problems[1].key, HasSubstr("signaling.token"));
+  EXPECT_THAT(result.problems[1].remedy, HasSubstr("signaling.enabled: false"));
+  EXPECT_THAT(load_text(kGood).problems, IsEmpty());
+  EXPECT_THAT(load_text("relay: {enabled: false}\nsignaling: {enabled: false}").problems, IsEmpty());
+  EXPECT_THAT(load_text("dev: true").problems, IsEmpty());
+}
+
+TEST(Load, TellsEverythingAtOnceInOrder) {
+  const LoadResult result = load_text(
+      "listen:\n  port: 99999\n  bind: [a, 10.0.0.1, b]\n  udp: perhaps\nrelay:\n  ports: 9-1\n  bogus: 1\n"
+      "log: {level: x}\nauth:\n  users: [nocolon]\n");
+  std::vector<std::pair<int, std::string>> got;
+  for (const Problem& p : result.problems) got.emplace_back(p.line, p.key);
+  // The bad users are not told a second time as missing.
+  const std::vector<std::pair<int, std::string>> want = {
+      {2, "listen.port"},
+      {3, "listen.bind"},
+      {3, "listen.bind"},
+      {4, "listen.udp"},
+      {6, "relay.ports"},
+      {7, "relay.bogus"},
+      {8, "log.level"},
+      {10, "auth.users"},
+      {0, "signaling.token, signaling.token_file, signaling.open, signaling.enabled"}};
+  EXPECT_EQ(got, want) << to_text(result.problems);
+}
+
+TEST(Load, ReadsEveryKindOfValue) {
+  const LoadResult r = load_text(
+      "listen: {bind: [10.0.0.1, '::1'], port: 0, udp: no, handshake_timeout: 250ms, udp_relay_buffer: "
+      "64KiB}\n"
+      "auth: {realm: example.org, users: ['alice:pa:ss'], secrets: [a, 123], credential_ttl: 2h}\n"
+      "relay: {addresses: [192.0.2.1/10.0.0.5, '2001:db8::1'], ports: 50000-50100, allow_peers: "
+      "[10.1.0.0/16, 10.9.9.9]}\n"
+      "signaling: {token: t, ice_urls: ['turn:x:3478?transport=udp'], heartbeat: 1m}\n"
+      "metrics: {allow_from: []}\nlog: {level: warn, format: json}\n");
+  ASSERT_TRUE(r.ok()) << to_text(r.problems);
+  const Config& c = r.config;
+  ASSERT_THAT(c.net.bind, SizeIs(2));
+  EXPECT_EQ(c.net.bind[1].to_string(), "::1");
+  EXPECT_EQ(c.net.port, 0);
+  EXPECT_FALSE(c.net.udp);
+  EXPECT_EQ(c.net.handshake_timeout, 250ms);
+  EXPECT_EQ(c.net.udp_relay_buffer_bytes, 65536U);
+  EXPECT_EQ(c.auth.realm, "example.org");
+  ASSERT_THAT(c.auth.users, SizeIs(1));
+  EXPECT_EQ(c.auth.users[0].password, "pa:ss");
+  EXPECT_EQ(c.auth.secrets, (std::vector<std::string>{"a", "123"}));
+  EXPECT_EQ(c.auth.credential_ttl, 2h);
+  ASSERT_THAT(c.turn.relay_addresses, SizeIs(2));
+  EXPECT_EQ(c.turn.relay_addresses[0].local.to_string(), "10.0.0.5");
+  EXPECT_EQ(c.turn.relay_addresses[1].local, c.turn.relay_addresses[1].advertised);
+  EXPECT_EQ(c.turn.ports, (turn::PortRange{50000, 50100}));
+  EXPECT_EQ(c.turn.peers.allow[1].prefix_bits, 32);
+  EXPECT_EQ(c.signal.heartbeat, 60s);
+  EXPECT_THAT(c.metrics.allow_from, IsEmpty());
+  EXPECT_EQ(c.log.level, LogLevel::Warn);
+  EXPECT_EQ(c.log.format, LogFormat::Json);
+}
+
+TEST(Load, FlagOverEnvironmentOverFileOverDefault) {
+  const std::string file = std::string(kGood) + "listen: {port: 1000, bind: [10.0.0.1]}\n";
+  const Environment env = {{"TURNSTONE_LISTEN_PORT", "2000"},
+                           {"TURNSTONE_LISTEN_BIND", "10.0.0.2, 10.0.0.3"}};
+  const std::vector<Override> flags = {{"listen.port", "3000", "--port"},
+                                       {"listen.bind", "10.0.0.4", "--bind"},
+                                       {"listen.bind", "::1", "--bind"}};
+  EXPECT_EQ(load_text(kGood).config.net.port, 3478);
+  EXPECT_EQ(load_text(file).config.net.port, 1000);
+  EXPECT_EQ(load_text(file, env).config.net.port, 2000);
+  EXPECT_EQ(load_text(file, env, flags).config.net.port, 3000);
+  EXPECT_THAT(load_text(file).config.net.bind, SizeIs(1));
+  EXPECT_EQ(load_text(file, env).config.net.bind[1].to_string(), "10.0.0.3");
+  EXPECT_EQ(load_text(file, env, flags).config.net.bind[1].to_string(), "::1");
+  EXPECT_EQ(load_text(file, {{"TURNSTONE_LISTEN_PORT", ""}}).config.net.port, 1000) << "empty is not set";
+}
+
+TEST(Load, FlagsAndVariablesAreNamedAsTheSource) {
+  const LoadResult r =
+      load_text(kGood, {{"TURNSTONE_LISTEN_PORT", "x"}, {"TURNSTONE_RELAY_DENY_PEERS", "10.0.0.0/8,y"}},
+                {{"log.level", "z", "--log-level"}});
+  ASSERT_THAT(r.problems, SizeIs(3));
+  EXPECT_EQ(r.problems[0].source, "TURNSTONE_LISTEN_PORT");
+  EXPECT_EQ(r.problems[1].source, "TURNSTONE_RELAY_DENY_PEERS");
+  EXPECT_EQ(r.problems[2].source, "--log-level");
+  EXPECT_EQ(r.problems[2].line, 0);
+}
+
+TEST(Load, UnknownVariables) {
+  EXPECT_THAT(load_text(kGood, {{"TURNSTONE_AUTH_SECRET", "x"}}).problems.at(0).remedy,
+              HasSubstr("`TURNSTONE_AUTH_SECRETS`"));
+  EXPECT_THAT(load_text(kGood, {{"TURNSTONE_SIGNALLING_TOKEN", "x"}}).problems, SizeIs(1));
+  EXPECT_THAT(load_text(kGood, {{"TURNSTONE_LISTEN_ZZZZZZZZZZZZZZZ", "x"}}).problems, SizeIs(1));
+  // What Kubernetes injects for a Service called turnstone, and what is somebody else's.
+  for (const char* name :
+       {"TURNSTONE_SERVICE_HOST", "TURNSTONE_PORT", "TURNSTONE_PORT_3478_UDP_ADDR",
+        "TURNSTONE_METRICS_SERVICE_PORT_HTTP", "TURNSTONE_CONFIG", "TURNSTONE_NODE_NAME_X"}) {
+    EXPECT_THAT(load_text(kGood, {{name, "x"}}).problems, IsEmpty()) << name;
+  }
+}
+
+TEST(Load, SecretsFromFiles) {
+  const Files files = {
+      {"users", "alice:one\n\nbob:two:three\r\n"}, {"secrets", "first\nsecond\n"}, {"token", "tok\n"}};
+  const LoadResult r = load_text(
+      "auth: {users: ['carol:x'], users_file: users, secrets: [inline], secrets_file: secrets}\n"
+      "signaling: {token_file: token}\n",
+      {}, {}, files);
+  ASSERT_TRUE(r.ok()) << to_text(r.problems);
+  ASSERT_THAT(r.config.auth.users, SizeIs(3));
+  EXPECT_EQ(r.config.auth.users[2].name, "bob");
+  EXPECT_EQ(r.config.auth.users[2].password, "two:three");
+  EXPECT_EQ(r.config.auth.secrets, (std::vector<std::string>{"inline", "first", "second"}));
+  EXPECT_EQ(r.config.signal.token, "tok");
+}
+
+TEST(Load, HigherLayerOfTokenAndTokenFileWins) {
+  const Files files = {{"token", "from-file\n"}};
+  const std::string secret = "auth: {secrets: [s]}\n";
+  EXPECT_EQ(load_text(secret + "signaling: {token: inline}", {{"TURNSTONE_SIGNALING_TOKEN_FILE", "token"}},
+                      {}, files)
+                .config.signal.token,
+            "from-file");
+  EXPECT_EQ(load_text(secret + "signaling: {token_file: token}", {},
+                      {{"signaling.token", "flag", "--signaling-token"}}, files)
+                .config.signal.token,
+            "flag");
+}
+
+TEST(Load, BadSecretFiles) {
+  const Files files = {{"users", "alice:one\nHUSHHUSH\n"}, {"empty", "\n"}, {"two", "HUSH1\nHUSH2\n"}};
+  const LoadResult r = load_text(
+      "auth:\n  users_file: users\n  secrets_file: empty\nsignaling:\n  token_file: two\n", {}, {}, files);
+  ASSERT_THAT(r.problems, SizeIs(3)) << to_text(r.problems);
+  EXPECT_EQ(r.problems[0].source, "users:2");
+  EXPECT_EQ(r.problems[1].source, "t.yaml:3");
+  EXPECT_EQ(r.problems[2].source, "two:2");
+  EXPECT_EQ(to_text(r.problems).find("HUSH"), std::string::npos);
+}
+
+TEST(Load, TlsFiles) {
+  const Files files = {
+      {"c", "-----BEGIN CERTIFICATE-----\n"}, {"k", "-----BEGIN PRIVATE KEY-----\n"}, {"der", "0"}};
+  const auto with = [&](const std::string& listen) {
+    return load_text(kGood + listen, {}, {}, files).problems;
+  };
+  EXPECT_THAT(with("listen: {tls_cert_file: c, tls_key_file: k}"), IsEmpty());
+  const auto alone = with("listen: {tls_cert_file: c}");
+  ASSERT_THAT(alone, SizeIs(1));
+  EXPECT_EQ(alone[0].key, "listen.tls_cert_file, listen.tls_key_file");
+  EXPECT_THAT(alone[0].remedy, HasSubstr("--tls-key"));
+  EXPECT_THAT(with("listen: {tls_key_file: k}"), SizeIs(1));
+  EXPECT_THAT(with("listen: {tls_cert_file: der, tls_key_file: k}"), SizeIs(1));
+  EXPECT_THAT(with("listen: {tls_cert_file: x, tls_key_file: y}"), SizeIs(2));
+}
+
+TEST(Load, UnsafeOutsideDev) {
+  const auto with = [](const std::string& yaml) { return load_text(kGood + yaml).problems; };
+  EXPECT_THAT(with("relay: {addresses: [127.0.0.1]}"), SizeIs(1));
+  EXPECT_THAT(with("relay: {addresses: [127.0.0.1], allow_private_peers: true}"), IsEmpty());
+  EXPECT_THAT(with("relay: {allow_peers: [0.0.0.0/0]}"), SizeIs(1));
+  EXPECT_THAT(load_text("auth: {users: ['a:b']}\nsignaling: {open: true, ice_urls: ['turn:x']}").problems,
+              SizeIs(1));
+}
+
+TEST(Load, MissingFile) {
+  const LoadResult r = load_file("/nonexistent/x.yaml", {}, {});
+  ASSERT_THAT(r.problems, SizeIs(1));
+  EXPECT_THAT(r.problems[0].to_string(), HasSubstr("/nonexistent/x.yaml"));
+  EXPECT_THAT(load_file("/", {}, {}).problems, SizeIs(1));
+  EXPECT_THAT(load_file("", {}, std::vector<Override>{{"dev", "true", "--dev"}}).problems, IsEmpty());
+}
+
+TEST(Load, EnvironmentFromEntries) {
+  const char* entries[] = {"PATH=/bin", "TURNSTONE_LISTEN_PORT=1=2", "TURNSTONE_X", nullptr};
+  EXPECT_EQ(environment_from(entries), (Environment{{"TURNSTONE_LISTEN_PORT", "1=2"}}));
+}
+
+}  // namespace
+}  // namespace ts::config
