@@ -65,10 +65,13 @@ logged() {
 }
 
 # configure PRESET: configures build/PRESET. A folder that somebody configured otherwise gets the preset's tests again.
+TS_CONFIGURED=
 configure() {
   local options=()
+  [[ " $TS_CONFIGURED " != *" $1 "* ]] || return 0
   case $1 in dev | asan | tsan) options=(-DTURNSTONE_TESTS=ON) ;; esac
   logged 300 "configure-$1" cmake --preset "$1" "${options[@]}" || { fail "configure $1" "see build/logs"; return 1; }
+  TS_CONFIGURED+=" $1"
 }
 
 # build PRESET TARGET...: configures build/PRESET and builds the targets there; all of them when none is named.
