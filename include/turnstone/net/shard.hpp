@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shard: one thread with one io_context, its own listeners, relay sockets and turn::Server. Shards share
+// nothing on the data path; what an allocation's begin and end need is behind the Ledger.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include <turnstone/net/counters.hpp>
+#include <turnstone/net/listen.hpp>
+#include <turnstone/net/options.hpp>
+#include <turnstone/net/stream.hpp>
+#include <turnstone/net/tls.hpp>
+#include <turnstone/turn/server.hpp>
+
+namespace ts::net {
+
+/// A Ledger that all shards may use: a LocalLedger behind a lock, which is held for nanoseconds.
+class SharedLedger final : public turn::Ledger {
+ public:
+  explicit SharedLedger(const turn::Options& options) : ledger_(options) {}
+
+  std::optional<turn::Denial> admit(std::string_view account) override;
+  void leave(std::string_view account) override;
+  std::optional<std::uint16_t> take_port(IpFamily family, turn::PortParity parity, TimePoint now,
+                                         RandomSource& random) override;
+  void return_port(IpFamily family, std::uint16_t port) override;
+  turn::ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
+                                 RandomSource& random) override;
+  std::optional<Endpoint> redeem(const turn::ReservationToken& token, TimePoint now) override;
+  Ports ports() const override;
+
+ private:
+  mutable std::mutex mutex_;
+  turn::LocalLedger ledger_;
+};
+
+/// What shards share; all of it outlives them.
+struct ShardSurroundings {
+  const Options& options;
+  turn::Surroundings turn;
+  /// Null: no TLS.
+  std::shared_ptr<const TlsContext> tls;
+  /// Takes a stream that speaks HTTP. Called on the shard's thread; must not block.
+  std::function<void(DetachedStream)> to_http;
+  /// Begins and ends of allocations, for the log. Called on the shard's thread.
+  std::function<void(const turn::AllocationEvent&)> on_allocation;
+};
+
+struct ShardSnapshot {
+  turn::Counters turn;
+  Counters net;
+};
+
+class Shard {
+ public:
+  /// Takes the listeners over; nothing is read before start(). Throws std::system_error when the kernel gives
+  /// no epoll descriptor.
+  Shard(ShardSurroundings surroundings, ShardSockets sockets);
+  ~Shard();
+
+  /// Starts the thread.
+  void start();
+  /// Ends every allocation and stream and joins the thread. Idempotent.
+  void stop();
+  /// Copies the counters; `done` is called on the shard's thread.
+  void snapshot(std::function<void(const ShardSnapshot&)> done);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ts::net

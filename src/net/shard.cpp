@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <thread>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <turnstone/net/clock.hpp>
+#include <turnstone/net/shard.hpp>
+
+#include "stream_set.hpp"
+#include "udp_engine.hpp"
+
+namespace ts::net {
+
+class Shard::Impl {
+ public:
+  Impl(ShardSurroundings surroundings, ShardSockets sockets)
+      : surroundings_(std::move(surroundings)),
+        server_(surroundings_.turn),
+        udp_(context_, std::move(sockets.udp), surroundings_.options.udp_relay_buffer_bytes, server_, outbox_,
+             counters_, [this] { flush(); }),
+        streams_(context_, std::move(sockets.tcp), surroundings_, server_, outbox_, counters_,
+                 [this] { flush(); }),
+        timer_(context_),
+        work_(context_.get_executor()) {}
+
+  void start() {
+    udp_.start();
+    streams_.start();
+    thread_ = std::thread([this] { context_.run(); });
+  }
+
+  void stop() {
+    if (!thread_.joinable()) return;
+    asio::post(context_, [this] {
+      server_.shut_down(now(), outbox_);
+      flush();
+      streams_.stop();
+      udp_.stop();
+      timer_.cancel();
+      work_.reset();
+    });
+    thread_.join();
+  }
+
+  void snapshot(std::function<void(const ShardSnapshot&)> done) {
+    asio::post(context_, [this, done = std::move(done)] {
+      done(ShardSnapshot{server_.counters(), counters_});
+    });
+  }
+
+ private:
+  /// Does all that the Outbox asks for.
+  void flush() {
+    if (outbox_.empty()) return;
+    // The outcome of an open may ask for another one.
+    while (!outbox_.open_relays.empty()) {
+      opening_.swap(outbox_.open_relays);
+      for (const turn::OpenRelay& command : opening_) {
+        const auto error = udp_.open(command);
+        if (error) {
+          server_.relay_failed(now(), command.relay, *error, outbox_);
+        } else {
+          server_.relay_opened(now(), command.relay, outbox_);
+        }
+      }
+      opening_.clear();
+    }
+    for (const turn::ToPeer& transmit : outbox_.to_peers) udp_.queue(transmit);
+    for (const turn::ToClient& transmit : outbox_.to_clients) {
+      if (StreamSet::is_stream(transmit.route)) {
+        streams_.queue(transmit);
+      } else {
+        udp_.queue(transmit);
+      }
+    }
+    udp_.send_queued();
+    for (const turn::CloseRelay& command : outbox_.close_relays) udp_.close(command.relay);
+    if (surroundings_.on_allocation) {
+      for (const turn::AllocationEvent& event : outbox_.events) surroundings_.on_allocation(event);
+    }
+    outbox_.clear();
+    streams_.write_queued();
+    arm_timer();
+  }
+
+  void arm_timer() {
+    const auto next = server_.next_deadline();
+    if (!next || (armed_for_ && *armed_for_ <= *next)) return;
+    armed_for_ = *next;
+    timer_.expires_at(std::chrono::steady_clock::time_point(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(next->time_since_epoch())));
+    timer_.async_wait([this](const error_code& error) {
+      if (error) return;
+      armed_for_.reset();
+      server_.tick(now(), outbox_);
+      flush();
+      arm_timer();
+    });
+  }
+
+  ShardSurroundings surroundings_;
+  asio::io_context context_{1};
+  turn::Outbox outbox_;
+  Counters counters_;
+  turn::Server server_;
+  UdpEngine udp_;
+  StreamSet streams_;
+  asio::steady_timer timer_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::optional<TimePoint> armed_for_;
+  std::vector<turn::OpenRelay> opening_;
+  std::thread thread_;
+};
+
+Shard::Shard(ShardSurroundings surroundings, ShardSockets sockets)
+    : impl_(std::make_unique<Impl>(std::move(surroundings), std::move(sockets))) {}
+Shard::~Shard() { stop(); }
+void Shard::start() { impl_->start(); }
+void Shard::stop() { impl_->stop(); }
+void Shard::snapshot(std::function<void(const ShardSnapshot&)> done) { impl_->snapshot(std::move(done)); }
+
+}  // namespace ts::net

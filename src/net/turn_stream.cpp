@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "turn_stream.hpp"
+
+#include <algorithm>
+
+#include <netinet/tcp.h>
+
+#include <turnstone/stun/framer.hpp>
+
+namespace ts::net {
+namespace {
+
+/// Reads of one callback at most, so that one fast stream does not hold up the shard.
+constexpr int kMaxReads = 4;
+
+turn::FiveTuple tuple_of(const Stream& stream) noexcept {
+  return {stream.remote(), stream.local(), stream.is_tls() ? turn::Transport::Tls : turn::Transport::Tcp};
+}
+
+}  // namespace
+
+TurnStream::TurnStream(Stream stream, turn::Route route, std::size_t queue_limit_bytes,
+                       TurnStreamOwner& owner)
+    : stream_(std::move(stream)),
+      tuple_(tuple_of(stream_)),
+      route_(route),
+      queue_limit_bytes_(queue_limit_bytes),
+      owner_(owner) {
+  error_code ignored;
+  stream_.socket().set_option(tcp::no_delay(true), ignored);
+}
+
+void TurnStream::start() { on_readable(); }
+
+void TurnStream::wait_readable(tcp::socket::wait_type what) {
+  stream_.socket().async_wait(what, [self = shared_from_this()](const error_code& error) {
+    if (error || self->closed_) return self->close();
+    self->on_readable();
+  });
+}
+
+void TurnStream::on_readable() {
+  for (int reads = 0; reads < kMaxReads && !closed_; ++reads) {
+    const MutableBytes buffer = owner_.read_buffer();
+    std::copy(partial_.begin(), partial_.end(), buffer.begin());
+    const std::size_t carried = partial_.size();
+    const Stream::Step step = stream_.read(buffer.subspan(carried));
+    if (step.status == Stream::Status::Closed) return close();
+    if (step.status != Stream::Status::Done) return wait_readable(Stream::wait_type(step.status));
+    if (!take_frames(buffer.first(carried + step.bytes))) return close();
+  }
+  // More may wait inside TLS, of which the socket knows nothing: look again, after the others had their turn.
+  if (!closed_) {
+    asio::post(stream_.get_executor(), [self = shared_from_this()] {
+      if (!self->closed_) self->on_readable();
+    });
+  }
+}
+
+bool TurnStream::take_frames(MutableBytes bytes) {
+  ByteView rest = bytes;
+  bool well_formed = true;
+  while (well_formed && !rest.empty()) {
+    const auto frame = stun::next_frame(rest);
+    well_formed = frame.has_value();
+    if (!well_formed || !frame->has_value()) break;
+    owner_.frame(*this, (*frame)->message);
+    rest = rest.subspan((*frame)->consumed_bytes);
+  }
+  // What came before a malformed frame is done first.
+  partial_.assign(rest.begin(), rest.end());
+  if (partial_.empty()) std::vector<std::uint8_t>().swap(partial_);
+  owner_.end_of_turn();
+  return well_formed;
+}
+
+void TurnStream::send(ByteView bytes, bool droppable) {
+  if (closed_) return;
+  if (queued_bytes() + bytes.size() > queue_limit_bytes_) {
+    if (droppable) return owner_.dropped_datagram();
+    overrun_ = true;
+    return;
+  }
+  queue_.insert(queue_.end(), bytes.begin(), bytes.end());
+}
+
+void TurnStream::write_queued() {
+  if (closed_ || waiting_for_write_) return;
+  if (overrun_) return close();
+  while (written_ < queue_.size()) {
+    const Stream::Step step = stream_.write(ByteView(queue_).subspan(written_));
+    if (step.status == Stream::Status::Closed) return close();
+    if (step.status != Stream::Status::Done) {
+      // What was written makes room; the copy is bounded by the queue's limit.
+      queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(written_));
+      written_ = 0;
+      waiting_for_write_ = true;
+      stream_.socket().async_wait(Stream::wait_type(step.status),
+                                  [self = shared_from_this()](const error_code& error) {
+                                    self->waiting_for_write_ = false;
+                                    if (error) return self->close();
+                                    self->write_queued();
+                                  });
+      return;
+    }
+    written_ += step.bytes;
+  }
+  constexpr std::size_t kKeptBytes = 4096;
+  written_ = 0;
+  queue_.clear();
+  if (queue_.capacity() > kKeptBytes) std::vector<std::uint8_t>().swap(queue_);
+}
+
+void TurnStream::close() {
+  if (closed_) return;
+  closed_ = true;
+  stream_.close();
+  owner_.ended(*this);
+}
+
+}  // namespace ts::net

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// TurnStream: a TURN client on TCP or TLS. Frames in, bytes out through a bounded queue that is written once
+// a turn. Lives on its shard's thread; callbacks only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <turnstone/base/time.hpp>
+#include <turnstone/net/stream.hpp>
+#include <turnstone/turn/client.hpp>
+
+namespace ts::net {
+
+class TurnStream;
+
+/// What a TurnStream needs of its shard.
+class TurnStreamOwner {
+ public:
+  /// A frame; its bytes live until end_of_turn() returns.
+  virtual void frame(TurnStream& stream, ByteView bytes) = 0;
+  virtual void end_of_turn() = 0;
+  /// The stream is over: it is not used again once this returns.
+  virtual void ended(TurnStream& stream) = 0;
+  /// Room for one read, shared by all streams of the shard.
+  virtual MutableBytes read_buffer() = 0;
+  virtual void dropped_datagram() = 0;
+
+ protected:
+  ~TurnStreamOwner() = default;
+};
+
+class TurnStream : public std::enable_shared_from_this<TurnStream> {
+ public:
+  TurnStream(Stream stream, turn::Route route, std::size_t queue_limit_bytes, TurnStreamOwner& owner);
+
+  void start();
+  /// Queues bytes. Past the limit relayed payload (`droppable`) is dropped whole, and a client that does not
+  /// even read answers is closed at the next turn.
+  void send(ByteView bytes, bool droppable);
+  /// Writes what is queued, as far as the socket takes it.
+  void write_queued();
+  /// Closes; the owner is told once, on this call or the next callback.
+  void close();
+
+  turn::Route route() const noexcept { return route_; }
+  const turn::FiveTuple& tuple() const noexcept { return tuple_; }
+  TimePoint last_message() const noexcept { return last_message_; }
+  void touch(TimePoint now) noexcept { last_message_ = now; }
+  bool has_queued() const noexcept { return !queue_.empty(); }
+
+ private:
+  void wait_readable(tcp::socket::wait_type what);
+  void on_readable();
+  bool take_frames(MutableBytes bytes);
+  std::size_t queued_bytes() const noexcept { return queue_.size() - written_; }
+
+  Stream stream_;
+  turn::FiveTuple tuple_;
+  turn::Route route_;
+  std::size_t queue_limit_bytes_;
+  TurnStreamOwner& owner_;
+  std::vector<std::uint8_t> partial_;  // the front of a frame whose rest has not come; no memory while idle
+  std::vector<std::uint8_t> queue_;
+  std::size_t written_ = 0;
+  bool waiting_for_write_ = false;
+  bool overrun_ = false;
+  bool closed_ = false;
+  TimePoint last_message_{};
+};
+
+}  // namespace ts::net

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "udp_batch.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include <sys/mman.h>
+
+#include "socket_address.hpp"
+
+namespace ts::net {
+namespace {
+
+/// The address that a datagram was sent to, from its control messages.
+std::optional<IpAddress> packet_destination(msghdr& header) noexcept {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi_addr), 4});
+    }
+    if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi6_addr), 16});
+    }
+  }
+  return std::nullopt;
+}
+
+/// Writes the control message that makes a datagram leave from `source`.
+std::size_t write_source(std::uint8_t* control, const IpAddress& source) noexcept {
+  msghdr header{};
+  header.msg_control = control;
+  header.msg_controllen = CMSG_SPACE(sizeof(in6_pktinfo));
+  cmsghdr* c = CMSG_FIRSTHDR(&header);
+  if (source.is_v4()) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, source.bytes().data(), 4);
+    c->cmsg_level = IPPROTO_IP;
+    c->cmsg_type = IP_PKTINFO;
+    c->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    return CMSG_SPACE(sizeof info);
+  }
+  in6_pktinfo info{};
+  std::memcpy(&info.ipi6_addr, source.bytes().data(), 16);
+  c->cmsg_level = IPPROTO_IPV6;
+  c->cmsg_type = IPV6_PKTINFO;
+  c->cmsg_len = CMSG_LEN(sizeof info);
+  std::memcpy(CMSG_DATA(c), &info, sizeof info);
+  return CMSG_SPACE(sizeof info);
+}
+
+}  // namespace
+
+bool enable_packet_info(int descriptor, IpFamily family) noexcept {
+  const int on = 1;
+  const bool v4 = family == IpFamily::V4;
+  return ::setsockopt(descriptor, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on,
+                      sizeof on) == 0;
+}
+
+void ReceiveBatch::Unmap::operator()(std::uint8_t* memory) const noexcept {
+  ::munmap(memory, kSlots * kStride);
+}
+
+ReceiveBatch::ReceiveBatch() {
+  void* memory = ::mmap(nullptr, kSlots * kStride, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  memory_.reset(static_cast<std::uint8_t*>(memory));
+  for (std::size_t i = 0; i < kMost; ++i) {
+    parts_[i].iov_len = kPayloadBytes;
+    headers_[i].msg_hdr.msg_iov = &parts_[i];
+    headers_[i].msg_hdr.msg_iovlen = 1;
+    headers_[i].msg_hdr.msg_name = &names_[i];
+    headers_[i].msg_hdr.msg_namelen = sizeof names_[i];
+  }
+}
+
+std::span<const Datagram> ReceiveBatch::receive(int descriptor, bool with_packet_info) noexcept {
+  const std::size_t most = std::min(kMost, kSlots - used_);
+  for (std::size_t i = 0; i < most; ++i) {
+    parts_[i].iov_base = memory_.get() + (used_ + i) * kStride + kHeadroomBytes;
+    headers_[i].msg_hdr.msg_control = with_packet_info ? control_[i].data() : nullptr;
+    headers_[i].msg_hdr.msg_controllen = with_packet_info ? control_[i].size() : 0;
+  }
+  const int count =
+      ::recvmmsg(descriptor, headers_.data(), static_cast<unsigned>(most), MSG_DONTWAIT, nullptr);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(std::max(count, 0)); ++i) {
+    msghdr& header = headers_[i].msg_hdr;
+    auto* bytes = static_cast<std::uint8_t*>(parts_[i].iov_base);
+    received_[kept++] = Datagram{from_sockaddr(names_[i]),
+                                 with_packet_info ? packet_destination(header) : std::nullopt,
+                                 {bytes, headers_[i].msg_len}};
+    header.msg_namelen = sizeof names_[i];
+  }
+  used_ += kept;
+  return {received_.data(), kept};
+}
+
+void SendBatch::add(int descriptor, const Endpoint& to, const std::optional<IpAddress>& source,
+                    ByteView bytes) {
+  items_.push_back(Item{descriptor, static_cast<std::uint32_t>(items_.size()), to, source, bytes});
+}
+
+void SendBatch::prepare(std::size_t slot, const Item& item) noexcept {
+  msghdr& header = headers_[slot].msg_hdr;
+  // sendmsg takes a non-const base; it does not write through it.
+  parts_[slot] = iovec{const_cast<std::uint8_t*>(item.bytes.data()), item.bytes.size()};
+  header.msg_iov = &parts_[slot];
+  header.msg_iovlen = 1;
+  header.msg_name = &names_[slot];
+  header.msg_namelen = to_sockaddr(item.to, names_[slot]);
+  header.msg_control = item.source ? control_[slot].data() : nullptr;
+  header.msg_controllen = item.source ? write_source(control_[slot].data(), *item.source) : 0;
+}
+
+void SendBatch::send_run(std::size_t first, std::size_t count, Stats& stats) noexcept {
+  for (std::size_t done = 0; done < count;) {
+    const std::size_t part = std::min(kMost, count - done);
+    for (std::size_t i = 0; i < part; ++i) prepare(i, items_[first + done + i]);
+    std::size_t at = 0;
+    while (at < part) {
+      const int sent = ::sendmmsg(items_[first].descriptor, headers_.data() + at,
+                                  static_cast<unsigned>(part - at), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent > 0) {
+        at += static_cast<std::size_t>(sent);
+        stats.sent += static_cast<std::uint64_t>(sent);
+      } else if (errno != EINTR) {
+        ++at;  // this one is lost, as a datagram may be
+        ++stats.failed;
+      }
+    }
+    done += part;
+  }
+}
+
+SendBatch::Stats SendBatch::flush() noexcept {
+  Stats stats;
+  const bool one_socket = std::all_of(
+      items_.begin(), items_.end(), [&](const Item& i) { return i.descriptor == items_.front().descriptor; });
+  if (!one_socket) {
+    std::sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) {
+      return a.descriptor != b.descriptor ? a.descriptor < b.descriptor : a.order < b.order;
+    });
+  }
+  for (std::size_t first = 0; first < items_.size();) {
+    std::size_t last = first + 1;
+    while (last < items_.size() && items_[last].descriptor == items_[first].descriptor) ++last;
+    send_run(first, last - first, stats);
+    first = last;
+  }
+  items_.clear();
+  return stats;
+}
+
+}  // namespace ts::net

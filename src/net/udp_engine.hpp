@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// UdpEngine: all UDP sockets of a shard in one epoll set, which Asio waits on as one descriptor. One turn
+// reads what is ready on many sockets, hands it to the core, and lets the shard flush once.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <turnstone/net/counters.hpp>
+#include <turnstone/net/listen.hpp>
+#include <turnstone/turn/server.hpp>
+
+#include "udp_batch.hpp"
+
+namespace ts::net {
+
+class UdpEngine {
+ public:
+  /// `flush` is called at the end of each turn; afterwards the receive buffers are used again.
+  UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners,
+            std::uint32_t relay_buffer_bytes, turn::Server& server, turn::Outbox& outbox, Counters& counters,
+            std::function<void()> flush);
+
+  void start();
+  void stop() noexcept;
+
+  /// The outcome of an OpenRelay: nothing when the socket is open.
+  std::optional<turn::RelayError> open(const turn::OpenRelay& command);
+  void close(const turn::RelayId& relay) noexcept;
+
+  /// Queue datagrams; send_queued() sends them. The bytes must live until then.
+  void queue(const turn::ToClient& transmit);
+  void queue(const turn::ToPeer& transmit);
+  void send_queued() noexcept;
+
+ private:
+  struct Relay {
+    Descriptor descriptor;
+    std::uint32_t generation = 0;
+    bool dont_fragment = false;
+  };
+
+  void wait();
+  void turn();
+  std::size_t read_listener(std::size_t index, Now now);
+  std::size_t read_relay(std::uint64_t tag, Now now);
+  bool watch(int descriptor, std::uint64_t tag) noexcept;
+  Relay* find(const turn::RelayId& relay) noexcept;
+
+  boost::asio::posix::stream_descriptor epoll_;
+  std::vector<BoundSocket> listeners_;
+  std::vector<std::array<Relay, 2>> relays_;  // by slot index and family
+  std::uint32_t relay_buffer_bytes_;
+  turn::Server& server_;
+  turn::Outbox& outbox_;
+  Counters& counters_;
+  std::function<void()> flush_;
+  ReceiveBatch received_;
+  SendBatch sends_;
+};
+
+}  // namespace ts::net
