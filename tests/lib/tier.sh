@@ -52,12 +52,14 @@ logged() {
   if [ $status -eq 0 ]; then
     ts_say "    $label: $(ts_elapsed "$started")"
   else
-    # A compiler's first error is worth more than the end of the log.
-    if [ "$(wc -l <"$log")" -gt 60 ] && grep -q -E '(error:|^FAILED:|CMake Error)' "$log"; then
-      grep -n -A 12 -E '(error:|^FAILED:|CMake Error)' "$log" | cut -c 1-300 | head -n 60
+    # Of a build's log, the errors; of another, the end.
+    if [[ $label == build-* || $label == configure-* ]] && grep -q -E '(error:|^FAILED:|CMake Error)' "$log"; then
+      grep -A 12 -E '(error:|^FAILED:|CMake Error)' "$log" | cut -c 1-200 | head -n 80
       echo '    ...'
+      tail -n 3 "$log"
+    else
+      tail -n 60 "$log" | cut -c 1-300
     fi
-    tail -n 60 "$log" | cut -c 1-300
     [ $status -ne 124 ] || ts_say "    $label: stopped after $limit seconds"
     ts_say "    $label: exit status $status; all of it: ${log#"$TS_ROOT/"}"
   fi
