@@ -63,27 +63,43 @@ bool Stream::begin_tls(const TlsContext& context) {
   return tls_ != nullptr;
 }
 
-Stream::Step Stream::handshake() noexcept { return step_of(tls_.get(), SSL_do_handshake(tls_.get())); }
+// A closed stream's session still knows the descriptor's number, which may be another connection's by now.
+Stream::Step Stream::handshake() noexcept {
+  if (!socket_.is_open()) return {};
+  return step_of(tls_.get(), SSL_do_handshake(tls_.get()));
+}
 
 Stream::Step Stream::read(MutableBytes out) noexcept {
+  if (!socket_.is_open()) return {};
   if (tls_) return step_of(tls_.get(), SSL_read(tls_.get(), out.data(), clamp_to_int(out.size())));
   return step_of(::recv(socket_.native_handle(), out.data(), out.size(), 0), Status::WantRead);
 }
 
 Stream::Step Stream::write(ByteView bytes) noexcept {
+  if (!socket_.is_open()) return {};
   if (tls_) return step_of(tls_.get(), SSL_write(tls_.get(), bytes.data(), clamp_to_int(bytes.size())));
   return step_of(::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
                  Status::WantWrite);
 }
 
 Stream::Step Stream::peek(std::uint8_t& first) noexcept {
+  if (!socket_.is_open()) return {};
   if (tls_) return step_of(tls_.get(), SSL_peek(tls_.get(), &first, 1));
   return step_of(::recv(socket_.native_handle(), &first, 1, MSG_PEEK), Status::WantRead);
 }
 
-void Stream::close() noexcept {
+void Stream::shutdown_send() noexcept {
   if (!socket_.is_open()) return;
   if (tls_ && SSL_is_init_finished(tls_.get())) SSL_shutdown(tls_.get());
+  ERR_clear_error();
+  error_code ignored;
+  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+}
+
+void Stream::close() noexcept {
+  if (!socket_.is_open()) return;
+  const int sent = tls_ ? SSL_get_shutdown(tls_.get()) & SSL_SENT_SHUTDOWN : 0;
+  if (tls_ && sent == 0 && SSL_is_init_finished(tls_.get())) SSL_shutdown(tls_.get());
   ERR_clear_error();
   error_code ignored;
   socket_.close(ignored);

@@ -73,7 +73,9 @@ class Stream {
   Step write(ByteView bytes) noexcept;
   /// The first byte to be read, without taking it.
   Step peek(std::uint8_t& first) noexcept;
-  /// Sends TLS's close_notify where it can be sent at once, and closes.
+  /// Ends our direction: TLS's close_notify where it can be sent at once, and FIN.
+  void shutdown_send() noexcept;
+  /// Sends TLS's close_notify where it can be sent at once, and closes. Steps are Closed from then on.
   void close() noexcept;
 
   const Endpoint& local() const noexcept { return local_; }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cork.hpp"
+
+#include <array>
+
+#include <boost/asio/redirect_error.hpp>
+#include <sys/socket.h>
+
+namespace ts::net {
+namespace {
+
+/// Buffers that a burst made larger than this are given back.
+constexpr std::size_t kKeptBytes = 8'192;
+
+}  // namespace
+
+asio::awaitable<void> discard(Stream& stream) {
+  constexpr std::size_t kMaxBytes = 1U << 20;
+  std::array<std::uint8_t, 2048> scratch;
+  for (std::size_t total = 0; total < kMaxBytes;) {
+    // Past TLS: nobody looks at it.
+    const ssize_t count = ::recv(stream.socket().native_handle(), scratch.data(), scratch.size(), 0);
+    if (count > 0) {
+      total += static_cast<std::size_t>(count);
+      continue;
+    }
+    if (count == 0 || (errno != EAGAIN && errno != EINTR)) co_return;
+    const auto [error] = co_await stream.socket().async_wait(tcp::socket::wait_read, kTuple);
+    if (error) co_return;
+  }
+}
+
+bool Cork::append(std::string_view bytes) {
+  if (!stream_.socket().is_open() || waiting_bytes() + bytes.size() > limit_bytes_) return false;
+  out_.append(bytes);
+  if (!std::exchange(planned_, true)) server_->flush_soon(shared_from_this());
+  return true;
+}
+
+bool Cork::append_text(std::string_view text) {
+  std::array<std::uint8_t, 10> head{0x81};  // FIN, text
+  std::size_t head_bytes = 2;
+  if (text.size() < 126) {
+    head[1] = static_cast<std::uint8_t>(text.size());
+  } else if (text.size() <= 0xFFFF) {
+    head[1] = 126;
+    store_be16(&head[2], static_cast<std::uint16_t>(text.size()));
+    head_bytes = 4;
+  } else {
+    head[1] = 127;
+    store_be64(&head[2], text.size());
+    head_bytes = 10;
+  }
+  if (waiting_bytes() + head_bytes + text.size() > limit_bytes_) return false;
+  return append(as_text(ByteView(head).first(head_bytes))) && append(text);
+}
+
+void Cork::flush() {
+  planned_ = false;
+  if (waiting_) return;
+  while (sent_ < out_.size()) {
+    const Stream::Step step = stream_.write(as_bytes(out_).subspan(sent_));
+    if (step.status == Stream::Status::Closed) return close();
+    if (step.status == Stream::Status::Done) {
+      sent_ += step.bytes;
+      continue;
+    }
+    if (sent_ > out_.size() / 2) out_.erase(0, std::exchange(sent_, 0));
+    waiting_ = true;
+    stream_.socket().async_wait(Stream::wait_type(step.status),
+                                [self = shared_from_this()](error_code error) {
+                                  self->waiting_ = false;
+                                  if (error) return self->close();
+                                  self->flush();
+                                  if (self->waiting_bytes() == 0) self->timer_.cancel();
+                                });
+    return;
+  }
+  out_.clear();
+  sent_ = 0;
+  if (out_.capacity() > kKeptBytes) out_.shrink_to_fit();
+}
+
+void Cork::close() noexcept {
+  out_.clear();
+  sent_ = 0;
+  stream_.close();
+  timer_.cancel();
+}
+
+asio::awaitable<void> Cork::finish() {
+  const auto self = shared_from_this();
+  flush();
+  timer_.expires_after(server_->options.close_timeout);
+  // Cancelled by the flush's end, and by close().
+  if (waiting_bytes() != 0) co_await timer_.async_wait(kTuple);
+  if (waiting_bytes() == 0 && stream_.socket().is_open()) {
+    stream_.shutdown_send();
+    timer_.expires_after(server_->options.close_timeout);
+    auto cut = [weak = weak_from_this()](error_code error) {
+      if (const auto cork = weak.lock(); cork && !error) cork->close();
+    };
+    timer_.async_wait(std::move(cut));
+    co_await discard(stream_);
+  }
+  close();
+}
+
+}  // namespace ts::net

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http_session.hpp"
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+
+#include <turnstone/net/clock.hpp>
+
+#include "cork.hpp"
+#include "http_text.hpp"
+#include "websocket_session.hpp"
+
+namespace ts::net {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using Parser = http::request_parser<http::string_body>;
+using SteadyClock = asio::steady_timer::clock_type;
+
+class HttpSession final : public Connection, public std::enable_shared_from_this<HttpSession> {
+ public:
+  HttpSession(std::shared_ptr<HttpServer::Impl> server, Stream stream)
+      : server_(std::move(server)),
+        stream_(std::move(stream)),
+        tls_(stream_.is_tls()),
+        timer_(server_->context),
+        buffer_(server_->options.max_header_bytes + server_->options.max_body_bytes) {
+    server_->add(*this, tls_);
+  }
+  ~HttpSession() override { server_->remove(*this, tls_); }
+
+  asio::awaitable<void> run();
+  void cut() noexcept override { stream_.close(); }
+  void retire() noexcept override {
+    if (idle_) stream_.close();
+  }
+
+ private:
+  /// The stream is closed at that time, unless this is called again.
+  void limit(std::chrono::milliseconds time);
+  void watch();
+
+  asio::awaitable<bool> wait_for_request();
+  /// Reads a request; false: the connection is of no more use (an error has been answered).
+  asio::awaitable<bool> read_request();
+  asio::awaitable<bool> refuse(error_code why);
+  void take_request();
+  bool wants_websocket() const;
+  /// True: the stream is gone to the WebSocket.
+  asio::awaitable<bool> upgrade();
+  asio::awaitable<void> write(const HttpResponse& response);
+  asio::awaitable<bool> send(std::string_view bytes);
+
+  std::shared_ptr<HttpServer::Impl> server_;
+  Stream stream_;
+  const bool tls_;
+  asio::steady_timer timer_;
+  SteadyClock::time_point due_{};
+  bool watching_ = false;
+  bool idle_ = false;
+  bool keep_alive_ = true;
+  bool unread_ = false;
+  beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  HttpRequest request_;
+};
+
+void HttpSession::limit(std::chrono::milliseconds time) {
+  due_ = SteadyClock::now() + time;
+  // A timer that is due later than before is only moved when it fires.
+  if (!watching_ || timer_.expiry() > due_) watch();
+}
+
+void HttpSession::watch() {
+  watching_ = true;
+  timer_.expires_at(due_);
+  timer_.async_wait([weak = weak_from_this()](error_code error) {
+    const auto self = weak.lock();
+    if (!self || error) return;
+    if (SteadyClock::now() < self->due_) return self->watch();
+    self->watching_ = false;
+    self->stream_.close();
+  });
+}
+
+asio::awaitable<void> HttpSession::run() {
+  const auto self = shared_from_this();
+  error_code ignored;
+  stream_.socket().set_option(tcp::no_delay(true), ignored);
+  while (keep_alive_ && !server_->closing) {
+    if (!co_await wait_for_request()) break;
+    if (!co_await read_request()) break;
+    if (request_.path == "/v1/ws" && wants_websocket()) {
+      if (co_await upgrade()) co_return;
+      continue;
+    }
+    const HttpResponse response = co_await server_->respond(request_);
+    co_await write(response);
+  }
+  if (unread_ && stream_.socket().is_open()) {
+    // Closing with bytes unread would take the answer back (RFC 9112 §9.6).
+    limit(server_->options.close_timeout);
+    stream_.shutdown_send();
+    co_await discard(stream_);
+  }
+  stream_.close();
+}
+
+asio::awaitable<bool> HttpSession::wait_for_request() {
+  if (buffer_.size() != 0) co_return true;
+  constexpr std::size_t kFirstBytes = 1024;
+  buffer_.shrink_to_fit();
+  idle_ = true;
+  limit(server_->options.idle_timeout);
+  const auto room = buffer_.prepare(kFirstBytes);
+  const auto [error, bytes] = co_await stream_.async_read_some(room, kTuple);
+  idle_ = false;
+  buffer_.commit(bytes);
+  co_return !error;
+}
+
+asio::awaitable<bool> HttpSession::read_request() {
+  const HttpOptions& options = server_->options;
+  parser_.emplace();
+  parser_->header_limit(static_cast<std::uint32_t>(options.max_header_bytes));
+  parser_->body_limit(options.max_body_bytes);
+  limit(options.header_timeout);
+  const auto [head_error, head_bytes] = co_await http::async_read_header(stream_, buffer_, *parser_, kTuple);
+  if (head_error) co_return co_await refuse(head_error);
+  if (!parser_->is_done()) {
+    limit(options.body_timeout);
+    if (beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
+      if (!co_await send("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
+    }
+    const auto [body_error, body_bytes] = co_await http::async_read(stream_, buffer_, *parser_, kTuple);
+    if (body_error) co_return co_await refuse(body_error);
+  }
+  // RFC 9112 §3.2: a request without Host is no request.
+  const auto& message = parser_->get();
+  const bool has_host = message.find(http::field::host) != message.end();
+  take_request();
+  if ((message.version() >= 11 && !has_host) || !request_.path.starts_with('/') ||
+      message.version() / 10 != 1) {
+    error_code bad = http::error::bad_target;
+    co_return co_await refuse(bad);
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> HttpSession::refuse(error_code why) {
+  const bool about_http = why.category() == make_error_code(http::error::bad_target).category();
+  keep_alive_ = false;
+  // Ended or cut off in the middle: nobody is there to be told.
+  if (!about_http || why == http::error::end_of_stream || why == http::error::partial_message)
+    co_return false;
+  unread_ = true;
+  HttpResponse response = http_text::error(400, "bad_request", "this is not an HTTP request");
+  if (why == http::error::header_limit || why == http::error::buffer_overflow) {
+    response = http_text::error(431, "header_too_large", "the header is too large");
+  } else if (why == http::error::body_limit) {
+    response = http_text::error(413, "too_large", "the body is too large");
+  }
+  co_await write(response);
+  co_return false;
+}
+
+void HttpSession::take_request() {
+  auto& message = parser_->get();
+  request_ = HttpRequest{};
+  request_.method = std::string(message.method_string());
+  std::string_view target(message.target().data(), message.target().size());
+  // Absolute form, RFC 9112 §3.2.2.
+  for (const std::string_view scheme : {std::string_view("http://"), std::string_view("https://")}) {
+    if (!target.starts_with(scheme)) continue;
+    target.remove_prefix(std::min(target.find('/', scheme.size()), target.size()));
+    if (target.empty()) target = "/";
+  }
+  target = target.substr(0, target.find('#'));
+  const std::size_t question = target.find('?');
+  request_.path = target.substr(0, question);
+  if (question != std::string_view::npos) request_.query = target.substr(question + 1);
+  for (const auto& field : message) {
+    request_.fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  }
+  request_.body = std::move(message.body());
+  request_.remote = stream_.remote();
+  request_.local = stream_.local();
+  request_.tls = tls_;
+  keep_alive_ = message.keep_alive();
+}
+
+bool HttpSession::wants_websocket() const {
+  return server_->signaling() && beast::websocket::is_upgrade(parser_->get());
+}
+
+asio::awaitable<bool> HttpSession::upgrade() {
+  std::optional<HttpResponse> refusal = server_->refuse_websocket(request_);
+  // Nothing may follow before our answer: it would be read past the WebSocket.
+  if (!refusal && buffer_.size() != 0) refusal = http_text::error(400, "bad_request", "too early");
+  if (refusal) {
+    keep_alive_ = false;
+    unread_ = true;
+    co_await write(*refusal);
+    co_return false;
+  }
+  timer_.cancel();
+  start_websocket(server_, std::move(stream_), parser_->release());
+  co_return true;
+}
+
+asio::awaitable<void> HttpSession::write(const HttpResponse& response) {
+  constexpr std::size_t kJoinBytes = 16'384;
+  server_->count(response.status);
+  keep_alive_ = keep_alive_ && !server_->draining;
+  http_text::Head head;
+  head.http_1_0 = parser_->get().version() == 10;
+  head.close = !keep_alive_;
+  head.date = now().wall;
+  const bool bare = request_.method == "HEAD" || response.status == 204 || response.status == 304;
+  const std::string_view body = bare ? std::string_view() : http_text::body_of(response);
+  std::string text = http_text::response_head(response, head);
+  limit(server_->options.write_timeout);
+  if (body.size() <= kJoinBytes) {
+    text += body;
+    if (!co_await send(text)) keep_alive_ = false;
+    co_return;
+  }
+  if (!co_await send(text) || !co_await send(body)) keep_alive_ = false;
+}
+
+asio::awaitable<bool> HttpSession::send(std::string_view bytes) {
+  const asio::const_buffer buffer(bytes.data(), bytes.size());
+  const auto [error, sent] = co_await asio::async_write(stream_, buffer, kTuple);
+  co_return !error;
+}
+
+}  // namespace
+
+void start_http(std::shared_ptr<HttpServer::Impl> server, Stream stream) {
+  const auto session = std::make_shared<HttpSession>(server, std::move(stream));
+  asio::co_spawn(server->context, session->run(), asio::detached);
+}
+
+}  // namespace ts::net

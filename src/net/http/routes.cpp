@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which path answers what. Knows no socket.
+#include <algorithm>
+
+#include <turnstone/base/hash.hpp>
+#include <turnstone/net/assets.hpp>
+
+#include "http_text.hpp"
+#include "server_impl.hpp"
+
+namespace ts::net {
+namespace {
+
+constexpr std::size_t kMaxTurnUserBytes = 128;
+constexpr std::string_view kRead = "GET, HEAD";
+constexpr std::string_view kReadOrAsk = "GET, HEAD, OPTIONS";
+constexpr std::string_view kTurnMethods = "GET, HEAD, POST, OPTIONS";
+
+bool is_read(const HttpRequest& request) noexcept {
+  return request.method == "GET" || request.method == "HEAD";
+}
+
+HttpResponse not_found() { return http_text::error(404, "not_found", "there is nothing here"); }
+
+HttpResponse not_allowed(std::string_view allow) {
+  HttpResponse out = http_text::error(405, "method_not_allowed", "this path knows other methods");
+  out.fields.emplace_back("Allow", allow);
+  return out;
+}
+
+void allow_any_origin(HttpResponse& response) {
+  response.fields.emplace_back("Access-Control-Allow-Origin", "*");
+}
+
+/// A browser asks before it sends Authorization from another origin's page (CORS preflight).
+HttpResponse preflight(std::string_view methods) {
+  HttpResponse out(204, {}, {});
+  allow_any_origin(out);
+  out.fields.emplace_back("Access-Control-Allow-Methods", methods);
+  out.fields.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
+  out.fields.emplace_back("Access-Control-Max-Age", "86400");
+  return out;
+}
+
+HttpResponse serve_asset(const Asset& asset, const HttpRequest& request) {
+  const bool shared = asset.path.starts_with("/client/");
+  if (shared && request.method == "OPTIONS") return preflight(kReadOrAsk);
+  if (!is_read(request)) return not_allowed(shared ? kReadOrAsk : kRead);
+  HttpResponse out;
+  if (http_text::matches_etag(request.header("If-None-Match"), asset.etag)) {
+    out.status = 304;
+  } else {
+    out.content_type = asset.mime;
+    out.static_body = asset.body;
+  }
+  out.fields.emplace_back("ETag", asset.etag);
+  out.fields.emplace_back("Cache-Control", "no-cache");
+  if (shared) allow_any_origin(out);
+  return out;
+}
+
+std::string to_json(const TurnCredential& credential) {
+  std::string out = "{\"username\":" + http_text::json_string(credential.username) +
+                    ",\"password\":" + http_text::json_string(credential.password) +
+                    ",\"ttl\":" + std::to_string(credential.ttl.count()) + ",\"uris\":[";
+  for (std::size_t i = 0; i < credential.uris.size(); ++i) {
+    if (i != 0) out += ',';
+    out += http_text::json_string(credential.uris[i]);
+  }
+  return out += "]}\n";
+}
+
+}  // namespace
+
+asio::awaitable<HttpResponse> HttpServer::Impl::respond(const HttpRequest& request) {
+  const HttpHandler* handler = nullptr;
+  bool hidden = false;
+  if (request.path == "/metrics") {
+    handler = &handlers.metrics;
+    const IpAddress from = request.remote.address.unmapped();
+    hidden = std::none_of(options.metrics_allow_from.begin(), options.metrics_allow_from.end(),
+                          [&from](const IpNetwork& network) { return network.contains(from); });
+  } else if (request.path == "/healthz") {
+    handler = &handlers.health;
+  } else if (request.path == "/readyz") {
+    handler = &handlers.ready;
+  }
+  if (handler != nullptr && *handler) {
+    if (hidden) co_return http_text::error(403, "forbidden", "metrics are not for this address");
+    if (!is_read(request)) co_return not_allowed(kRead);
+    co_return co_await handle(*handler, request);
+  }
+  if (request.path == "/turn" && handlers.mint) co_return turn(request);
+  if (request.path == "/v1/ws" && native_ != nullptr) {
+    if (request.method != "GET") co_return not_allowed("GET");
+    HttpResponse out = http_text::error(426, "upgrade_required", "this path speaks WebSocket only");
+    out.fields.emplace_back("Upgrade", "websocket");
+    co_return out;
+  }
+  const Asset* asset = options.assets ? find_asset(request.path) : nullptr;
+  if (asset != nullptr) co_return serve_asset(*asset, request);
+  co_return not_found();
+}
+
+asio::awaitable<HttpResponse> HttpServer::Impl::handle(const HttpHandler& handler,
+                                                       const HttpRequest& request) {
+  try {
+    HttpResponse out = co_await handler(request);
+    out.fields.emplace_back("Cache-Control", "no-store");
+    co_return out;
+  } catch (const std::exception&) {
+  }
+  co_return http_text::error(500, "internal", "internal error");
+}
+
+std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest& request) const {
+  const std::string_view origin = request.header("Origin");
+  const signal::Options& rules = router_->options();
+  const auto is_origin = [&origin](const std::string& allowed) {
+    return allowed == "*" || http_text::equal_ignoring_case(allowed, origin);
+  };
+  if (!origin.empty() && !rules.open && !http_text::same_host(origin, request.header("Host")) &&
+      std::none_of(rules.allowed_origins.begin(), rules.allowed_origins.end(), is_origin)) {
+    return http_text::error(403, "forbidden", "pages of this origin may not use this server");
+  }
+  bool offered = false;
+  for (const auto& [name, value] : request.fields) {
+    if (!http_text::equal_ignoring_case(name, "Sec-WebSocket-Protocol")) continue;
+    offered = true;
+    if (http_text::has_token(value, dialect::kNativeSubprotocol)) return std::nullopt;
+  }
+  if (offered) return http_text::error(400, "bad_request", "subprotocol signal.v1+json is spoken here");
+  return std::nullopt;
+}
+
+bool HttpServer::Impl::may_use_turn(const HttpRequest& request, const std::optional<std::string>& key) const {
+  if (options.turn_open) return true;
+  constexpr std::string_view kScheme = "Bearer ";
+  std::string_view token = key ? std::string_view(*key) : std::string_view();
+  const std::string_view field = request.header("Authorization");
+  if (http_text::equal_ignoring_case(field.substr(0, kScheme.size()), kScheme)) {
+    token = field.substr(kScheme.size());
+  }
+  return !options.turn_token.empty() && equal_constant_time(as_bytes(token), as_bytes(options.turn_token));
+}
+
+HttpResponse HttpServer::Impl::turn(const HttpRequest& request) {
+  if (request.method == "OPTIONS") return preflight(kTurnMethods);
+  const bool post = request.method == "POST";
+  if (!post && !is_read(request)) return not_allowed(kTurnMethods);
+  const bool form = post && http_text::equal_ignoring_case(request.header("Content-Type").substr(0, 33),
+                                                           "application/x-www-form-urlencoded");
+  const auto parameter = [&](std::string_view name) {
+    auto value = request.parameter(name);
+    return value || !form ? value : http_text::query_parameter(request.body, name);
+  };
+  const auto answer = [&]() -> HttpResponse {
+    if (!may_use_turn(request, parameter("key"))) {
+      HttpResponse out = http_text::error(401, "unauthorized", "a valid token is needed");
+      out.fields.emplace_back("WWW-Authenticate", "Bearer");
+      return out;
+    }
+    if (parameter("service").value_or("turn") != "turn") {
+      return http_text::error(400, "bad_request", "service: only turn is there");
+    }
+    const std::string user = parameter("username").value_or("");
+    if (!user.empty() && !signal::valid_name(user, kMaxTurnUserBytes)) {
+      return http_text::error(400, "bad_request", "username: not a valid name");
+    }
+    const auto credential = handlers.mint(user);
+    if (!credential) return not_found();
+    return HttpResponse(200, "application/json", to_json(*credential));
+  };
+  HttpResponse out = answer();
+  allow_any_origin(out);
+  out.fields.emplace_back("Cache-Control", "no-store");
+  return out;
+}
+
+}  // namespace ts::net

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// HttpServer: connections, frames of the dialect, the turn's writes, time and the end.
+#include <turnstone/net/clock.hpp>
+#include <turnstone/net/http_server.hpp>
+
+#include "cork.hpp"
+#include "http_session.hpp"
+#include "server_impl.hpp"
+
+namespace ts::net {
+
+HttpServer::Impl::Impl(asio::io_context& io, HttpOptions http, HttpHandlers provided,
+                       dialect::Native* dialect, signal::Router* core)
+    : context(io),
+      options(std::move(http)),
+      handlers(std::move(provided)),
+      native_(core != nullptr ? dialect : nullptr),
+      router_(core),
+      tick_timer_(io),
+      grace_timer_(io) {}
+
+void HttpServer::Impl::add(Connection& connection, bool tls) {
+  connections_.insert(&connection);
+  ++counters.streams_accepted[tls ? 1 : 0], ++counters.streams_open[tls ? 1 : 0];
+}
+
+void HttpServer::Impl::remove(Connection& connection, bool tls) noexcept {
+  connections_.erase(&connection);
+  --counters.streams_open[tls ? 1 : 0];
+  finish_if_empty();
+}
+
+void HttpServer::Impl::finish_if_empty() noexcept {
+  if (!done_ || !connections_.empty()) return;
+  grace_timer_.cancel();
+  asio::post(context, std::exchange(done_, nullptr));
+}
+
+signal::ConnectionId HttpServer::Impl::socket_opened(Socket& socket, const Endpoint& remote) {
+  const signal::ConnectionId id = ++last_id_;
+  sockets_.emplace(id, &socket);
+  ++counters.websockets_open;
+  if (native_ == nullptr) {
+    socket.close(static_cast<std::uint16_t>(signal::CloseCode::Drain), "drain");
+    return id;
+  }
+  const Now at = now();
+  native_->opened(at, id, remote, frames_);
+  deliver(at);
+  return id;
+}
+
+void HttpServer::Impl::socket_text(signal::ConnectionId id, std::string_view text) {
+  if (native_ == nullptr) return;
+  const Now at = now();
+  native_->text(at, id, text, frames_);
+  deliver(at);
+}
+
+void HttpServer::Impl::socket_alive(signal::ConnectionId id) noexcept {
+  if (native_ != nullptr) native_->alive(now(), id);
+}
+
+void HttpServer::Impl::socket_closed(signal::ConnectionId id, signal::CloseReason reason) {
+  if (sockets_.erase(id) == 0) return;
+  --counters.websockets_open;
+  if (native_ == nullptr) return;
+  const Now at = now();
+  native_->closed(at, id, reason, frames_);
+  deliver(at);
+}
+
+void HttpServer::Impl::deliver(const Now& at) {
+  // By index: a slow consumer's end appends.
+  for (std::size_t i = 0; i < frames_.size(); ++i) {
+    const dialect::Frame frame = frames_[i];
+    const auto found = sockets_.find(frame.connection);
+    if (found == sockets_.end()) continue;
+    if (frame.close_code != 0) {
+      found->second->close(frame.close_code, *frame.text);
+    } else if (found->second->send(*frame.text) > router_->options().max_send_queue_bytes) {
+      native_->slow_consumer(at, frame.connection, frames_);
+    }
+  }
+  frames_.clear();
+  plan_tick(at);
+}
+
+void HttpServer::Impl::plan_tick(const Now& at) {
+  const auto due = native_->next_deadline();
+  if (!due || (planned_ && *planned_ <= *due)) return;
+  planned_ = due;
+  tick_timer_.expires_after(std::max(*due - at.mono, Duration::zero()));
+  tick_timer_.async_wait([weak = weak_from_this()](error_code error) {
+    const auto self = weak.lock();
+    if (!self || error || self->native_ == nullptr) return;
+    self->planned_.reset();
+    const Now then = now();
+    self->native_->tick(then, self->frames_);
+    self->deliver(then);
+  });
+}
+
+void HttpServer::Impl::flush_soon(std::shared_ptr<Cork> cork) {
+  corks_.push_back(std::move(cork));
+  ++produced_;
+  if (std::exchange(flush_planned_, true)) return;
+  hops_ = quiet_hops_ = 0;
+  produced_before_ = produced_;
+  asio::post(context, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->flush_turn();
+  });
+}
+
+/// Goes round the loop while that brings more to write, since one write with many frames is far cheaper than
+/// many writes; a few times at most, since each round is a delay.
+void HttpServer::Impl::flush_turn() {
+  constexpr int kMaxHops = 16;
+  constexpr int kMaxQuietHops = 2;
+  quiet_hops_ = produced_ == produced_before_ ? quiet_hops_ + 1 : 0;
+  produced_before_ = produced_;
+  if (++hops_ < kMaxHops && quiet_hops_ < kMaxQuietHops) {
+    return asio::post(context, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->flush_turn();
+    });
+  }
+  flush_planned_ = false;
+  for (const auto& cork : std::exchange(corks_, {})) cork->flush();
+}
+
+void HttpServer::Impl::drain(std::chrono::milliseconds retry_after) {
+  draining = true;
+  if (native_ == nullptr) return;
+  const Now at = now();
+  native_->drain(at, retry_after, frames_);
+  deliver(at);
+}
+
+void HttpServer::Impl::close_all(signal::CloseCode code, std::chrono::milliseconds grace,
+                                 std::function<void()> done) {
+  draining = closing = true;
+  done_ = std::move(done);
+  if (native_ != nullptr) {
+    const Now at = now();
+    native_->close_all(at, code, frames_);
+    deliver(at);
+  }
+  const std::vector<Connection*> present(connections_.begin(), connections_.end());
+  for (Connection* connection : present) connection->retire();
+  grace_timer_.expires_after(grace);
+  grace_timer_.async_wait([weak = weak_from_this()](error_code error) {
+    const auto self = weak.lock();
+    if (self && !error) self->stop();
+  });
+  finish_if_empty();
+}
+
+void HttpServer::Impl::stop() noexcept {
+  draining = closing = stopped = true;
+  native_ = nullptr;
+  tick_timer_.cancel();
+  grace_timer_.cancel();
+  const std::vector<Connection*> present(connections_.begin(), connections_.end());
+  for (Connection* connection : present) connection->cut();
+  corks_.clear();
+}
+
+HttpServer::HttpServer(asio::io_context& context, HttpOptions options, HttpHandlers handlers,
+                       dialect::Native* native, signal::Router* router)
+    : impl_(std::make_shared<Impl>(context, std::move(options), std::move(handlers), native, router)) {}
+
+HttpServer::~HttpServer() { impl_->stop(); }
+
+void HttpServer::serve(DetachedStream stream) {
+  if (impl_->closing || stream.descriptor < 0) return;
+  start_http(impl_, Stream(impl_->context, std::move(stream)));
+}
+
+void HttpServer::drain(std::chrono::milliseconds retry_after) { impl_->drain(retry_after); }
+
+void HttpServer::close_all(signal::CloseCode code, std::chrono::milliseconds grace,
+                           std::function<void()> done) {
+  impl_->close_all(code, grace, std::move(done));
+}
+
+void HttpServer::stop() noexcept { impl_->stop(); }
+
+HttpCounters HttpServer::counters() const noexcept { return impl_->counters; }
+
+std::size_t HttpServer::connection_count() const noexcept { return impl_->connection_count(); }
+
+}  // namespace ts::net

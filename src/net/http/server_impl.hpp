@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the connections of an HttpServer share: options, routes, the dialect and who is there. One thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <turnstone/dialect/native.hpp>
+#include <turnstone/net/http_server.hpp>
+#include <turnstone/signal/router.hpp>
+
+namespace ts::net {
+
+inline constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+
+class Cork;
+
+/// A connection as the server sees it.
+class Connection {
+ public:
+  Connection() = default;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  virtual ~Connection() = default;
+  /// Closes the socket at once.
+  virtual void cut() noexcept = 0;
+  /// The server closes: end when idle. WebSockets are told by the dialect instead.
+  virtual void retire() noexcept = 0;
+};
+
+/// An open WebSocket.
+class Socket : public Connection {
+ public:
+  /// Queues a text message; what waits to be sent by then, in bytes.
+  virtual std::size_t send(std::string_view text) = 0;
+  /// Sends what is queued and begins the closing handshake. Idempotent.
+  virtual void close(std::uint16_t code, std::string_view reason) = 0;
+};
+
+class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
+ public:
+  Impl(asio::io_context& io, HttpOptions http, HttpHandlers provided, dialect::Native* dialect,
+       signal::Router* core);
+
+  /// Any request but a WebSocket's. The request must live until the coroutine has ended.
+  asio::awaitable<HttpResponse> respond(const HttpRequest& request);
+  /// Why a request must not become a WebSocket; nothing when it may.
+  std::optional<HttpResponse> refuse_websocket(const HttpRequest& request) const;
+
+  void add(Connection& connection, bool tls);
+  void remove(Connection& connection, bool tls) noexcept;
+  void count(unsigned status) noexcept { ++counters.responses[status / 100 < 6 ? status / 100 : 0]; }
+
+  // Signaling. Ids are never used twice.
+  signal::ConnectionId socket_opened(Socket& socket, const Endpoint& remote);
+  void socket_text(signal::ConnectionId id, std::string_view text);
+  void socket_alive(signal::ConnectionId id) noexcept;
+  void socket_closed(signal::ConnectionId id, signal::CloseReason reason);
+
+  /// Has it written before long, together with what else this turn brings.
+  void flush_soon(std::shared_ptr<Cork> cork);
+
+  bool signaling() const noexcept { return native_ != nullptr; }
+  /// Only with signaling.
+  const signal::Options& signal_options() const noexcept { return router_->options(); }
+
+  void drain(std::chrono::milliseconds retry_after);
+  void close_all(signal::CloseCode code, std::chrono::milliseconds grace, std::function<void()> done);
+  void stop() noexcept;
+
+  asio::io_context& context;
+  const HttpOptions options;
+  const HttpHandlers handlers;
+  HttpCounters counters;
+  bool draining = false;
+  bool closing = false;
+  bool stopped = false;
+
+  std::size_t connection_count() const noexcept { return connections_.size(); }
+
+ private:
+  asio::awaitable<HttpResponse> handle(const HttpHandler& handler, const HttpRequest& request);
+  HttpResponse turn(const HttpRequest& request);
+  bool may_use_turn(const HttpRequest& request, const std::optional<std::string>& key) const;
+  /// Hands the dialect's frames to the sockets and plans the next tick.
+  void deliver(const Now& now);
+  void plan_tick(const Now& now);
+  void flush_turn();
+  void finish_if_empty() noexcept;
+
+  dialect::Native* native_;
+  signal::Router* router_;
+  dialect::Frames frames_;
+  signal::ConnectionId last_id_ = 0;
+  boost::unordered_flat_map<signal::ConnectionId, Socket*> sockets_;
+  std::unordered_set<Connection*> connections_;
+
+  asio::steady_timer tick_timer_;
+  std::optional<TimePoint> planned_;
+
+  std::vector<std::shared_ptr<Cork>> corks_;
+  bool flush_planned_ = false;
+  std::uint64_t produced_ = 0;
+  std::uint64_t produced_before_ = 0;
+  int hops_ = 0;
+  int quiet_hops_ = 0;
+
+  asio::steady_timer grace_timer_;
+  std::function<void()> done_;
+};
+
+}  // namespace ts::net
