@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes as a script of builder calls into a buffer of a size that the script gives: the message is there
 // exactly when it fits, and parses back to what was added.
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -37,9 +37,11 @@ Bytes u32_bytes(std::uint32_t value) {
 }
 
 Bytes address_bytes(const Endpoint& endpoint) {
-  Bytes out{0, endpoint.address.is_v4() ? kFamilyV4 : kFamilyV6,
-            static_cast<std::uint8_t>(endpoint.port >> 8), static_cast<std::uint8_t>(endpoint.port)};
-  out.insert(out.end(), endpoint.address.bytes().begin(), endpoint.address.bytes().end());
+  const ByteView ip = endpoint.address.bytes();
+  Bytes out(4 + ip.size());
+  out[1] = endpoint.address.is_v4() ? kFamilyV4 : kFamilyV6;
+  store_be16(&out[2], endpoint.port);
+  std::copy(ip.begin(), ip.end(), out.begin() + 4);
   return out;
 }
 
@@ -59,7 +61,7 @@ AttributeType read_type(ByteReader& in) {
   return special ? AttributeType::Software : type;
 }
 
-void step(ByteReader& in, MessageBuilder& builder, std::vector<Added>& added) {
+void step(ByteReader& in, bool large, MessageBuilder& builder, std::vector<Added>& added) {
   switch (in.u8() % 8) {
     case 0: {
       const AttributeType type = read_type(in);
@@ -97,8 +99,10 @@ void step(ByteReader& in, MessageBuilder& builder, std::vector<Added>& added) {
       std::string_view reason = as_text(in.bytes(std::min<std::size_t>(in.u8() % 32, in.remaining())));
       builder.add_error(static_cast<ErrorCode>(code), reason);
       if (reason.empty()) reason = reason_phrase(static_cast<ErrorCode>(code));
-      Bytes value{0, 0, static_cast<std::uint8_t>(code / 100), static_cast<std::uint8_t>(code % 100)};
-      value.insert(value.end(), reason.begin(), reason.end());
+      Bytes value(4 + reason.size());
+      value[2] = static_cast<std::uint8_t>(code / 100);
+      value[3] = static_cast<std::uint8_t>(code % 100);
+      std::copy(reason.begin(), reason.end(), value.begin() + 4);
       added.push_back({AttributeType::ErrorCode, value});
       break;
     }
@@ -114,8 +118,9 @@ void step(ByteReader& in, MessageBuilder& builder, std::vector<Added>& added) {
       added.push_back({AttributeType::UnknownAttributes, value});
       break;
     }
-    default: {  // up to a body that no length field can say
-      const Bytes value(static_cast<std::size_t>(in.u16()) * 2, in.u8());
+    default: {  // in a large buffer, up to a body that no length field can say
+      const std::size_t length = in.u16();
+      const Bytes value(large ? 2 * length : length % 2'048, in.u8());
       builder.add(AttributeType::Data, value);
       added.push_back({AttributeType::Data, value});
       break;
@@ -131,7 +136,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ByteReader in({data, size});
   const std::uint16_t header = in.u16();
   const std::uint8_t flags = in.u8();
-  const std::size_t room = (flags & 0x80) != 0 ? 70'000 : in.u16() % 1'024U;
+  const bool large = (flags & 0x80) != 0;
+  const std::size_t room = large ? 70'000 : in.u16() % 1'024U;
   TransactionId id;
   for (std::uint8_t& byte : id) byte = in.u8();
   const auto method = static_cast<Method>(header & 0xFFF);
@@ -140,7 +146,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::unique_ptr<std::uint8_t[]> out(new std::uint8_t[room]);
   MessageBuilder builder({out.get(), room}, message_class, method, id);
   std::vector<Added> added;
-  for (int calls = 0; calls < 64 && in.remaining() > 0 && in.ok(); ++calls) step(in, builder, added);
+  for (int calls = 0; calls < 64 && in.remaining() > 0 && in.ok(); ++calls) step(in, large, builder, added);
   std::size_t want = kHeaderBytes;
   for (const Added& one : added) want += kAttributeHeaderBytes + padded(one.value.size());
   if ((flags & 1) != 0) builder.add_integrity(kKey), want += 24;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ChannelData and demultiplexing: what one of parser, classifier and framer says agrees with the others.
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 

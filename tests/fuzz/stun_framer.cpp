@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stream in any chunks: the first four bytes seed the chunk sizes, the rest is the stream. The frames, and
 // whether the stream is refused, are those of the whole stream at once.
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <vector>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a message: parse, walk, find and decode all; sign what has room for a MAC and verify it. Each
 // input runs as it is, and once more with a header that fits it.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
