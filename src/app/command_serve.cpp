@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// `turnstone serve`: runs until SIGINT or SIGTERM.
+#include <csignal>
+#include <cstdio>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <nlohmann/json.hpp>
+
+#include <turnstone/app/cli.hpp>
+#include <turnstone/app/logging.hpp>
+#include <turnstone/app/runtime.hpp>
+#include <turnstone/auth/credentials.hpp>
+#include <turnstone/metrics/snapshot.hpp>
+#include <turnstone/net/clock.hpp>
+
+namespace ts::app {
+namespace {
+
+void log_start(const Runtime& runtime) {
+  const Runtime::Ports ports = runtime.ports();
+  const config::Config& config = runtime.config();
+  log::info("serving", {{"version", metrics::build_info().version},
+                        {"port", ports.turn},
+                        {"tls_port", ports.tls},
+                        {"http_port", ports.http},
+                        {"threads", config.net.threads},
+                        {"realm", config.auth.realm},
+                        {"turn", config.turn.enabled},
+                        {"signaling", config.signaling_enabled}});
+  for (const turn::RelayAddress& relay : config.turn.relay_addresses) {
+    log::info("relay address", {{"advertised", relay.advertised.to_string()},
+                                {"local", relay.local.to_string()},
+                                {"ports", std::to_string(config.turn.ports.low) + '-' +
+                                              std::to_string(config.turn.ports.high)}});
+  }
+  for (const std::string& warning : runtime.warnings()) log::warn(warning);
+  if (config.dev) {
+    log::warn(
+        "dev mode: anyone may signal and peers may be private and loopback addresses; not for the internet");
+  }
+}
+
+}  // namespace
+
+std::string dev_banner(const Runtime& runtime) {
+  const config::Config& config = runtime.config();
+  const std::string user = "dev";
+  nlohmann::json servers = nlohmann::json::array();
+  nlohmann::json stun = nlohmann::json::array();
+  nlohmann::json turn = nlohmann::json::array();
+  std::string out = "\nTurnstone " + metrics::build_info().version + " is running in dev mode.\n\n";
+  for (const std::string& url : runtime.ice_urls()) {
+    out += "  " + url + '\n';
+    (url.starts_with("stun") ? stun : turn).push_back(url);
+  }
+  if (!stun.empty()) servers.push_back({{"urls", stun}});
+  if (!turn.empty() && !config.auth.secrets.empty()) {
+    const auth::Minted made =
+        auth::mint(config.auth.secrets.front(), user, net::now().wall + config.auth.credential_ttl);
+    servers.push_back({{"urls", turn}, {"username", made.username}, {"credential", made.password}});
+  }
+  out += "\n  For RTCPeerConnection (the credential lives " +
+         std::to_string(config.auth.credential_ttl.count()) + " s):\n  " +
+         nlohmann::json{{"iceServers", servers}}.dump() + '\n';
+  const Runtime::Ports ports = runtime.ports();
+  const std::uint16_t page_port = ports.http != 0 ? ports.http : ports.turn;
+  out += "\n  Demo:      http://localhost:" + std::to_string(page_port) + "/\n";
+  if (ports.tls != 0)
+    out +=
+        "  over TLS:  https://localhost:" + std::to_string(ports.tls) + "/ (self-signed unless configured)\n";
+  out += "  Metrics:   http://localhost:" + std::to_string(page_port) + "/metrics\n\n";
+  return out;
+}
+
+int run_serve(const config::Config& config) {
+  std::signal(SIGPIPE, SIG_IGN);
+  log::set_up(config.log);
+  Runtime::Made made = Runtime::make(config);
+  if (!made.runtime) {
+    for (const std::string& problem : made.problems) std::fprintf(stderr, "%s\n", problem.c_str());
+    return 1;
+  }
+  boost::asio::io_context context;
+  boost::asio::signal_set signals(context, SIGINT, SIGTERM);
+  int received = 0;
+  signals.async_wait([&received](const boost::system::error_code&, int number) { received = number; });
+  made.runtime->start();
+  log_start(*made.runtime);
+  if (made.runtime->config().dev) {
+    std::fputs(dev_banner(*made.runtime).c_str(), stdout);
+    std::fflush(stdout);
+  }
+  context.run();
+  log::info("stopping", {{"signal", received}});
+  made.runtime->stop();
+  log::info("stopped");
+  return 0;
+}
+
+}  // namespace ts::app

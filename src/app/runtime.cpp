@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+// Composition. Threads: one a shard, and one for HTTP and signaling.
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <turnstone/admin/health.hpp>
+#include <turnstone/app/logging.hpp>
+#include <turnstone/app/runtime.hpp>
+#include <turnstone/base/check.hpp>
+#include <turnstone/config/load.hpp>
+#include <turnstone/dialect/native.hpp>
+#include <turnstone/metrics/exposition.hpp>
+#include <turnstone/metrics/labels.hpp>
+#include <turnstone/net/clock.hpp>
+#include <turnstone/net/http_server.hpp>
+#include <turnstone/net/shard.hpp>
+#include <turnstone/signal/router.hpp>
+
+namespace ts::app {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds kGoodbye{2000};
+constexpr std::chrono::seconds kScrapeLimit{2};
+
+std::atomic<std::uint64_t> g_bugs{0};
+
+void count_bug(const char* what, const char* file, int line) noexcept {
+  ++g_bugs;
+  log::error("bug", {{"what", what}, {"file", file}, {"line", line}});
+}
+
+void log_allocation(const turn::AllocationEvent& event) {
+  if (!event.ended) {
+    log::info("allocation started", {{"user", event.username},
+                                     {"client", event.tuple.client.to_string()},
+                                     {"transport", metrics::label(event.tuple.transport)},
+                                     {"relayed", event.relayed.to_string()}});
+    return;
+  }
+  log::info("allocation ended", {{"user", event.username},
+                                 {"client", event.tuple.client.to_string()},
+                                 {"transport", metrics::label(event.tuple.transport)},
+                                 {"relayed", event.relayed.to_string()},
+                                 {"reason", metrics::label(event.reason)},
+                                 {"seconds", std::chrono::duration<double>(event.age).count()},
+                                 {"to_peer_bytes", event.to_peer.bytes},
+                                 {"to_peer_packets", event.to_peer.packets},
+                                 {"to_client_bytes", event.to_client.bytes},
+                                 {"to_client_packets", event.to_client.packets}});
+}
+
+std::string url_host(const IpAddress& address) {
+  return address.is_v6() ? '[' + address.to_string() + ']' : address.to_string();
+}
+
+/// The URLs of this server, as far as clients can use them out of the box.
+std::vector<std::string> own_urls(const config::Config& config, const net::Listeners& listeners) {
+  std::vector<std::string> out;
+  for (const turn::RelayAddress& relay : config.turn.relay_addresses) {
+    const std::string at = url_host(relay.advertised) + ':' + std::to_string(listeners.port);
+    if (config.net.udp) out.push_back("stun:" + at);
+    if (!config.turn.enabled) continue;
+    if (config.net.udp) out.push_back("turn:" + at + "?transport=udp");
+    if (config.net.tcp) out.push_back("turn:" + at + "?transport=tcp");
+    // A browser takes no self-signed certificate for turns:, and would only lose time on it.
+    if (listeners.tls_port != 0 && !config.net.tls_self_signed) {
+      out.push_back("turns:" + url_host(relay.advertised) + ':' + std::to_string(listeners.tls_port) +
+                    "?transport=tcp");
+    }
+  }
+  return out;
+}
+
+std::vector<Endpoint> own_endpoints(const net::Listeners& listeners) {
+  std::vector<Endpoint> out;
+  for (const IpAddress& address : listeners.addresses) {
+    for (const std::uint16_t port : {listeners.port, listeners.tls_port, listeners.http_port}) {
+      if (port != 0) out.push_back(Endpoint{address, port});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+class Runtime::Impl {
+ public:
+  Impl(config::Config config, net::Listeners listeners, std::shared_ptr<const net::TlsContext> tls)
+      : config_(std::move(config)),
+        tls_(std::move(tls)),
+        ports_{listeners.port, listeners.tls_port, listeners.http_port},
+        warnings_(std::move(listeners.warnings)),
+        nonces_(random_.bytes<32>(), config_.auth.nonce_lifetime),
+        credentials_(config_.auth),
+        ledger_(config_.turn),
+        ice_(config_.signal.ice_urls, minter()),
+        router_(config_.signal, random_, ice_),
+        native_(router_),
+        http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
+              config_.signaling_enabled ? &router_ : nullptr),
+        work_(http_context_.get_executor()) {
+    for (net::ShardSockets& sockets : listeners.shards) {
+      shards_.push_back(std::make_unique<net::Shard>(surroundings(), std::move(sockets)));
+    }
+  }
+
+  void start() {
+    for (const auto& shard : shards_) shard->start();
+    thread_ = std::thread([this] { http_context_.run(); });
+  }
+
+  void stop() {
+    if (!thread_.joinable()) return;
+    stopping_ = true;
+    asio::post(http_context_,
+               [this] { http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); }); });
+    for (const auto& shard : shards_) shard->stop();
+    thread_.join();
+  }
+
+  const config::Config& config() const noexcept { return config_; }
+  Ports ports() const noexcept { return ports_; }
+  const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+
+ private:
+  net::ShardSurroundings surroundings() {
+    return net::ShardSurroundings{
+        config_.net, turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_}, tls_,
+        [this](net::DetachedStream stream) {
+          asio::post(http_context_,
+                     [this, stream = std::move(stream)]() mutable { http_.serve(std::move(stream)); });
+        },
+        log_allocation};
+  }
+
+  signal::MintIceCredential minter() {
+    if (config_.auth.secrets.empty()) return {};
+    return [this](const Now& now, std::string_view user) {
+      const auto ttl = config_.auth.credential_ttl;
+      auth::Minted minted = auth::mint(config_.auth.secrets.front(), user, now.wall + ttl);
+      return signal::IceCredential{std::move(minted.username), std::move(minted.password), ttl};
+    };
+  }
+
+  net::HttpOptions http_options() const {
+    net::HttpOptions out;
+    out.metrics_allow_from = config_.metrics.allow_from;
+    out.turn_token = config_.signal.token;
+    out.turn_open = config_.signal.open;
+    return out;
+  }
+
+  net::HttpHandlers http_handlers() {
+    net::HttpHandlers out;
+    out.health = [](const net::HttpRequest&) -> asio::awaitable<net::HttpResponse> {
+      co_return to_http(admin::health());
+    };
+    out.ready = [this](const net::HttpRequest&) -> asio::awaitable<net::HttpResponse> {
+      admin::State state;
+      state.listening = true;
+      state.draining = stopping_;
+      co_return to_http(admin::ready(state));
+    };
+    if (config_.metrics.enabled) {
+      out.metrics = [this](const net::HttpRequest&) -> asio::awaitable<net::HttpResponse> {
+        return scrape();
+      };
+    }
+    if (!config_.auth.secrets.empty()) {
+      out.mint = [this](std::string_view user) -> std::optional<net::TurnCredential> {
+        const signal::IceCredential made = minter()(net::now(), user);
+        std::vector<std::string> uris;
+        for (const std::string& url : config_.signal.ice_urls) {
+          if (url.starts_with("turn")) uris.push_back(url);
+        }
+        return net::TurnCredential{made.username, made.password, made.ttl, std::move(uris)};
+      };
+    }
+    return out;
+  }
+
+  static net::HttpResponse to_http(admin::Response response) {
+    return net::HttpResponse(static_cast<unsigned>(response.status), std::move(response.content_type),
+                             std::move(response.body));
+  }
+
+  /// Asks every shard for its counters and answers when all have come.
+  asio::awaitable<net::HttpResponse> scrape() {
+    struct Gather {
+      explicit Gather(asio::io_context& context) : all_here(context, kScrapeLimit) {}
+      metrics::Snapshot snapshot;
+      std::size_t missing = 0;
+      asio::steady_timer all_here;
+    };
+    const auto gather = std::make_shared<Gather>(http_context_);
+    gather->missing = shards_.size();
+    gather->snapshot.shard_allocations.resize(shards_.size());
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      shards_[i]->snapshot([this, gather, i](const net::ShardSnapshot& shard) {
+        asio::post(http_context_, [gather, i, shard] {
+          gather->snapshot.turn += shard.turn;
+          gather->snapshot.net += shard.net;
+          for (const std::uint64_t count : shard.turn.allocations)
+            gather->snapshot.shard_allocations[i] += count;
+          if (--gather->missing == 0) gather->all_here.cancel();
+        });
+      });
+    }
+    const auto token = asio::as_tuple(asio::use_awaitable);
+    co_await gather->all_here.async_wait(token);
+    if (gather->missing != 0) {
+      co_return net::HttpResponse(503, "text/plain", "a shard did not answer in time\n");
+    }
+    complete(gather->snapshot);
+    co_return net::HttpResponse(200, std::string(metrics::kContentType), metrics::expose(gather->snapshot));
+  }
+
+  /// Adds what is not the shards'.
+  void complete(metrics::Snapshot& snapshot) {
+    const turn::Ledger::Ports ports = ledger_.ports();
+    snapshot.turn.ports_used = ports.used;
+    snapshot.turn.ports_free = ports.free;
+    const net::HttpCounters http = http_.counters();
+    for (const auto& [kind, tls] :
+         {std::pair(net::StreamKind::Http, 0U), std::pair(net::StreamKind::Https, 1U)}) {
+      snapshot.net.streams_open[static_cast<std::size_t>(kind)] += http.streams_open[tls];
+    }
+    snapshot.signal = router_.counters();
+    snapshot.bugs = g_bugs;
+    snapshot.draining = stopping_;
+    if (tls_)
+      snapshot.certificate_expiry_seconds = static_cast<double>(tls_->expires().time_since_epoch().count());
+    snapshot.build = metrics::build_info();
+    snapshot.process = metrics::read_process_stats();
+  }
+
+  config::Config config_;
+  std::shared_ptr<const net::TlsContext> tls_;
+  Ports ports_;
+  std::vector<std::string> warnings_;
+  net::SystemRandom random_;
+  auth::NonceMaker nonces_;
+  auth::Credentials credentials_;
+  net::SharedLedger ledger_;
+  signal::UrlIceProvider ice_;
+  signal::Router router_;
+  dialect::Native native_;
+  asio::io_context http_context_{1};
+  net::HttpServer http_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::atomic<bool> stopping_{false};
+  std::vector<std::unique_ptr<net::Shard>> shards_;
+  std::thread thread_;
+};
+
+Runtime::Runtime(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Runtime::~Runtime() { stop(); }
+void Runtime::start() { impl_->start(); }
+void Runtime::stop() { impl_->stop(); }
+Runtime::Ports Runtime::ports() const noexcept { return impl_->ports(); }
+const config::Config& Runtime::config() const noexcept { return impl_->config(); }
+const std::vector<std::string>& Runtime::ice_urls() const noexcept { return impl_->config().signal.ice_urls; }
+const std::vector<std::string>& Runtime::warnings() const noexcept { return impl_->warnings(); }
+
+Runtime::Made Runtime::make(config::Config config) {
+  Made out;
+  set_bug_handler(count_bug);
+  net::SystemRandom random;
+  config::apply_dev_defaults(config, random);
+  const std::vector<IpAddress> host = net::host_addresses();
+  for (const config::Problem& problem : config::fill_relay_addresses(config, host)) {
+    out.problems.push_back(problem.to_string());
+  }
+
+  std::shared_ptr<const net::TlsContext> tls;
+  if (!config.net.tls_cert_file.empty() || config.net.tls_self_signed) {
+    auto context = config.net.tls_cert_file.empty()
+                       ? net::TlsContext::self_signed({"localhost"}, host)
+                       : net::TlsContext::from_files(config.net.tls_cert_file, config.net.tls_key_file);
+    if (context) {
+      tls = *context;
+    } else {
+      out.problems.push_back(context.error());
+    }
+  }
+
+  if (config.net.threads == 0) config.net.threads = std::max(1U, std::thread::hardware_concurrency());
+  net::raise_descriptor_limit();
+  net::Listeners listeners = net::open_listeners(config.net, config.net.threads, tls != nullptr);
+  out.problems.insert(out.problems.end(), listeners.problems.begin(), listeners.problems.end());
+  if (!out.problems.empty()) return out;
+
+  config.turn.peers.own_addresses = host;
+  const std::vector<Endpoint> endpoints = own_endpoints(listeners);
+  auto& closed = config.turn.peers.own_endpoints;
+  closed.insert(closed.end(), endpoints.begin(), endpoints.end());
+  if (config.signal.ice_urls.empty()) config.signal.ice_urls = own_urls(config, listeners);
+  out.runtime.reset(
+      new Runtime(std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls))));
+  return out;
+}
+
+}  // namespace ts::app
