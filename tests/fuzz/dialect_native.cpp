@@ -60,7 +60,7 @@ class Session {
  public:
   void run(ByteView input) {
     ByteReader in(input);
-    while (in.remaining() > 0) step(in);
+    while (in.ok() && in.remaining() > 0) step(in);
     finish();
   }
 
