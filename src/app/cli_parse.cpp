@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line in CLI11's terms. Flags of the configuration come from its schema table.
+#include <deque>
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+
+#include <turnstone/app/cli.hpp>
+#include <turnstone/config/schema.hpp>
+
+namespace ts::app {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  turnstone serve --dev                              everything open, on this machine
+  turnstone serve --secret S --signaling-token T     TURN and signaling with defaults
+  turnstone config sample > turnstone.yaml           every key with its default
+  turnstone check --config turnstone.yaml            all problems at once
+  turnstone credentials --secret S --user alice      a TURN credential for an hour
+  turnstone probe turn:turn.example.org:3478 --user alice --password P
+)";
+
+constexpr const char* kServeExamples = R"(
+Each flag is a key of the configuration (docs/configuration.md) and wins over its environment variable, which wins
+over the file. Flags marked with ... may be repeated.
+
+Examples:
+  turnstone serve --dev
+  turnstone serve --config /etc/turnstone/turnstone.yaml
+  turnstone serve --secret S --signaling-token T --relay-address 203.0.113.7/10.0.0.5 --relay-ports 50000-50999
+)";
+
+/// The heading in the help of a key's flag.
+std::string group_of(const std::string& path) {
+  if (path.starts_with("listen.")) return "Listening";
+  if (path.starts_with("auth.")) return "Credentials";
+  if (path.starts_with("relay.")) return "Relay";
+  if (path.starts_with("signaling.")) return "Signaling";
+  return "General";
+}
+
+/// The word after the flag in the help.
+std::string placeholder(const config::KeyInfo& key) {
+  static const std::map<std::string, std::string, std::less<>> kWords = {
+      {"port", "PORT"},     {"IP address", "ADDR"},
+      {"path", "FILE"},     {"network", "CIDR"},
+      {"number", "N"},      {"relay address", "PUBLIC[/LOCAL]"},
+      {"secret", "SECRET"}, {"port range", "LOW-HIGH"},
+      {"text", "TEXT"},     {"name:password", "NAME:PASSWORD"}};
+  const std::string type = key.list ? key.type.substr(std::string_view("list of ").size()) : key.type;
+  const auto word = kWords.find(type);
+  return (word == kWords.end() ? type : word->second) + (key.list ? " ..." : "");
+}
+
+/// The first sentence of the documentation, and the default where it says something.
+std::string description(const config::KeyInfo& key) {
+  const std::size_t stop = key.doc.find(". ");
+  std::string out = stop == std::string::npos ? key.doc : key.doc.substr(0, stop + 1);
+  const std::string& value = key.default_value;
+  if (value != "[]" && value != "\"\"" && value != "false") out += " [" + value + ']';
+  return out;
+}
+
+/// The configuration flags of one subcommand and what was given.
+class ConfigFlags {
+ public:
+  void add_to(CLI::App& app) {
+    app.add_option("-c,--config", file_, "Configuration file (YAML); see: turnstone config sample")
+        ->type_name("FILE")
+        ->envname("TURNSTONE_CONFIG")
+        ->group("General");
+    for (const config::KeyInfo& key : config::keys()) {
+      if (!key.flag.empty()) add_key(app, key);
+    }
+  }
+
+  ConfigSource source() const {
+    ConfigSource out{file_, {}};
+    for (const Given& given : given_) {
+      if (given.on) out.overrides.push_back({given.key->path, "true", given.key->flag});
+      for (const std::string& value : given.values)
+        out.overrides.push_back({given.key->path, value, given.key->flag});
+    }
+    return out;
+  }
+
+ private:
+  struct Given {
+    const config::KeyInfo* key;
+    std::vector<std::string> values{};
+    bool on = false;
+  };
+
+  void add_key(CLI::App& app, const config::KeyInfo& key) {
+    Given& given = given_.emplace_back(Given{&key});
+    if (key.type == "boolean") {
+      app.add_flag(key.flag, given.on, description(key))->group(group_of(key.path));
+      return;
+    }
+    app.add_option(key.flag, given.values, description(key))
+        ->type_name(placeholder(key))
+        ->allow_extra_args(false)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group(group_of(key.path));
+  }
+
+  std::string file_;
+  std::deque<Given> given_;  // CLI11 keeps references
+};
+
+/// Everything that parsing fills; one for each call.
+class Parser {
+ public:
+  Parser() {
+    app_.name("turnstone");
+    app_.footer(kExamples);
+    app_.require_subcommand(0, 1);
+    app_.get_formatter()->column_width(44);
+    app_.add_flag_callback(
+        "-V,--version", [this] { command_ = VersionCommand{}; }, "Print version, compiler, libraries");
+    add_serve();
+    add_config();
+    add_credentials();
+    add_probe();
+    simple(app_, "version", "Print version, compiler, libraries", VersionCommand{});
+  }
+
+  Command parse(int argc, const char* const* argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      std::ostringstream out;
+      std::ostringstream err;
+      const bool good = app_.exit(error, out, err) == 0;
+      return ExitCommand{good ? 0 : 2, good ? out.str() : "turnstone: " + err.str()};
+    }
+    if (on_parsed_) on_parsed_();
+    if (!command_) return ExitCommand{2, app_.help()};
+    return std::move(*command_);
+  }
+
+ private:
+  void simple(CLI::App& parent, const char* name, const char* what, Command command) {
+    parent.add_subcommand(name, what)->callback([this, command] { command_ = command; });
+  }
+
+  template <class T>
+  CLI::App* with_config(CLI::App& parent, const char* name, const char* what) {
+    CLI::App* sub = parent.add_subcommand(name, what);
+    ConfigFlags& flags = flags_.emplace_back();
+    flags.add_to(*sub);
+    sub->callback([this, &flags] { command_ = T{flags.source()}; });
+    return sub;
+  }
+
+  void add_serve() {
+    with_config<ServeCommand>(app_, "serve", "Serve STUN, TURN, signaling and metrics")
+        ->footer(kServeExamples);
+    with_config<CheckCommand>(app_, "check", "Check the configuration: ok, or every problem at once");
+  }
+
+  void add_config() {
+    CLI::App* config =
+        app_.add_subcommand("config", "Print the effective configuration, its schema or a sample");
+    config->require_subcommand(1);
+    with_config<ConfigPrintCommand>(*config, "print",
+                                    "The effective configuration as YAML; secrets are shown as ***");
+    simple(*config, "sample", "A file with every key, its default and what it does", ConfigSampleCommand{});
+    simple(*config, "schema", "JSON Schema of the file, for editors", ConfigSchemaCommand{});
+    simple(*config, "docs", "The keys as Markdown", ConfigDocsCommand{});
+    CLI::App* metrics = app_.add_subcommand("metrics", "The metrics as Markdown");
+    metrics->group("");
+    metrics->require_subcommand(1);
+    simple(*metrics, "docs", "The metrics as Markdown", MetricsDocsCommand{});
+  }
+
+  void add_credentials() {
+    CLI::App* sub = app_.add_subcommand("credentials", "Mint a TURN credential that expires");
+    sub->add_option("--secret", credentials_.secret, "Shared secret, as in auth.secrets")
+        ->type_name("SECRET");
+    sub->add_option("-c,--config", credentials_.config_file, "Take the first secret of this configuration")
+        ->type_name("FILE")
+        ->envname("TURNSTONE_CONFIG");
+    sub->add_option("--user", credentials_.user, "Name inside the credential")->type_name("NAME")->required();
+    sub->add_option("--ttl", ttl_, "Life of the credential, such as 10m or 12h [1h]")->type_name("TIME");
+    const std::map<std::string, CredentialsFormat> formats = {{"text", CredentialsFormat::Text},
+                                                              {"json", CredentialsFormat::Json},
+                                                              {"ice", CredentialsFormat::Ice}};
+    sub->add_option("--format", credentials_.format,
+                    "text, json (TURN REST), or ice (RTCConfiguration) [text]")
+        ->type_name("FORMAT")
+        ->transform(CLI::Transformer(formats).description(""))
+        ->check(CLI::IsMember({CredentialsFormat::Text, CredentialsFormat::Json, CredentialsFormat::Ice})
+                    .description(""));
+    sub->add_option("--url", credentials_.urls, "ICE server URL for json and ice")
+        ->type_name("URL ...")
+        ->allow_extra_args(false);
+    sub->footer(
+        "\nExample:\n  turnstone credentials --secret S --user alice --format ice --url "
+        "turn:turn.example.org\n");
+    sub->callback([this] { on_parsed_ = [this] { finish_credentials(); }; });
+  }
+
+  void finish_credentials() {
+    if (!ttl_.empty()) {
+      const auto ttl = config::duration_from(ttl_);
+      if (!ttl || *ttl < std::chrono::seconds(1)) {
+        command_ = ExitCommand{
+            2, "turnstone: --ttl: expected a duration such as 10m or 1h, found \"" + ttl_ + "\"\n"};
+        return;
+      }
+      credentials_.ttl = std::chrono::duration_cast<std::chrono::seconds>(*ttl);
+    }
+    if (credentials_.format == CredentialsFormat::Ice && credentials_.urls.empty()) {
+      command_ =
+          ExitCommand{2, "turnstone: --format ice needs --url, such as --url turn:turn.example.org:3478\n"};
+      return;
+    }
+    command_ = credentials_;
+  }
+
+  void add_probe() {
+    CLI::App* sub = app_.add_subcommand("probe", "Ask a server as a client would, and say what works");
+    sub->add_option("url", probe_.urls, "stun:, stuns:, turn:, turns:, ws:, wss:, http: or https: URLs")
+        ->type_name("URL ...")
+        ->required();
+    sub->add_option("--timeout", timeout_, "How long to wait for each answer [5s]")->type_name("TIME");
+    sub->add_option("--user", probe_.user, "Username")->type_name("NAME");
+    sub->add_option("--password", probe_.password, "Password")->type_name("PASSWORD");
+    sub->add_option("--secret", probe_.secret, "Shared secret: mint the credential")->type_name("SECRET");
+    sub->add_option("--token", probe_.token, "Signaling token")->type_name("TOKEN");
+    sub->add_flag("--insecure", probe_.insecure, "Accept any TLS certificate");
+    sub->add_flag("--json", probe_.json, "Print JSON");
+    sub->footer("\nExample:\n  turnstone probe stun:turn.example.org turn:turn.example.org --secret S\n");
+    sub->callback([this] { on_parsed_ = [this] { finish_probe(); }; });
+  }
+
+  void finish_probe() {
+    if (!timeout_.empty()) {
+      const auto timeout = config::duration_from(timeout_);
+      if (!timeout || timeout->count() == 0) {
+        command_ = ExitCommand{
+            2, "turnstone: --timeout: expected a duration such as 500ms or 5s, found \"" + timeout_ + "\"\n"};
+        return;
+      }
+      probe_.timeout = *timeout;
+    }
+    command_ = probe_;
+  }
+
+  CLI::App app_{"STUN, TURN, WebSocket signaling and metrics in one process."};
+  std::deque<ConfigFlags> flags_;
+  CredentialsOptions credentials_;
+  ProbeOptions probe_;
+  std::string ttl_;
+  std::string timeout_;
+  std::function<void()> on_parsed_;
+  std::optional<Command> command_;
+};
+
+}  // namespace
+
+Command parse_command_line(int argc, const char* const* argv) { return Parser().parse(argc, argv); }
+
+}  // namespace ts::app

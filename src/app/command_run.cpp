@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each command does; serve and probe are called from here and live elsewhere.
+#include <exception>
+#include <iostream>
+
+#include <unistd.h>
+
+#include <turnstone/app/cli.hpp>
+#include <turnstone/app/logging.hpp>
+#include <turnstone/config/schema.hpp>
+#include <turnstone/metrics/exposition.hpp>
+
+namespace ts::app {
+namespace {
+
+constexpr int kFailure = 1;
+
+config::LoadResult load(const ConfigSource& source) {
+  return config::load_file(source.file, config::environment_from(environ), source.overrides);
+}
+
+/// Prints the problems to stderr; true when there are any.
+bool complain(const config::LoadResult& result) {
+  if (result.ok()) return false;
+  const std::size_t count = result.problems.size();
+  std::cerr << config::to_text(result.problems) << "turnstone: " << count
+            << (count == 1 ? " problem in the configuration\n" : " problems in the configuration\n");
+  return true;
+}
+
+int print(const std::string& text) {
+  std::cout << text << std::flush;
+  return std::cout ? 0 : kFailure;
+}
+
+/// One overload a command.
+struct Runner {
+  int operator()(const ServeCommand& command) const {
+    const config::LoadResult result = load(command.source);
+    if (complain(result)) return kFailure;
+    log::set_up(result.config.log);
+    return run_serve(result.config);
+  }
+  int operator()(const CheckCommand& command) const {
+    return complain(load(command.source)) ? kFailure : print("ok\n");
+  }
+  int operator()(const ConfigPrintCommand& command) const {
+    const config::LoadResult result = load(command.source);
+    return complain(result) ? kFailure : print(config::print(result.config));
+  }
+  int operator()(const ConfigSchemaCommand&) const { return print(config::json_schema()); }
+  int operator()(const ConfigSampleCommand&) const { return print(config::sample_yaml()); }
+  int operator()(const ConfigDocsCommand&) const { return print(config::documentation()); }
+  int operator()(const MetricsDocsCommand&) const { return print(metrics::documentation()); }
+  int operator()(const VersionCommand&) const { return print(version_text()); }
+  int operator()(const ProbeOptions& options) const { return run_probe(options); }
+  int operator()(const ExitCommand& command) const {
+    (command.status == 0 ? std::cout : std::cerr) << command.text << std::flush;
+    return command.status;
+  }
+  int operator()(const CredentialsOptions& options) const;
+};
+
+int Runner::operator()(const CredentialsOptions& options) const {
+  std::string secret = options.secret;
+  std::chrono::seconds ttl = options.ttl.value_or(auth::Options{}.credential_ttl);
+  if (secret.empty()) {
+    const config::LoadResult result = load({options.config_file, {}});
+    if (result.config.auth.secrets.empty()) {
+      if (!options.config_file.empty()) complain(result);
+      std::cerr << "turnstone: no shared secret: give --secret, or --config with auth.secrets in it\n";
+      return kFailure;
+    }
+    secret = result.config.auth.secrets.front();
+    ttl = options.ttl.value_or(result.config.auth.credential_ttl);
+  }
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  return print(render(mint(secret, options.user, now + ttl), ttl, options.format, options.urls));
+}
+
+}  // namespace
+
+int run(const Command& command) {
+  try {
+    return std::visit(Runner{}, command);
+  } catch (const std::exception& error) {
+    std::cerr << "turnstone: " << error.what() << '\n';
+    return kFailure;
+  }
+}
+
+}  // namespace ts::app
