@@ -23,7 +23,6 @@ class Checks {
     tls_file("listen.tls_key_file", c_.net.tls_key_file);
     credentials();
     relay_addresses();
-    peers();
     lifetimes();
     signaling();
     ice();
@@ -128,21 +127,6 @@ class Checks {
               "Write the address that peers see; 0.0.0.0 and :: do not name a host.");
       return;
     }
-    const bool loopback =
-        advertised.is_v4() ? advertised.bytes()[0] == 127 : advertised == IpAddress::parse("::1");
-    if (loopback && !c_.dev && !c_.turn.peers.allow_private) {
-      problem({"relay.addresses", "relay.allow_private_peers"}, "an address that other hosts reach", text,
-              "Write the public address, or start with --dev, or set relay.allow_private_peers: true.");
-    }
-  }
-
-  void peers() {
-    for (const IpNetwork& network : c_.turn.peers.allow) {
-      if (network.prefix_bits != 0 || c_.dev) continue;
-      problem({"relay.allow_peers"}, "networks that you mean",
-              '"' + network.to_string() + "\", every address there is",
-              "Public addresses are allowed anyway; name the private networks that peers are in.");
-    }
   }
 
   void lifetimes() {
@@ -155,13 +139,6 @@ class Checks {
 
   void signaling() {
     if (!c_.signaling_enabled) return;
-    if (c_.signal.token.empty() && !c_.signal.open && !c_.dev) {
-      problem({"signaling.token", "signaling.token_file", "signaling.open", "signaling.enabled"},
-              "a token that clients must show", "none",
-              "Add signaling.token (make one with: openssl rand -hex 32); or start with --dev; or set "
-              "signaling.open: "
-              "true to let everybody in, or signaling.enabled: false for TURN only.");
-    }
     if (!c_.signal.token.empty() && c_.signal.open) {
       problem({"signaling.open", "signaling.token"}, "a token or an open door", "both",
               "Remove signaling.open, or the token.");

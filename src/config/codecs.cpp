@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include <turnstone/config/load.hpp>
+
 namespace ts::config {
 namespace {
 
@@ -80,6 +82,13 @@ std::optional<std::uint64_t> parse_count(std::string_view text) {
 
 std::optional<std::uint64_t> parse_duration(std::string_view text) {
   return parse_with_unit(text, kDurationUnits);
+}
+
+std::optional<std::chrono::milliseconds> duration_from(std::string_view text) {
+  constexpr std::uint64_t kLongest = 366ULL * 86'400'000;
+  const auto value = parse_duration(text);
+  if (!value || *value > kLongest) return std::nullopt;
+  return std::chrono::milliseconds(*value);
 }
 
 std::string print_duration(std::uint64_t milliseconds) {

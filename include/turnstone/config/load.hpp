@@ -3,8 +3,10 @@
 // Precedence: command line, environment, file, default. Start-up only; one thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,6 +81,9 @@ LoadResult load(std::string_view yaml_text, std::string_view file_name, const En
 /// The same from a file; an empty path is an empty file.
 LoadResult load_file(const std::string& path, const Environment& environment,
                      std::span<const Override> overrides, const FileReader& reader = read_file);
+
+/// "250ms", "10s", "5m", "1h" or "1d"; nothing when it is none of these.
+std::optional<std::chrono::milliseconds> duration_from(std::string_view text);
 
 /// Problems as lines of text, one after the other, each with a final newline.
 std::string to_text(std::span<const Problem> problems);
