@@ -62,6 +62,29 @@ std::string url_host(const IpAddress& address) {
   return address.is_v6() ? '[' + address.to_string() + ']' : address.to_string();
 }
 
+/// What an operator should know about, though it is allowed.
+std::vector<std::string> cautions(const config::Config& config) {
+  std::vector<std::string> out;
+  if (!config.signaling_enabled)
+    out.push_back("signaling is off: there is no signaling.token to let anybody in");
+  if (config.dev) return out;
+  const auto loopback = [](const IpAddress& a) {
+    return a.is_v4() ? a.bytes()[0] == 127 : a == IpAddress::parse("::1");
+  };
+  for (const turn::RelayAddress& relay : config.turn.relay_addresses) {
+    if (!loopback(relay.advertised)) continue;
+    out.push_back("relay address " + relay.advertised.to_string() +
+                  " is reached from this host alone; set relay.addresses to the public one");
+  }
+  for (const IpNetwork& network : config.turn.peers.allow) {
+    if (network.prefix_bits != 0) continue;
+    out.push_back("relay.allow_peers has " + network.to_string() +
+                  ": clients may reach loopback, private and cloud metadata addresses; name the networks "
+                  "that you mean");
+  }
+  return out;
+}
+
 /// The URLs of this server, as far as clients can use them out of the box.
 std::vector<std::string> own_urls(const config::Config& config, const net::Listeners& listeners) {
   std::vector<std::string> out;
@@ -276,6 +299,8 @@ Runtime::Made Runtime::make(config::Config config) {
   set_bug_handler(count_bug);
   net::SystemRandom random;
   config::apply_dev_defaults(config, random);
+  // Nobody could be let in; a TURN server alone is a fair thing to want.
+  if (config.signal.token.empty() && !config.signal.open) config.signaling_enabled = false;
   const std::vector<IpAddress> host = net::host_addresses();
   for (const config::Problem& problem : config::fill_relay_addresses(config, host)) {
     out.problems.push_back(problem.to_string());
@@ -299,6 +324,8 @@ Runtime::Made Runtime::make(config::Config config) {
   out.problems.insert(out.problems.end(), listeners.problems.begin(), listeners.problems.end());
   if (!out.problems.empty()) return out;
 
+  const std::vector<std::string> more = cautions(config);
+  listeners.warnings.insert(listeners.warnings.end(), more.begin(), more.end());
   config.turn.peers.own_addresses = host;
   const std::vector<Endpoint> endpoints = own_endpoints(listeners);
   auto& closed = config.turn.peers.own_endpoints;

@@ -119,14 +119,12 @@ const OneProblem kProblems[] = {
 INSTANTIATE_TEST_SUITE_P(Each, LoadProblem, testing::ValuesIn(kProblems),
                          [](const auto& test) { return std::string(test.param.name); });
 
-TEST(Load, DefaultsNeedCredentialsAndToken) {
+TEST(Load, DefaultsNeedCredentials) {
   const LoadResult result = load_text("");
-  ASSERT_THAT(result.problems, SizeIs(2)) << to_text(result.problems);
+  ASSERT_THAT(result.problems, SizeIs(1)) << to_text(result.problems);
   EXPECT_THAT(result.problems[0].key, HasSubstr("auth.secrets, auth.users"));
   EXPECT_THAT(result.problems[0].remedy, HasSubstr("--dev"));
   EXPECT_THAT(result.problems[0].remedy, HasSubstr("auth.secrets"));
-  EXPECT_THAT(result.problems[1].key, HasSubstr("signaling.token"));
-  EXPECT_THAT(result.problems[1].remedy, HasSubstr("signaling.enabled: false"));
   EXPECT_THAT(load_text(kGood).problems, IsEmpty());
   EXPECT_THAT(load_text("relay: {enabled: false}\nsignaling: {enabled: false}").problems, IsEmpty());
   EXPECT_THAT(load_text("dev: true").problems, IsEmpty());
@@ -147,8 +145,7 @@ TEST(Load, TellsEverythingAtOnceInOrder) {
       {6, "relay.ports"},
       {7, "relay.bogus"},
       {8, "log.level"},
-      {10, "auth.users"},
-      {0, "signaling.token, signaling.token_file, signaling.open, signaling.enabled"}};
+      {10, "auth.users"}};
   EXPECT_EQ(got, want) << to_text(result.problems);
 }
 
@@ -283,9 +280,8 @@ TEST(Load, TlsFiles) {
 
 TEST(Load, UnsafeOutsideDev) {
   const auto with = [](const std::string& yaml) { return load_text(kGood + yaml).problems; };
-  EXPECT_THAT(with("relay: {addresses: [127.0.0.1]}"), SizeIs(1));
-  EXPECT_THAT(with("relay: {addresses: [127.0.0.1], allow_private_peers: true}"), IsEmpty());
-  EXPECT_THAT(with("relay: {allow_peers: [0.0.0.0/0]}"), SizeIs(1));
+  EXPECT_THAT(with("relay: {addresses: [127.0.0.1]}"), IsEmpty());
+  EXPECT_THAT(with("relay: {allow_peers: [0.0.0.0/0]}"), IsEmpty());
   EXPECT_THAT(load_text("auth: {users: ['a:b']}\nsignaling: {open: true, ice_urls: ['turn:x']}").problems,
               SizeIs(1));
 }
