@@ -158,6 +158,7 @@ asio::awaitable<bool> HttpSession::read_request() {
 asio::awaitable<bool> HttpSession::refuse(error_code why) {
   const bool about_http = why.category() == make_error_code(http::error::bad_target).category();
   keep_alive_ = false;
+  request_ = HttpRequest{};
   // Ended or cut off in the middle: nobody is there to be told.
   if (!about_http || why == http::error::end_of_stream || why == http::error::partial_message)
     co_return false;
@@ -246,7 +247,8 @@ asio::awaitable<bool> HttpSession::send(std::string_view bytes) {
 
 void start_http(std::shared_ptr<HttpServer::Impl> server, Stream stream) {
   const auto session = std::make_shared<HttpSession>(server, std::move(stream));
-  asio::co_spawn(server->context, session->run(), asio::detached);
+  auto run = [session] { return session->run(); };
+  asio::co_spawn(server->context, std::move(run), asio::detached);
 }
 
 }  // namespace ts::net

@@ -73,7 +73,7 @@ void HttpServer::Impl::socket_closed(signal::ConnectionId id, signal::CloseReaso
 void HttpServer::Impl::deliver(const Now& at) {
   // By index: a slow consumer's end appends.
   for (std::size_t i = 0; i < frames_.size(); ++i) {
-    const dialect::Frame frame = frames_[i];
+    const dialect::Frame frame = std::move(frames_[i]);
     const auto found = sockets_.find(frame.connection);
     if (found == sockets_.end()) continue;
     if (frame.close_code != 0) {
@@ -165,11 +165,16 @@ void HttpServer::Impl::stop() noexcept {
   corks_.clear();
 }
 
+void HttpServer::Impl::abandon() noexcept {
+  done_ = nullptr;
+  stop();
+}
+
 HttpServer::HttpServer(asio::io_context& context, HttpOptions options, HttpHandlers handlers,
                        dialect::Native* native, signal::Router* router)
     : impl_(std::make_shared<Impl>(context, std::move(options), std::move(handlers), native, router)) {}
 
-HttpServer::~HttpServer() { impl_->stop(); }
+HttpServer::~HttpServer() { impl_->abandon(); }
 
 void HttpServer::serve(DetachedStream stream) {
   if (impl_->closing || stream.descriptor < 0) return;

@@ -75,6 +75,8 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   void drain(std::chrono::milliseconds retry_after);
   void close_all(signal::CloseCode code, std::chrono::milliseconds grace, std::function<void()> done);
   void stop() noexcept;
+  /// stop(), and nobody waits for the end.
+  void abandon() noexcept;
 
   asio::io_context& context;
   const HttpOptions options;
