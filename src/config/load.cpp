@@ -136,6 +136,16 @@ bool is_service_link(std::string_view name) {
          name.find("_PORT_") != kNone;
 }
 
+/// Does a variable begin like those of a section of ours?
+bool names_section(std::string_view variable) {
+  for (const Section& section : sections()) {
+    std::string prefix = "TURNSTONE_" + section.name + '_';
+    for (char& c : prefix) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    if (!section.name.empty() && variable.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
 void apply_environment(Loading& loading, const Environment& environment) {
   for (const auto& [name, value] : environment) {
     if (value.empty() || name == "TURNSTONE_CONFIG") continue;
@@ -146,12 +156,7 @@ void apply_environment(Loading& loading, const Environment& environment) {
     }
     if (is_service_link(name)) continue;
     const std::string near = nearest_environment(name);
-    const bool ours = std::any_of(sections().begin(), sections().end(), [&](const Section& s) {
-      std::string prefix = "TURNSTONE_" + s.name + '_';
-      for (char& c : prefix) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-      return !s.name.empty() && name.starts_with(prefix);
-    });
-    if (near.empty() && !ours) continue;
+    if (near.empty() && !names_section(name)) continue;
     loading.problems.push_back({"environment", 0, excerpt(name), "a variable that exists", "an unknown one",
                                 near.empty() ? "Unset it; docs/configuration.md lists the variables."
                                              : "Did you mean `" + near + "`?"});
