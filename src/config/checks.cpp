@@ -17,7 +17,6 @@ class Checks {
 
   void run() {
     listeners();
-    ports();
     tls_pair();
     tls_file("listen.tls_cert_file", c_.net.tls_cert_file);
     tls_file("listen.tls_key_file", c_.net.tls_key_file);
@@ -48,28 +47,10 @@ class Checks {
     loading_.problems.push_back(std::move(out));
   }
 
-  bool tls() const { return !c_.net.tls_cert_file.empty() || c_.net.tls_self_signed || c_.dev; }
-
   void listeners() {
     if (!c_.net.udp && !c_.net.tcp) {
       problem({"listen.udp", "listen.tcp"}, "at least one of them true", "both false",
               "Set listen.udp: true.");
-    }
-  }
-
-  void ports() {
-    const auto same = [&](const char* a, std::uint16_t port_a, const char* b, std::uint16_t port_b) {
-      if (port_a == 0 || port_a != port_b) return;
-      problem({a, b}, "two ports", std::to_string(port_a) + " for both",
-              std::string("Change one; ") + a + " and " + b + " are listeners of their own.");
-    };
-    same("listen.port", c_.net.port, "listen.http_port", c_.net.http_port);
-    if (tls()) same("listen.port", c_.net.port, "listen.tls_port", c_.net.tls_port);
-    if (tls()) same("listen.tls_port", c_.net.tls_port, "listen.http_port", c_.net.http_port);
-    const turn::PortRange range = c_.turn.ports;
-    if (c_.turn.enabled && c_.net.udp && c_.net.port >= range.low && c_.net.port <= range.high) {
-      problem({"listen.port", "relay.ports"}, "a listener outside the relay's ports",
-              std::to_string(c_.net.port) + " in " + PortRangeCodec::print(range), "Move one of the two.");
     }
   }
 
