@@ -20,6 +20,8 @@ import urllib.error
 import urllib.request
 
 SKIP = 77
+# Below the range that the kernel takes free ports from: a listener must not stand among the relay's ports.
+RELAY_PORTS = (20000, 31999)
 CONTROL = os.environ.get("TS_INTEROP_CONTROL") == "coturn"
 
 
@@ -135,6 +137,7 @@ class Server:
             skip("TURNSTONE does not name the turnstone binary")
         command = [self.binary, "serve", "--port", str(self.port), "--tls-port", str(self.tls_port),
                    "--http-port", str(self.http_port), "--threads", str(threads), "--realm", "interop.example",
+                   "--relay-ports", "{}-{}".format(*RELAY_PORTS),
                    "--tls-cert", os.path.join(self.folder, "cert.pem"), "--tls-key", os.path.join(self.folder, "key.pem"),
                    "--log-level", os.environ.get("TS_INTEROP_LOG", "info")]
         for name, values in (("--bind", binds), ("--relay-address", relays), ("--allow-peer", allow)):
@@ -151,7 +154,8 @@ class Server:
         return command + list(extra)
 
     def _coturn(self, binds, relays):
-        command = ["turnserver", "-n", "--no-cli", "--log-file", "stdout", "--allow-loopback-peers", "-r",
+        command = ["turnserver", "-n", "--no-cli", "--log-file", "stdout", "--allow-loopback-peers",
+                   "--min-port", str(RELAY_PORTS[0]), "--max-port", str(RELAY_PORTS[1]), "-r",
                    "interop.example", "-p", str(self.port), "--tls-listening-port", str(self.tls_port),
                    "--cert", os.path.join(self.folder, "cert.pem"), "--pkey", os.path.join(self.folder, "key.pem"),
                    "--pidfile", os.path.join(self.folder, "turnserver.pid"), "--lt-cred-mech"]
