@@ -23,7 +23,9 @@ std::optional<EphemeralName> parse_ephemeral(std::string_view username) noexcept
   constexpr std::int64_t kEndOfTime = 1LL << 40;
   if (digits.empty() || error != std::errc{} || stop != end || seconds < 0 || seconds > kEndOfTime)
     return std::nullopt;
-  const std::string_view user = colon == std::string_view::npos ? username : username.substr(colon + 1);
+  // Nobody's name is no account: such credentials count one by one.
+  const bool named = colon != std::string_view::npos && colon + 1 < username.size();
+  const std::string_view user = named ? username.substr(colon + 1) : username;
   return EphemeralName{WallTime{std::chrono::seconds{seconds}}, user};
 }
 
