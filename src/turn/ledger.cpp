@@ -61,6 +61,17 @@ LocalLedger::LocalLedger(const Options& options)
   }
 }
 
+namespace {
+
+/// A reservation outlives its allocation, so that no quota of allocations bounds them: a quarter of the ports
+/// at most, and few enough to be looked through.
+std::size_t most_reservations(const PortPool& ports) noexcept {
+  constexpr std::uint64_t kMost = 256;
+  return std::clamp<std::uint64_t>((ports.used() + ports.free()) / 4, 1, kMost);
+}
+
+}  // namespace
+
 PortPool* LocalLedger::pool(IpFamily family) noexcept {
   auto& pool = family == IpFamily::V4 ? v4_ : v6_;
   return pool ? &*pool : nullptr;
@@ -93,7 +104,11 @@ std::optional<std::uint16_t> LocalLedger::take_port(IpFamily family, PortParity 
                                                     RandomSource& random) {
   drop_expired(now);
   PortPool* ports = pool(family);
-  return ports != nullptr ? ports->take(parity, random) : std::nullopt;
+  if (ports == nullptr) return std::nullopt;
+  if (parity == PortParity::EvenWithNextReserved && reservations_.size() >= most_reservations(*ports)) {
+    return std::nullopt;
+  }
+  return ports->take(parity, random);
 }
 
 void LocalLedger::return_port(IpFamily family, std::uint16_t port) {

@@ -68,6 +68,11 @@ bool starts_with(const IpAddress& address, std::initializer_list<std::uint8_t> p
   return address.is_v6() && std::equal(prefix.begin(), prefix.end(), address.bytes().begin());
 }
 
+bool is_loopback(const IpAddress& address) noexcept {
+  if (address.is_v4()) return address.bytes()[0] == 127;
+  return starts_with(address, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+}
+
 }  // namespace
 
 std::optional<IpAddress> embedded_v4(const IpAddress& address) noexcept {
@@ -75,9 +80,10 @@ std::optional<IpAddress> embedded_v4(const IpAddress& address) noexcept {
   const ByteView b = address.bytes();
   const bool compatible = starts_with(address, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}) && load_be32(&b[12]) > 1;
   const bool mapped = starts_with(address, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF});
+  const bool translated = starts_with(address, {0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0});
   const bool nat64 = starts_with(address, {0, 0x64, 0xFF, 0x9B, 0, 0, 0, 0, 0, 0, 0, 0});
   const bool nat64_local = starts_with(address, {0, 0x64, 0xFF, 0x9B, 0, 1});
-  if (compatible || mapped || nat64 || nat64_local) return IpAddress::from_bytes(b.last(4));
+  if (compatible || mapped || translated || nat64 || nat64_local) return IpAddress::from_bytes(b.last(4));
   if (starts_with(address, {0x20, 0x02})) return IpAddress::from_bytes(b.subspan(2, 4));
   if (starts_with(address, {0x20, 0x01, 0, 0})) {  // Teredo: the client's address stands inverted at the end
     std::array<std::uint8_t, 4> client;
@@ -137,12 +143,12 @@ std::optional<Denial> PeerPolicy::check_form(const IpAddress& address) const noe
 
 std::optional<Denial> PeerPolicy::check_port(const Endpoint& peer) const noexcept {
   const IpAddress address = embedded_v4(peer.address).value_or(peer.address);
-  const bool own = is_own(address) || is_relay(address) || options_.allow_private;
-  if (!own) return std::nullopt;
   for (const Endpoint& endpoint : options_.own_endpoints) {
-    const bool here = endpoint.address.is_unspecified() ? is_own(address) || is_relay(address)
-                                                        : endpoint.address == address;
-    if (here && endpoint.port == peer.port) return Denial::OwnEndpoint;
+    if (endpoint.port != peer.port) continue;
+    const bool here = endpoint.address.is_unspecified()
+                          ? is_own(address) || is_relay(address) || is_loopback(address)
+                          : endpoint.address.unmapped() == address;
+    if (here) return Denial::OwnEndpoint;
   }
   if (options_.allow_private || listed(options_.allow, address)) return std::nullopt;
   const bool relay_port = peer.port >= relay_ports_.low && peer.port <= relay_ports_.high;

@@ -13,8 +13,8 @@
 namespace ts::turn {
 
 /// The IPv4 address that an IPv6 address leads to through a translation or a tunnel: IPv4-mapped
-/// (::ffff:0:0/96), IPv4-compatible (::/96), NAT64 (64:ff9b::/96, 64:ff9b:1::/48), 6to4 (2002::/16), Teredo
-/// (2001::/32: the client's).
+/// (::ffff:0:0/96), IPv4-compatible (::/96), IPv4-translated (::ffff:0:0:0/96), NAT64 (64:ff9b::/96,
+/// 64:ff9b:1::/48), 6to4 (2002::/16), Teredo (2001::/32: the client's).
 std::optional<IpAddress> embedded_v4(const IpAddress& address) noexcept;
 
 class PeerPolicy {
