@@ -4,7 +4,12 @@
 # needs: unit test
 # shellcheck shell=bash
 command -v clang++ >/dev/null || { skip fuzz "clang is not installed"; exit 0; }
-build fuzz
+# Everything builds with clang; the targets run even where something else does not.
+if build fuzz; then
+  pass "clang builds all"
+else
+  logged 3000 build-targets ninja -C build/fuzz -j "$TS_JOBS" -k 0 || true
+fi
 found=build/fuzz/found
 artifacts=build/fuzz/artifacts
 mkdir -p "$artifacts"
