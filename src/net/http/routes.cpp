@@ -123,6 +123,10 @@ std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest
       std::none_of(rules.allowed_origins.begin(), rules.allowed_origins.end(), is_origin)) {
     return http_text::error(403, "forbidden", "pages of this origin may not use this server");
   }
+  // RFC 6455 §4.2.1: 16 bytes in base64. Beast does not look.
+  const auto key = base64_decode(request.header("Sec-WebSocket-Key"));
+  if (!key || key->size() != 16)
+    return http_text::error(400, "bad_request", "Sec-WebSocket-Key is not valid");
   bool offered = false;
   for (const auto& [name, value] : request.fields) {
     if (!http_text::equal_ignoring_case(name, "Sec-WebSocket-Protocol")) continue;
