@@ -8,7 +8,8 @@
 
 namespace ts::signal {
 
-/// Bytes of the well-formed sequence at the front of `text` and its code point; 0 when it is malformed or absent.
+/// Bytes of the well-formed sequence at the front of `text` and its code point; 0 when it is malformed or
+/// absent.
 inline std::size_t utf8_front(std::string_view text, std::uint32_t& code_point) noexcept {
   if (text.empty()) return 0;
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };

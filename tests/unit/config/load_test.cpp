@@ -134,14 +134,8 @@ TEST(Load, TellsEverythingAtOnceInOrder) {
   for (const Problem& p : result.problems) got.emplace_back(p.line, p.key);
   // The bad users are not told a second time as missing.
   const std::vector<std::pair<int, std::string>> want = {
-      {2, "listen.port"},
-      {3, "listen.bind"},
-      {3, "listen.bind"},
-      {4, "listen.udp"},
-      {6, "relay.ports"},
-      {7, "relay.bogus"},
-      {8, "log.level"},
-      {10, "auth.users"}};
+      {2, "listen.port"}, {3, "listen.bind"}, {3, "listen.bind"}, {4, "listen.udp"},
+      {6, "relay.ports"}, {7, "relay.bogus"}, {8, "log.level"},   {10, "auth.users"}};
   EXPECT_EQ(got, want) << to_text(result.problems);
 }
 
