@@ -148,6 +148,11 @@ void RelayRun::set_up() {
       a = open_client(o_.transport, local, o_.server);
       a.channel = stun::kMinChannel;
       a.relayed = o_.forward_to;
+      // The forwarder learns where its client is from a first packet, which the peer must not see as load.
+      std::array<std::uint8_t, 4> hello{};
+      stun::write_channel_data_header(hello.data(), a.channel, 0);
+      send(a.socket.get(), hello.data(), hello.size(), 0);
+      if (wait_readable(peer_, 1000)) recv(peer_.get(), hello.data(), hello.size(), 0);
     } else {
       a = allocate(o_.transport, local, o_.server, o_.credentials, o_.peer_address.family());
       bind_channel(a, o_.credentials, static_cast<std::uint16_t>(stun::kMinChannel + i % 0x1000), peer);
