@@ -98,6 +98,7 @@ TEST(WebSocket, TwoMembersTalk) {
   EXPECT_EQ(b.next_close(), 1000U);
   b.send(Client::frame(8, "\x03\xe8"));
   EXPECT_TRUE(b.ended());
+  b.close();
   EXPECT_THAT(a.next_text(), HasSubstr("peer-left"));
   EXPECT_TRUE(server.settles_at(1));
   EXPECT_EQ(server.run([&] { return server.http().counters(); }).websockets_open, 1U);
