@@ -25,11 +25,9 @@ void Server::sweep(Allocation& allocation, TimePoint now) {
       std::erase_if(allocation.channels, [now](const Channel& c) { return c.expires <= now; });
 }
 
-bool Server::has_room_for(Allocation& allocation, std::size_t added, TimePoint now) {
+bool Server::has_room_for(const Allocation& allocation, std::size_t added) const noexcept {
   const std::size_t most = options_.max_permissions_per_allocation;
-  if (allocation.permissions.size() + added <= most) return true;
-  sweep(allocation, now);
-  return allocation.permissions.size() + added <= most;
+  return most == 0 || added == 0 || allocation.permissions.size() + added <= most;
 }
 
 void Server::permit(SlotHandle handle, Allocation& allocation, const IpAddress& peer, TimePoint now) {
@@ -90,6 +88,17 @@ void Server::forget(SlotHandle handle, Allocation& allocation) {
   ledger_.leave(allocation.account);
   by_tuple_.erase(allocation.tuple);
   allocations_.erase(handle);
+  tidy_deadlines();
+}
+
+void Server::tidy_deadlines() {
+  // An ended allocation's entries stay until they pop, up to an hour later. Clients that allocate and delete
+  // in turn would fill memory with them, so they are thrown out once they are many.
+  if (deadlines_.size() <= 4 * std::size_t{allocations_.capacity()} + 1024) return;
+  deadlines_ = DeadlineQueue<SlotHandle>();
+  allocations_.for_each([this](SlotHandle handle, const Allocation& allocation) {
+    if (allocation.look_at != TimePoint::max()) deadlines_.push(allocation.look_at, handle);
+  });
 }
 
 void Server::client_closed(Now now, const FiveTuple& tuple, Outbox& out) {

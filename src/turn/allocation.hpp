@@ -11,6 +11,7 @@
 #include <turnstone/base/time.hpp>
 #include <turnstone/stun/message.hpp>
 #include <turnstone/turn/client.hpp>
+#include <turnstone/turn/ledger.hpp>
 
 namespace ts::turn {
 
@@ -39,10 +40,14 @@ struct Allocation {
   /// The Allocate that made it: a retransmission is answered alike (RFC 8656 §5).
   stun::TransactionId made_by{};
   std::uint32_t granted_seconds = 0;
-  std::array<std::uint8_t, 8> reservation_token{};
+  ReservationToken reservation_token{};
   bool has_reservation = false;
   bool answers_with_fingerprint = false;
-  bool even_port = false;
+  /// The client asked for both families and gets this one only (RFC 8656 §7.2, check 9).
+  bool second_family_refused = false;
+  /// The port came with a RESERVATION-TOKEN: no other one will do.
+  bool port_was_reserved = false;
+  PortParity parity = PortParity::Any;
   std::uint8_t open_attempts = 0;
   State state = State::Opening;
   TimePoint started;
@@ -73,8 +78,9 @@ struct Allocation {
     return at != channels.end() && at->number == number ? &*at : nullptr;
   }
   Channel* channel_to(const Endpoint& peer) noexcept {
-    const auto at =
-        std::find_if(channels.begin(), channels.end(), [&](const Channel& c) { return c.peer == peer; });
+    const auto at = std::find_if(channels.begin(), channels.end(), [&](const Channel& c) {
+      return c.peer.port == peer.port && c.peer == peer;
+    });
     return at != channels.end() ? &*at : nullptr;
   }
 };

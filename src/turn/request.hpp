@@ -58,10 +58,11 @@ struct Request {
 class ResponseWriter {
  public:
   ResponseWriter(const Request& r, stun::MessageClass message_class)
-      : builder(r.out.reserve(kRoom), message_class, r.message.method(), r.message.transaction_id()) {}
+      : builder(r.out.reserve(kRoom), message_class, r.message.method(), r.message.transaction_id()) {
+    // An RFC 3489 client's transaction id has 16 bytes, the cookie's field among them (RFC 5389 §12.2).
+    if (!r.message.has_magic_cookie()) builder.echo_classic_cookie(load_be32(r.message.bytes().data() + 4));
+  }
   stun::MessageBuilder builder;
-
- private:
   static constexpr std::size_t kRoom = 2048;
 };
 

@@ -147,7 +147,7 @@ bool Server::authenticate(Request& r) {
   // allocations).
   r.username = as_text(*username);
   const Allocation* allocation = find(r.in.tuple);
-  if (allocation != nullptr && allocation->username == r.username &&
+  if (allocation != nullptr && r.now.mono < allocation->expires && allocation->username == r.username &&
       stun::verify_integrity(m, allocation->key)) {
     r.key = allocation->key;
     r.account = allocation->account;

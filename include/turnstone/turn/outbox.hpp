@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What turn::Server wants done. The shell flushes it after each turn: first relay commands (whose outcomes
-// are fed back), then transmits, in order, then clear(). Nothing is allocated once the vectors have grown.
+// What turn::Server wants done. The shell flushes it after each turn: first relay commands, closes before
+// opens (an open may want the port of a close; its outcome is fed back), then transmits, in order, then
+// clear(). Nothing is allocated once the vectors have grown.
 #pragma once
 
 #include <memory>

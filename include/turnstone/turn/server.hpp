@@ -72,6 +72,8 @@ class Server {
   void tick(Now now, Outbox& out);
   /// When tick() has something to do.
   std::optional<TimePoint> next_deadline() const noexcept { return deadlines_.next(); }
+  /// Entries of the deadline queue, stale ones too: bounded by the most allocations there were at once.
+  std::size_t deadline_count() const noexcept { return deadlines_.size(); }
 
   /// Ends every allocation.
   void shut_down(Now now, Outbox& out);
@@ -108,11 +110,19 @@ class Server {
   /// Answers the Allocate that made the allocation, long after the request's bytes are gone.
   void answer_opened(const Allocation& allocation, stun::MessageClass message_class, Outbox& out);
   void end(SlotHandle handle, EndReason reason, Now now, Outbox& out);
+  /// EVEN-PORT with R: keeps the next port for whoever shows the token.
+  void reserve_next(Allocation& allocation, TimePoint now);
+  void cancel_reservation(Allocation& allocation, TimePoint now);
+  /// Takes another port for an allocation whose port is in use elsewhere; false when there is none.
+  bool try_another_port(Allocation& allocation, TimePoint now);
   void look_again_at(SlotHandle handle, Allocation& allocation, TimePoint when);
   void sweep(Allocation& allocation, TimePoint now);
   /// Gives back all that the allocation holds; says nothing to anybody.
   void forget(SlotHandle handle, Allocation& allocation);
-  bool has_room_for(Allocation& allocation, std::size_t added, TimePoint now);
+  /// Forgets deadlines of allocations that ended, once they are many.
+  void tidy_deadlines();
+  /// True when so many new permissions fit; expired ones have been swept.
+  bool has_room_for(const Allocation& allocation, std::size_t added) const noexcept;
   /// Installs or refreshes a permission.
   void permit(SlotHandle handle, Allocation& allocation, const IpAddress& peer, TimePoint now);
 

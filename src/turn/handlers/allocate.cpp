@@ -20,6 +20,9 @@ struct Wish {
   IpFamily family = IpFamily::V4;
   PortParity parity = PortParity::Any;
   std::optional<ReservationToken> token;
+  /// ADDITIONAL-ADDRESS-FAMILY: a second relayed transport address of the other family.
+  bool both_families = false;
+  std::optional<std::uint32_t> lifetime_seconds;
 };
 
 const RelayAddress* relay_of(const Options& options, IpFamily family) noexcept {
@@ -29,7 +32,7 @@ const RelayAddress* relay_of(const Options& options, IpFamily family) noexcept {
   return at != all.end() ? &*at : nullptr;
 }
 
-/// Checks 3 to 8 of §7.2 as far as the request alone decides them.
+/// Checks 3 to 9 of §7.2 as far as the request alone decides them.
 Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, const Options& options) {
   Wish wish;
   const auto transport = m.find(AttributeType::RequestedTransport);
@@ -40,7 +43,11 @@ Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, const Options& opt
   const auto token = m.find(AttributeType::ReservationToken);
   const auto even = m.find(AttributeType::EvenPort);
   const auto family = m.find(AttributeType::RequestedAddressFamily);
-  const bool additional = m.find(AttributeType::AdditionalAddressFamily).has_value();
+  const auto additional = m.find(AttributeType::AdditionalAddressFamily);
+  if (const auto lifetime = m.find(AttributeType::Lifetime)) {
+    wish.lifetime_seconds = stun::decode_u32(*lifetime);
+    if (!wish.lifetime_seconds) return ErrorCode::BadRequest;
+  }
   if (token) {
     if (even || family || additional || token->size() != std::tuple_size_v<ReservationToken>)
       return ErrorCode::BadRequest;
@@ -62,12 +69,15 @@ Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, const Options& opt
     if (reserve_next && additional) return ErrorCode::BadRequest;
     wish.parity = reserve_next ? PortParity::EvenWithNextReserved : PortParity::Even;
   }
+  if (additional) {
+    // "if the attribute value is 0x01 (IPv4 address family)": 400; only IPv6 can be the second one.
+    if (stun::decode_address_family(*additional) != stun::kFamilyV6) return ErrorCode::BadRequest;
+    wish.both_families = true;
+  }
   return wish;
 }
 
-std::uint32_t granted_lifetime(const stun::MessageView& m, const Options& options) {
-  const auto attribute = m.find(AttributeType::Lifetime);
-  const auto wanted = attribute ? stun::decode_u32(*attribute) : std::nullopt;
+std::uint32_t granted_lifetime(std::optional<std::uint32_t> wanted, const Options& options) {
   const auto most = static_cast<std::uint32_t>(options.max_lifetime.count());
   const auto least = std::min(most, static_cast<std::uint32_t>(options.default_lifetime.count()));
   return wanted ? std::clamp(*wanted, least, most) : least;
@@ -77,35 +87,36 @@ std::uint32_t granted_lifetime(const stun::MessageView& m, const Options& option
 
 void Server::handle_allocate(Request& r) {
   if (Allocation* former = find(r.in.tuple)) {
-    // An answer that got lost: the same again. While the socket is being opened the answer is on its way.
-    if (former->made_by == r.message.transaction_id()) {
-      if (former->state == Allocation::State::Ready) answer_allocate(r, *former);
-      return;
+    const bool over = former->state == Allocation::State::Ready && r.now.mono >= former->expires;
+    if (!over) {
+      // An answer that got lost: the same again. While the socket is being opened the answer is on its way.
+      if (former->made_by == r.message.transaction_id() && former->username == r.username) {
+        if (former->state == Allocation::State::Ready) answer_allocate(r, *former);
+        return;
+      }
+      return respond_error(r, ErrorCode::AllocationMismatch);
     }
-    return respond_error(r, ErrorCode::AllocationMismatch);
+    // It has expired and the clock's tick is late. The five-tuple is free.
+    end(by_tuple_.find(r.in.tuple)->second, EndReason::Expired, r.now, r.out);
   }
   const auto wish = read_wish(r.message, options_);
   if (!wish) return respond_error(r, wish.error());
 
-  const RelayAddress* address = relay_of(options_, wish->family);
+  // The quota first ("at any point"), so that a refusal does not use up a token.
+  if (const auto quota = ledger_.admit(r.account)) return deny(r, ErrorCode::AllocationQuotaReached, *quota);
+  IpFamily family = wish->family;
   std::optional<std::uint16_t> port;
-  if (wish->token) {
-    const auto reserved = ledger_.redeem(*wish->token, r.now.mono);
-    if (!reserved) return deny(r, ErrorCode::InsufficientCapacity, Denial::NoPort);
-    address = relay_of(options_, reserved->address.family());
+  if (!wish->token) {
+    port = ledger_.take_port(family, wish->parity, r.now.mono, random_);
+  } else if (const auto reserved = ledger_.redeem(*wish->token, r.now.mono)) {
+    family = reserved->address.family();
     port = reserved->port;
-  } else {
-    port = ledger_.take_port(wish->family, wish->parity, r.now.mono, random_);
-    if (!port) return deny(r, ErrorCode::InsufficientCapacity, Denial::NoPort);
   }
-  const IpFamily family = address->local.family();
-  if (const auto quota = ledger_.admit(r.account)) {
-    ledger_.return_port(family, *port);
-    if (wish->parity == PortParity::EvenWithNextReserved) {
-      ledger_.return_port(family, static_cast<std::uint16_t>(*port + 1));
-    }
-    return deny(r, ErrorCode::AllocationQuotaReached, *quota);
+  if (!port) {
+    ledger_.leave(r.account);
+    return deny(r, ErrorCode::InsufficientCapacity, Denial::NoPort);
   }
+  const RelayAddress* address = relay_of(options_, family);
 
   const auto [handle, allocation] = allocations_.emplace();
   allocation.tuple = r.in.tuple;
@@ -116,16 +127,14 @@ void Server::handle_allocate(Request& r) {
   allocation.account = r.account;
   allocation.key = *r.key;
   allocation.made_by = r.message.transaction_id();
-  allocation.granted_seconds = granted_lifetime(r.message, options_);
+  allocation.granted_seconds = granted_lifetime(wish->lifetime_seconds, options_);
   allocation.answers_with_fingerprint = r.message.fingerprint_offset() != 0;
-  allocation.even_port = wish->parity != PortParity::Any || wish->token;
+  allocation.parity = wish->parity;
+  allocation.port_was_reserved = wish->token.has_value();
+  allocation.second_family_refused = wish->both_families;
   allocation.started = r.now.mono;
   allocation.expires = r.now.mono + std::chrono::seconds(allocation.granted_seconds);
-  if (wish->parity == PortParity::EvenWithNextReserved) {
-    allocation.has_reservation = true;
-    allocation.reservation_token = ledger_.reserve(family, static_cast<std::uint16_t>(*port + 1),
-                                                   r.now.mono + kReservationLife, random_);
-  }
+  reserve_next(allocation, r.now.mono);
   by_tuple_.emplace(allocation.tuple, handle);
   r.out.open_relays.push_back(OpenRelay{RelayId{handle, family}, allocation.local});
 }
@@ -138,9 +147,39 @@ void write_success(stun::MessageBuilder& builder, const Allocation& a) {
       .add_u32(AttributeType::Lifetime, a.granted_seconds);
   if (a.has_reservation) builder.add(AttributeType::ReservationToken, ByteView(a.reservation_token));
   builder.add_xor_address(AttributeType::XorMappedAddress, a.tuple.client);
+  if (a.second_family_refused) {
+    // ADDRESS-ERROR-CODE (RFC 8656 §18.12): IPv6, 440, and no phrase, which the standard has already.
+    builder.add(AttributeType::AddressErrorCode, std::array<std::uint8_t, 4>{stun::kFamilyV6, 0, 4, 40});
+  }
 }
 
 }  // namespace
+
+void Server::reserve_next(Allocation& allocation, TimePoint now) {
+  if (allocation.parity != PortParity::EvenWithNextReserved) return;
+  const auto next = static_cast<std::uint16_t>(allocation.local.port + 1);
+  allocation.has_reservation = true;
+  allocation.reservation_token = ledger_.reserve(allocation.family(), next, now + kReservationLife, random_);
+}
+
+void Server::cancel_reservation(Allocation& allocation, TimePoint now) {
+  if (!allocation.has_reservation) return;
+  allocation.has_reservation = false;
+  const auto kept = ledger_.redeem(allocation.reservation_token, now);
+  if (kept) ledger_.return_port(kept->address.family(), kept->port);
+}
+
+bool Server::try_another_port(Allocation& allocation, TimePoint now) {
+  if (allocation.port_was_reserved || ++allocation.open_attempts >= kMaxOpenAttempts) return false;
+  cancel_reservation(allocation, now);
+  // The new port first, so that the one in use is not drawn again.
+  const auto port = ledger_.take_port(allocation.family(), allocation.parity, now, random_);
+  if (!port) return false;
+  ledger_.return_port(allocation.family(), allocation.local.port);
+  allocation.local.port = allocation.relayed.port = *port;
+  reserve_next(allocation, now);
+  return true;
+}
 
 void Server::answer_allocate(Request& r, const Allocation& allocation) {
   ResponseWriter response(r, stun::MessageClass::SuccessResponse);
@@ -152,8 +191,8 @@ void Server::answer_opened(const Allocation& allocation, stun::MessageClass mess
   // The request is gone by now; the allocation remembers what its answer needs.
   const bool opened = message_class == stun::MessageClass::SuccessResponse;
   ++counters_.requests[index(RequestKind::Allocate)][index(opened ? Outcome::Success : Outcome::E508)];
-  stun::MessageBuilder builder(out.reserve(512 + options_.software.size()), message_class,
-                               stun::Method::Allocate, allocation.made_by);
+  stun::MessageBuilder builder(out.reserve(ResponseWriter::kRoom), message_class, stun::Method::Allocate,
+                               allocation.made_by);
   if (opened) {
     write_success(builder, allocation);
   } else {
@@ -164,15 +203,16 @@ void Server::answer_opened(const Allocation& allocation, stun::MessageClass mess
   if (allocation.answers_with_fingerprint) builder.add_fingerprint();
   const ByteView bytes = builder.finish();
   out.commit(bytes.size());
-  out.to_clients.push_back(ToClient{allocation.route, allocation.tuple, bytes, false});
+  if (!bytes.empty()) out.to_clients.push_back(ToClient{allocation.route, allocation.tuple, bytes, false});
 }
 
 void Server::relay_opened(Now now, const RelayId& relay, Outbox& out) {
   Allocation* allocation = allocations_.find(relay.allocation);
-  if (allocation == nullptr || allocation->state != Allocation::State::Opening) {
+  if (allocation == nullptr) {  // it ended meanwhile: nobody wants the socket
     out.close_relays.push_back(CloseRelay{relay});
     return;
   }
+  if (allocation->state != Allocation::State::Opening) return;  // said twice
   allocation->state = Allocation::State::Ready;
   ++counters_.allocations_created;
   ++counters_.allocations[index(allocation->tuple.transport)];
@@ -192,18 +232,11 @@ void Server::relay_failed(Now now, const RelayId& relay, RelayError error, Outbo
   if (allocation->state == Allocation::State::Ready)
     return end(relay.allocation, EndReason::RelayFailed, now, out);
 
-  const bool again = error == RelayError::AddressInUse && !allocation->has_reservation &&
-                     !allocation->even_port && ++allocation->open_attempts < kMaxOpenAttempts;
-  if (again) {
-    // The new port first, so that the one in use is not drawn again.
-    const auto port = ledger_.take_port(relay.family, PortParity::Any, now.mono, random_);
-    if (port) {
-      ledger_.return_port(relay.family, allocation->local.port);
-      allocation->local.port = allocation->relayed.port = *port;
-      out.open_relays.push_back(OpenRelay{relay, allocation->local});
-      return;
-    }
+  if (error == RelayError::AddressInUse && try_another_port(*allocation, now.mono)) {
+    out.open_relays.push_back(OpenRelay{relay, allocation->local});
+    return;
   }
+  cancel_reservation(*allocation, now.mono);  // nobody was told the token
   ++counters_.denials[index(Denial::NoPort)];
   answer_opened(*allocation, stun::MessageClass::ErrorResponse, out);
   forget(relay.allocation, *allocation);

@@ -9,7 +9,6 @@ void Server::handle_binding(Request& r) {
   if (r.message.has_magic_cookie()) {
     response.builder.add_xor_address(stun::AttributeType::XorMappedAddress, r.in.tuple.client);
   } else {
-    response.builder.echo_classic_cookie(load_be32(r.message.bytes().data() + 4));
     response.builder.add_address(stun::AttributeType::MappedAddress, r.in.tuple.client);
   }
   send_answer(r, response, Outcome::Success);

@@ -28,11 +28,12 @@ void Server::handle_channel_bind(Request& r) {
   if (peer->address.family() != allocation.family())
     return respond_error(r, ErrorCode::PeerAddressFamilyMismatch);
   if (const auto denial = policy_.check(*peer)) return deny(r, ErrorCode::Forbidden, *denial);
-  if (bound == nullptr && allocation.channels.size() >= options_.max_channels_per_allocation) {
+  const std::size_t most = options_.max_channels_per_allocation;
+  if (bound == nullptr && most != 0 && allocation.channels.size() >= most) {
     return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaChannels);
   }
   const std::size_t added = allocation.permission(peer->address) == nullptr ? 1 : 0;
-  if (!has_room_for(allocation, added, r.now.mono)) {
+  if (!has_room_for(allocation, added)) {
     return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaPermissions);
   }
   permit(r.handle, allocation, peer->address, r.now.mono);

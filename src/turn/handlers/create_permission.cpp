@@ -10,8 +10,11 @@ using stun::AttributeType;
 using stun::ErrorCode;
 
 void Server::handle_create_permission(Request& r) {
+  // A permission that has expired takes no room.
+  sweep(*r.allocation, r.now.mono);
   std::size_t count = 0;
   std::size_t added = 0;
+  std::optional<IpAddress> last_added;
   std::optional<ErrorCode> error;
   std::optional<Denial> denial;
   const stun::TransactionId id = r.message.transaction_id();
@@ -25,13 +28,17 @@ void Server::handle_create_permission(Request& r) {
       error = ErrorCode::PeerAddressFamilyMismatch;
     } else {
       denial = policy_.check(peer->address);
-      if (r.allocation->permission(peer->address) == nullptr) ++added;
+      // Clients name one address with many ports in a row; it takes room once.
+      if (peer->address != last_added && r.allocation->permission(peer->address) == nullptr) {
+        ++added;
+        last_added = peer->address;
+      }
     }
   });
   if (error) return respond_error(r, *error);
   if (denial) return deny(r, ErrorCode::Forbidden, *denial);
   if (count == 0) return respond_error(r, ErrorCode::BadRequest);
-  if (!has_room_for(*r.allocation, added, r.now.mono)) {
+  if (!has_room_for(*r.allocation, added)) {
     return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaPermissions);
   }
   r.message.for_each([&](const stun::Attribute& attribute) {

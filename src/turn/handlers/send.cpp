@@ -31,6 +31,7 @@ void Server::handle_send(Request& r) {
   const bool dont_fragment = r.message.find(AttributeType::DontFragment).has_value();
   const RelayId relay{by_tuple_.find(r.in.tuple)->second, allocation->family()};
   r.out.to_peers.push_back(ToPeer{relay, *peer, *data, dont_fragment});
+  ++counters_.requests[index(RequestKind::Send)][index(Outcome::Success)];
   allocation->to_peer.add(data->size());
   counters_.to_peer[index(allocation->tuple.transport)].add(data->size());
 }
