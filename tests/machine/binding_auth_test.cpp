@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// Binding (RFC 8489 §6.3, RFC 5389 §12.2) and the long-term credential mechanism (RFC 8489 §9.2.4).
+#include <gtest/gtest.h>
+
+#include "harness.hpp"
+
+namespace ts::turn::testing {
+namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+using Types = std::vector<AttributeType>;
+
+struct Script : ::testing::Test {
+  World world;
+  Client alice{world};
+  std::uint64_t failures(AuthFailure why) const { return world.server.counters().auth_failures[index(why)]; }
+  std::uint64_t outcomes(RequestKind kind, Outcome outcome) const {
+    return world.server.counters().requests[index(kind)][index(outcome)];
+  }
+  std::uint64_t drops(Drop why) const { return world.server.counters().drops[index(why)]; }
+};
+
+using Binding = Script;
+
+TEST_F(Binding, AnswersWithTheXoredAddressAndNothingElse) {
+  const Answer answer =
+      alice.send(alice.make_plain(stun::MessageClass::Request, Method::Binding, [](auto&) {}));
+  ASSERT_EQ(answer.code(), 0);
+  EXPECT_EQ(answer.address(AttributeType::XorMappedAddress), alice.tuple.client);
+  EXPECT_EQ(answer.types(), Types{AttributeType::XorMappedAddress});
+  EXPECT_EQ(answer.view().transaction_id(), alice.id());
+  EXPECT_EQ(outcomes(RequestKind::Binding, Outcome::Success), 1U);
+}
+
+TEST_F(Binding, AnswersOverIpv6) {
+  Client six(world, "[2620:fe::77]:40000");
+  const Answer answer = six.send(six.make_plain(stun::MessageClass::Request, Method::Binding, [](auto&) {}));
+  EXPECT_EQ(answer.address(AttributeType::XorMappedAddress), six.tuple.client);
+}
+
+TEST_F(Binding, FingerprintIsAnsweredWithFingerprint) {
+  const Answer answer = alice.send(
+      alice.make_plain(stun::MessageClass::Request, Method::Binding, [](auto& b) { b.add_fingerprint(); }));
+  EXPECT_EQ(answer.types(), (Types{AttributeType::XorMappedAddress, AttributeType::Fingerprint}));
+  EXPECT_TRUE(stun::fingerprint_absent_or_right(answer.view()));
+  Bytes wrong =
+      alice.make_plain(stun::MessageClass::Request, Method::Binding, [](auto& b) { b.add_fingerprint(); });
+  wrong.back() ^= 1;
+  EXPECT_TRUE(alice.send(wrong).none());
+  EXPECT_EQ(drops(Drop::BadFingerprint), 1U);
+}
+
+TEST_F(Binding, ClassicClientGetsItsCookieFieldBackAndAClearAddress) {
+  Bytes bytes = alice.make_plain(stun::MessageClass::Request, Method::Binding, [](auto&) {});
+  store_be32(&bytes[4], 0xDEADBEEF);
+  const Answer answer = alice.send(bytes);
+  ASSERT_EQ(answer.code(), 0);
+  EXPECT_EQ(answer.types(), Types{AttributeType::MappedAddress});
+  EXPECT_EQ(stun::decode_address(*answer.attribute(AttributeType::MappedAddress)), alice.tuple.client);
+  EXPECT_EQ(load_be32(&answer.bytes[4]), 0xDEADBEEFU);
+}
+
+TEST_F(Binding, ClassicClientGetsItsCookieFieldBackInErrorsToo) {
+  Bytes bytes = alice.make_plain(stun::MessageClass::Request, Method::Binding,
+                                 [](auto& b) { b.add_u32(AttributeType::ChangeRequest, 2); });
+  store_be32(&bytes[4], 0xDEADBEEF);
+  const Answer answer = alice.send(bytes);
+  EXPECT_EQ(answer.code(), 420);
+  EXPECT_EQ(load_be32(&answer.bytes[4]), 0xDEADBEEFU);
+}
+
+TEST_F(Binding, UnknownAttributesAreListedOnceEach) {
+  const Answer answer =
+      alice.send(alice.make_plain(stun::MessageClass::Request, Method::Binding, [](auto& b) {
+        for (const unsigned type : {0x7001U, 0x7002U, 0x7001U, 0x9001U}) {
+          b.add_u32(static_cast<AttributeType>(type), 0);
+        }
+      }));
+  EXPECT_EQ(answer.code(), 420);
+  const auto list = answer.attribute(AttributeType::UnknownAttributes).value();
+  EXPECT_EQ(Bytes(list.begin(), list.end()), (Bytes{0x70, 0x01, 0x70, 0x02}));
+}
+
+TEST_F(Binding, AnswersToManyUnknownAttributesAreNoLargerThanTheRequest) {
+  for (const unsigned count : {1U, 20U, 32U, 33U, 1000U}) {
+    const Bytes request = alice.make_plain(stun::MessageClass::Request, Method::Binding, [&](auto& b) {
+      for (unsigned i = 0; i < count; ++i) b.add_flag(static_cast<AttributeType>(0x7000 + i));
+    });
+    const Answer answer = alice.send(request);
+    EXPECT_EQ(answer.code(), 420);
+    EXPECT_LE(answer.bytes.size(), request.size() + 36) << count;
+    EXPECT_LE(answer.bytes.size(), 140U) << count;
+  }
+}
+
+TEST_F(Binding, IndicationsResponsesAndNoiseAreNotAnswered) {
+  for (const auto c : {stun::MessageClass::Indication, stun::MessageClass::SuccessResponse,
+                       stun::MessageClass::ErrorResponse}) {
+    EXPECT_TRUE(alice.send(alice.make_plain(c, Method::Binding, [](auto&) {})).none());
+  }
+  EXPECT_EQ(drops(Drop::UnexpectedClass), 2U);
+  EXPECT_TRUE(alice.send({}).none());
+  EXPECT_TRUE(alice.send({0x80, 0, 0, 0}).none());
+  EXPECT_EQ(drops(Drop::NotStun), 2U);
+  const Bytes whole = alice.make_plain(stun::MessageClass::Request, Method::Binding,
+                                       [](auto& b) { b.add(AttributeType::Software, "abc"); });
+  for (std::size_t n = 1; n < whole.size(); ++n) {
+    EXPECT_TRUE(alice.send(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(n))).none()) << n;
+  }
+  EXPECT_TRUE(
+      alice.send(alice.make_plain(stun::MessageClass::Request, Method::Connect, [](auto&) {})).none());
+  EXPECT_TRUE(alice.send(alice.make_plain(stun::MessageClass::Request, Method::Send, [](auto&) {})).none());
+  EXPECT_EQ(drops(Drop::UnknownMethod), 2U);
+}
+
+using Auth = Script;
+
+TEST_F(Auth, WithoutIntegrityIsChallengedWithRealmAndNonceOnly) {
+  // "If the message does not contain a MESSAGE-INTEGRITY": 401, REALM, NONCE; no MESSAGE-INTEGRITY.
+  for (const Method m : {Method::Allocate, Method::Refresh, Method::CreatePermission, Method::ChannelBind}) {
+    const Answer answer = alice.send(alice.make_plain(stun::MessageClass::Request, m, [](auto& b) {
+      b.add(AttributeType::Username, "alice").add_u32(static_cast<AttributeType>(0x7001), 0);
+    }));
+    EXPECT_EQ(answer.code(), 401);
+    EXPECT_EQ(answer.types(), (Types{AttributeType::ErrorCode, AttributeType::Realm, AttributeType::Nonce}));
+    EXPECT_LE(answer.bytes.size(), 112U);
+  }
+  EXPECT_EQ(failures(AuthFailure::NoCredentials), 4U);
+  EXPECT_EQ(world.gauges(), Gauges{});
+}
+
+TEST_F(Auth, TheChallengesNonceLeadsToAnAllocation) {
+  alice.nonce.clear();
+  const Answer challenge = alice.send(
+      alice.make_plain(stun::MessageClass::Request, Method::Allocate, Client::requested_transport));
+  alice.nonce = as_text(*challenge.attribute(AttributeType::Nonce));
+  alice.realm = as_text(*challenge.attribute(AttributeType::Realm));
+  const Answer answer = alice.allocate();
+  EXPECT_EQ(answer.code(), 0);
+  EXPECT_TRUE(stun::verify_integrity(answer.view(), alice.key()));
+}
+
+TEST_F(Auth, ChecksStandInTheStandardsOrder) {
+  // Each row breaks one check and all later ones; the first that is broken decides.
+  const HmacSha1Key good = alice.key();
+  const HmacSha1Key bad = auth::long_term_key("alice", "example.org", "guess");
+  const struct {
+    const char* what;
+    const char* username;
+    const char* realm;
+    const char* nonce;
+    const HmacSha1Key* key;
+    int code;
+    AuthFailure why;
+  } table[] = {
+      {"no integrity", nullptr, nullptr, nullptr, nullptr, 401, AuthFailure::NoCredentials},
+      {"no username", nullptr, "x", "stale", &bad, 400, AuthFailure::MissingAttribute},
+      {"no realm", "alice", nullptr, "stale", &bad, 400, AuthFailure::MissingAttribute},
+      {"no nonce", "alice", "x", nullptr, &bad, 400, AuthFailure::MissingAttribute},
+      {"unknown user", "carol", "x", "stale", &bad, 401, AuthFailure::UnknownUser},
+      {"expired user", "5:alice", "x", "stale", &bad, 401, AuthFailure::Expired},
+      {"wrong password", "alice", "x", "stale", &bad, 401, AuthFailure::WrongPassword},
+      {"wrong realm", "alice", "x", "stale", &good, 401, AuthFailure::WrongRealm},
+      {"stale nonce", "alice", "example.org", "stale", &good, 438, AuthFailure::StaleNonce},
+  };
+  for (const auto& row : table) {
+    const std::uint64_t before = failures(row.why);
+    const Bytes bytes = alice.make_plain(stun::MessageClass::Request, Method::Allocate, [&](auto& b) {
+      b.add_u32(static_cast<AttributeType>(0x7001), 0);  // 420 comes after authentication
+      if (row.username != nullptr) b.add(AttributeType::Username, row.username);
+      if (row.realm != nullptr) b.add(AttributeType::Realm, row.realm);
+      if (row.nonce != nullptr) b.add(AttributeType::Nonce, row.nonce);
+      if (row.key != nullptr) b.add_integrity(*row.key);
+    });
+    const Answer answer = alice.send(bytes);
+    EXPECT_EQ(answer.code(), row.code) << row.what;
+    EXPECT_EQ(failures(row.why), before + 1) << row.what;
+    // Only who has proved to know the key gets an answer that is signed with it.
+    EXPECT_EQ(answer.attribute(AttributeType::MessageIntegrity).has_value(), row.code == 438) << row.what;
+    EXPECT_EQ(answer.attribute(AttributeType::Nonce).has_value(), row.code != 400) << row.what;
+    EXPECT_EQ(answer.attribute(AttributeType::Realm).has_value(), row.code != 400) << row.what;
+    EXPECT_FALSE(answer.attribute(AttributeType::Username)) << row.what;
+  }
+  EXPECT_EQ(world.gauges(), Gauges{});
+}
+
+TEST_F(Auth, AttributesBehindTheIntegrityDoNotCount) {
+  Bytes bytes = alice.make(Method::Allocate, [](auto&) {});  // no REQUESTED-TRANSPORT
+  const Bytes behind = {0, 0x19, 0, 4, 17, 0, 0, 0};
+  bytes.insert(bytes.end(), behind.begin(), behind.end());
+  store_be16(&bytes[2], static_cast<std::uint16_t>(bytes.size() - 20));
+  EXPECT_EQ(alice.send(bytes).code(), 400);
+}
+
+TEST_F(Auth, OfTwoEqualAttributesTheFirstCounts) {
+  const Answer answer = alice.request(Method::Allocate, [](auto& b) {
+    Client::requested_transport(b);
+    b.add_u32(AttributeType::RequestedTransport, 6U << 24).add_u32(AttributeType::Lifetime, 700);
+    b.add_u32(AttributeType::Lifetime, 800);
+  });
+  ASSERT_EQ(answer.code(), 0);
+  EXPECT_EQ(answer.u32(AttributeType::Lifetime), 700U);
+}
+
+TEST_F(Auth, ANonceExpiresAndTheNewOneWorks) {
+  ASSERT_EQ(alice.allocate().code(), 0);
+  world.advance(seconds(500));
+  ASSERT_EQ(alice.refresh(3600).code(), 0);
+  world.advance(seconds(3100));
+  const Answer stale = alice.refresh(600);
+  EXPECT_EQ(stale.code(), 438);
+  alice.nonce = as_text(*stale.attribute(AttributeType::Nonce));
+  EXPECT_EQ(alice.refresh(600).code(), 0);
+}
+
+TEST_F(Auth, AnothersNonceIsStale) {
+  Client other(world, "192.12.0.2:40000");
+  alice.nonce = other.nonce;
+  EXPECT_EQ(alice.allocate().code(), 438);
+}
+
+TEST_F(Auth, UsernamesOf509BytesAreMalformed) {
+  alice.username = std::string(509, 'a');
+  EXPECT_EQ(alice.allocate().code(), 400);
+  alice.username = std::string(508, 'a');
+  EXPECT_EQ(alice.allocate().code(), 401);
+}
+
+TEST_F(Auth, AnEphemeralCredentialMayExpireUnderItsAllocation) {
+  const auth::Minted minted = auth::mint("north", "eve", world.now.wall + seconds(60));
+  Client eve(world, "192.12.0.3:40000", Transport::Udp, minted.username, minted.password);
+  ASSERT_EQ(eve.allocate().code(), 0);
+  world.advance(seconds(61));
+  EXPECT_EQ(eve.refresh(600).code(), 0);
+  Client again(world, "192.12.0.3:40001", Transport::Udp, minted.username, minted.password);
+  EXPECT_EQ(again.allocate().code(), 401);
+}
+
+TEST_F(Auth, AnExpiredAllocationsKeyIsWorthNothingEvenBeforeTheTick) {
+  const auth::Minted minted = auth::mint("north", "eve", world.now.wall + seconds(60));
+  Client eve(world, "192.12.0.3:40000", Transport::Udp, minted.username, minted.password);
+  ASSERT_EQ(eve.allocate().code(), 0);
+  world.advance(seconds(600));
+  EXPECT_EQ(eve.allocate().code(), 401);
+  EXPECT_EQ(eve.refresh(600).code(), 401);
+}
+
+TEST_F(Auth, UnknownAttributesAreListedToTheAuthenticated) {
+  const Answer answer = alice.request(
+      Method::Allocate, [](auto& b) { b.add_u32(AttributeType::PasswordAlgorithm, 0x00020000); });
+  EXPECT_EQ(answer.code(), 420);
+  EXPECT_TRUE(stun::verify_integrity(answer.view(), alice.key()));
+}
+
+TEST_F(Auth, SoftwareIsToldToTheAuthenticatedOnly) {
+  Options o = default_options();
+  o.software = "Turnstone";
+  World named(o);
+  Client client(named);
+  const Answer stranger = client.send(
+      client.make_plain(stun::MessageClass::Request, Method::Allocate, Client::requested_transport));
+  EXPECT_FALSE(stranger.attribute(AttributeType::Software));
+  EXPECT_TRUE(client.allocate().attribute(AttributeType::Software));
+  EXPECT_TRUE(client.refresh(600).attribute(AttributeType::Software));
+}
+
+TEST_F(Auth, SwitchedOffSaysForbiddenAndStillAnswersBinding) {
+  Options o = default_options();
+  o.enabled = false;
+  World off(o);
+  Client client(off);
+  const Answer answer = client.allocate();
+  EXPECT_EQ(answer.code(), 403);
+  EXPECT_LE(answer.bytes.size(), 52U);
+  EXPECT_EQ(client.send(client.make_plain(stun::MessageClass::Request, Method::Binding, [](auto&) {})).code(),
+            0);
+}
+
+TEST_F(Auth, ClassicCookieIsForBindingOnly) {
+  Bytes bytes = alice.make(Method::Allocate, Client::requested_transport);
+  store_be32(&bytes[4], 1);
+  EXPECT_TRUE(alice.send(bytes).none());
+  EXPECT_EQ(drops(Drop::BadMessage), 1U);
+}
+
+}  // namespace
+}  // namespace ts::turn::testing

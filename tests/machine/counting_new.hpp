@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counts the calls of operator new in this binary.
+#pragma once
+
+#include <cstddef>
+
+namespace ts::turn::testing {
+
+std::size_t heap_allocations() noexcept;
+
+}  // namespace ts::turn::testing
