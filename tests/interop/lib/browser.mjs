@@ -36,6 +36,11 @@ async function until(ask, ms = WAIT) {
   }
 }
 
+/** Waits until a condition holds in the page. Not waitForFunction, which the page's own policy against eval may stop. */
+async function inPage(page, condition) {
+  if (!await until(() => page.evaluate(condition).catch(() => false))) throw new Error(`never came true: ${condition}`);
+}
+
 async function openPage(context, name, errors) {
   const page = await context.newPage();
   page.on('pageerror', (error) => errors.push(`${name}: ${error.message}`));
@@ -146,10 +151,10 @@ async function demo(contexts) {
   const at = (page, id) => page.getByTestId(id);
   const shoot = (page, name) => page.screenshot({ path: join(options.shots, `${name}.png`), fullPage: true });
   try {
-    await one.waitForFunction(() => document.body.dataset.signal === 'open', undefined, { timeout: WAIT });
+    await inPage(one, () => document.body.dataset.signal === 'open');
     check('demo: connects to the server', true);
     await at(one, 'check-run').click();
-    await one.waitForFunction(() => ['ok', 'partial', 'bad'].includes(window.turnstoneDemo.check.state), undefined, { timeout: WAIT });
+    await inPage(one, () => ['ok', 'partial', 'bad'].includes(window.turnstoneDemo.check.state));
     const result = await one.evaluate(() => window.turnstoneDemo.check);
     await shoot(one, 'check');
     check('demo: the check says that calls will work', result.verdict.level === 'ok', JSON.stringify(result));
@@ -160,19 +165,19 @@ async function demo(contexts) {
 
     await at(one, 'name').fill('Ada');
     await at(one, 'join').click();
-    await one.waitForFunction(() => window.turnstoneDemo.meet.state === 'waiting', undefined, { timeout: WAIT });
+    await inPage(one, () => window.turnstoneDemo.meet.state === 'waiting');
     await shoot(one, 'waiting');
     const link = await at(one, 'share-link').inputValue();
     await two.goto(link);
     await two.reload();
     await at(two, 'name').fill('Grace <b>');
-    await two.waitForFunction(() => document.body.dataset.signal === 'open', undefined, { timeout: WAIT });
+    await inPage(two, () => document.body.dataset.signal === 'open');
     await at(two, 'join').click();
-    const calling = (page) => page.waitForFunction(() => window.turnstoneDemo.meet.state === 'in-call', undefined, { timeout: WAIT });
+    const calling = (page) => inPage(page, () => window.turnstoneDemo.meet.state === 'in-call');
     await Promise.all([calling(one), calling(two)]);
     check('demo: two people meet through the link', true);
     for (const page of [one, two]) {
-      await page.waitForFunction(() => document.querySelector('[data-testid="remote-video"]')?.videoWidth > 0, undefined, { timeout: WAIT });
+      await inPage(page, () => document.querySelector('[data-testid="remote-video"]')?.videoWidth > 0);
     }
     check('demo: both see a picture', true);
     await at(one, 'chat-input').fill('hello <i>there</i>');
@@ -199,7 +204,7 @@ async function demo(contexts) {
     await shoot(one, 'call-relay');
     await shoot(two, 'call-relay-other-side');
     await at(two, 'leave').click();
-    await one.waitForFunction(() => window.turnstoneDemo.meet.state === 'waiting', undefined, { timeout: WAIT });
+    await inPage(one, () => window.turnstoneDemo.meet.state === 'waiting');
     check('demo: leaving is seen by the other side', true);
   } catch (error) {
     await shoot(one, 'failed-one').catch(() => {});
