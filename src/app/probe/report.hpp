@@ -18,6 +18,11 @@ namespace ts::app::probe {
 
 /// Why a step failed, and what to do about it. Both in words for people.
 struct Problem {
+  /// Not an aggregate: a Result<std::string, Problem> could not tell a text from a problem otherwise.
+  Problem() = default;
+  Problem(std::string what_it_is, std::string what_to_do, bool unreachable = false)
+      : what(std::move(what_it_is)), remedy(std::move(what_to_do)), unreachable_from_here(unreachable) {}
+
   std::string what;
   std::string remedy;
   /// The address cannot be tried from this machine (no route); it says nothing about the server.

@@ -132,7 +132,7 @@ Result<std::string, Problem> WebSocket::receive(TimePoint deadline) {
     message += front.payload;
     if (message.size() > kMaxMessageBytes)
       return Problem{"a message that is too large", "check the server", false};
-    if (front.final) return Result<std::string, Problem>(std::move(message));
+    if (front.final) return message;
   }
 }
 
