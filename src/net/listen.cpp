@@ -66,11 +66,43 @@ class Opener {
  public:
   Opener(const Options& options, Listeners& out) : options_(options), out_(out) {}
 
-  /// Binds the address on each shard; the port that was bound, or 0 with a problem noted.
-  std::uint16_t open(Endpoint wanted, int type, const char* flag) {
+  /// Binds the port of each address on each shard, for UDP, TCP or both. A port of 0 becomes the kernel's
+  /// choice. What fails is noted, and the rest is tried all the same, so that everything is said at once.
+  void open(std::uint16_t& port, bool udp, bool tcp, const char* flag) {
+    if (port == 0) port = choose_port(udp, tcp);
+    for (const IpAddress& address : out_.addresses) {
+      if (udp) open({address, port}, SOCK_DGRAM, flag);
+      if (tcp) open({address, port}, SOCK_STREAM, flag);
+    }
+  }
+
+ private:
+  /// A port that is free for all that will be bound to it: one that the kernel gives for UDP may be taken for
+  /// TCP, and with SO_REUSEPORT it may give one that somebody has. 0: there is none.
+  std::uint16_t choose_port(bool udp, bool tcp) const {
+    constexpr int kTries = 64;
+    for (int i = 0; i < kTries; ++i) {
+      std::uint16_t port = 0;
+      std::vector<BoundSocket> held;
+      const auto hold = [&](const IpAddress& address, int type) {
+        Attempt attempt = bind_socket({address, port}, type, false);
+        if (attempt.error != 0) return false;
+        port = attempt.socket.local.port;
+        held.push_back(std::move(attempt.socket));
+        return true;
+      };
+      const bool all = std::all_of(out_.addresses.begin(), out_.addresses.end(), [&](const IpAddress& a) {
+        return (!udp || hold(a, SOCK_DGRAM)) && (!tcp || hold(a, SOCK_STREAM));
+      });
+      if (all) return port;
+    }
+    return 0;
+  }
+
+  void open(const Endpoint& wanted, int type, const char* flag) {
     const bool shared = out_.shards.size() > 1;
     const bool udp = type == SOCK_DGRAM;
-    if (shared && wanted.port != 0) {
+    if (shared) {
       // SO_REUSEPORT would let us share a port with a stranger of the same user in silence.
       const Attempt probe = bind_socket(wanted, type, false);
       if (probe.error != 0) return fail(wanted, udp, flag, probe.error);
@@ -78,17 +110,13 @@ class Opener {
     for (ShardSockets& shard : out_.shards) {
       Attempt attempt = bind_socket(wanted, type, shared);
       if (attempt.error != 0) return fail(wanted, udp, flag, attempt.error);
-      wanted.port = attempt.socket.local.port;
       if (udp) prepare_udp(attempt.socket);
       (udp ? shard.udp : shard.tcp).push_back(std::move(attempt.socket));
     }
-    return wanted.port;
   }
 
- private:
-  std::uint16_t fail(const Endpoint& wanted, bool udp, const char* flag, int error) {
+  void fail(const Endpoint& wanted, bool udp, const char* flag, int error) {
     out_.problems.push_back(explain(wanted, udp ? "UDP" : "TCP", flag, error));
-    return 0;
   }
 
   void prepare_udp(const BoundSocket& socket) {
@@ -143,16 +171,16 @@ Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool
   out.port = options.port;
   out.tls_port = with_tls ? options.tls_port : 0;
   out.http_port = options.http_port;
-  const bool tls_apart = with_tls && (options.tls_port != options.port || options.tls_port == 0);
-  const bool http_apart =
-      (options.http_port != options.port && options.http_port != options.tls_port) || options.http_port == 0;
-  for (const IpAddress& address : out.addresses) {
-    // A port of 0 is the kernel's choice at the first socket, and the same for all that follow.
-    if (options.udp) out.port = opener.open({address, out.port}, SOCK_DGRAM, "--port");
-    if (options.tcp) out.port = opener.open({address, out.port}, SOCK_STREAM, "--port");
-    if (tls_apart) out.tls_port = opener.open({address, out.tls_port}, SOCK_STREAM, "--tls-port");
-    if (http_apart) out.http_port = opener.open({address, out.http_port}, SOCK_STREAM, "--http-port");
-  }
+  // Every stream port serves everything: ports that are the same are one.
+  const auto among_streams = [&](std::uint16_t port) {
+    return options.tcp && port != 0 && port == options.port;
+  };
+  const bool tls_apart = with_tls && !among_streams(options.tls_port);
+  const bool on_tls_port = with_tls && options.http_port != 0 && options.http_port == options.tls_port;
+  const bool http_apart = !among_streams(options.http_port) && !on_tls_port;
+  opener.open(out.port, options.udp, options.tcp, "--port");
+  if (tls_apart) opener.open(out.tls_port, false, true, "--tls-port");
+  if (http_apart) opener.open(out.http_port, false, true, "--http-port");
   return out;
 }
 
