@@ -45,7 +45,9 @@ class Shard::Impl {
 
   void snapshot(std::function<void(const ShardSnapshot&)> done) {
     asio::post(context_, [this, done = std::move(done)] {
-      done(ShardSnapshot{server_.counters(), counters_});
+      ShardSnapshot shard{server_.counters(), counters_};
+      shard.turn.drops[turn::index(turn::Drop::QueueFull)] += streams_.dropped_datagrams();
+      done(shard);
     });
   }
 
@@ -53,6 +55,11 @@ class Shard::Impl {
   /// Does all that the Outbox asks for.
   void flush() {
     if (outbox_.empty()) return;
+    for (const turn::ToPeer& transmit : outbox_.to_peers) udp_.queue(transmit);
+    // What a relay was still given leaves before it closes; and it closes before another one opens, which may
+    // want its port.
+    if (!outbox_.close_relays.empty()) udp_.send_queued();
+    close_relays();
     // The outcome of an open may ask for another one.
     while (!outbox_.open_relays.empty()) {
       opening_.swap(outbox_.open_relays);
@@ -66,7 +73,7 @@ class Shard::Impl {
       }
       opening_.clear();
     }
-    for (const turn::ToPeer& transmit : outbox_.to_peers) udp_.queue(transmit);
+    close_relays();
     for (const turn::ToClient& transmit : outbox_.to_clients) {
       if (StreamSet::is_stream(transmit.route)) {
         streams_.queue(transmit);
@@ -75,13 +82,17 @@ class Shard::Impl {
       }
     }
     udp_.send_queued();
-    for (const turn::CloseRelay& command : outbox_.close_relays) udp_.close(command.relay);
     if (surroundings_.on_allocation) {
       for (const turn::AllocationEvent& event : outbox_.events) surroundings_.on_allocation(event);
     }
     outbox_.clear();
     streams_.write_queued();
     arm_timer();
+  }
+
+  void close_relays() {
+    for (const turn::CloseRelay& command : outbox_.close_relays) udp_.close(command.relay);
+    outbox_.close_relays.clear();
   }
 
   void arm_timer() {

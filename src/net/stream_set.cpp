@@ -162,8 +162,10 @@ void StreamSet::ended(TurnStream& stream) {
 void StreamSet::queue(const turn::ToClient& transmit) {
   const auto found = streams_.find(transmit.route);
   if (found == streams_.end()) return;
-  if (!found->second->has_queued()) to_write_.push_back(found->second);
-  found->second->send(transmit.bytes, transmit.droppable);
+  TurnStream& stream = *found->second;
+  const bool waits = stream.has_queued();
+  stream.send(transmit.bytes, transmit.droppable);
+  if (!waits || stream.is_overrun()) to_write_.push_back(found->second);
 }
 
 void StreamSet::write_queued() {

@@ -32,6 +32,9 @@ class StreamSet final : public TurnStreamOwner {
   void queue(const turn::ToClient& transmit);
   void write_queued();
 
+  /// Relayed datagrams that slow stream clients did not get.
+  std::uint64_t dropped_datagrams() const noexcept { return dropped_; }
+
   static bool is_stream(turn::Route route) noexcept { return (route & kStreamRoute) != 0; }
 
  private:

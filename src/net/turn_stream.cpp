@@ -85,8 +85,9 @@ void TurnStream::send(ByteView bytes, bool droppable) {
 }
 
 void TurnStream::write_queued() {
-  if (closed_ || waiting_for_write_) return;
-  if (overrun_) return close();
+  if (closed_) return;
+  if (overrun_) return close();  // also while the socket takes nothing, which may be for ever
+  if (waiting_for_write_) return;
   while (written_ < queue_.size()) {
     const Stream::Step step = stream_.write(ByteView(queue_).subspan(written_));
     if (step.status == Stream::Status::Closed) return close();

@@ -49,6 +49,8 @@ class TurnStream : public std::enable_shared_from_this<TurnStream> {
   TimePoint last_message() const noexcept { return last_message_; }
   void touch(TimePoint now) noexcept { last_message_ = now; }
   bool has_queued() const noexcept { return !queue_.empty(); }
+  /// An answer found no room: write_queued() will close the stream.
+  bool is_overrun() const noexcept { return overrun_; }
 
  private:
   void wait_readable(tcp::socket::wait_type what);
