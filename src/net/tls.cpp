@@ -121,11 +121,17 @@ Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::from_files(co
     return "TLS certificate '" + cert_file + "' cannot be used (" + openssl_reason() +
            "): give a PEM file that begins with the server's certificate and goes on with its chain";
   }
-  if (SSL_CTX_use_PrivateKey_file(c, key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+  const bool key_taken = SSL_CTX_use_PrivateKey_file(c, key_file.c_str(), SSL_FILETYPE_PEM) == 1;
+  const unsigned long why = key_taken ? 0 : ERR_peek_last_error();
+  const bool stranger =
+      ERR_GET_LIB(why) == ERR_LIB_X509 &&
+      (ERR_GET_REASON(why) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(why) == X509_R_KEY_TYPE_MISMATCH);
+  if (!key_taken && !stranger) {
     return "TLS key '" + key_file + "' cannot be used (" + openssl_reason() +
            "): give the unencrypted PEM private key of the certificate";
   }
-  if (SSL_CTX_check_private_key(c) != 1) {
+  if (stranger || SSL_CTX_check_private_key(c) != 1) {
+    ERR_clear_error();
     return "TLS key '" + key_file + "' does not belong to certificate '" + cert_file + "'";
   }
   out->describe();
