@@ -292,6 +292,11 @@ void add_relay(std::vector<Key>& t) {
                                {0, 4096},
                                "Channels of one allocation; 0 is no limit but the channel numbers.",
                                "Write a number."}));
+  t.push_back(one<BoolCodec>(
+      TS_AT(turn.rfc5766_channels),
+      {"relay.rfc5766_channels", "", kAny,
+       "Grant channels 0x5000-0x7FFF too, which RFC 8656 reserves and some RFC 5766 clients draw.",
+       "Write true or false."}));
   t.push_back(one<TextCodec>(TS_AT(turn.software),
                              {"relay.software",
                               "",
@@ -320,6 +325,14 @@ void add_signaling(std::vector<Key>& t) {
   t.push_back(one<BoolCodec>(
       TS_AT(signal.open), {"signaling.open", "", kAny, "Let everybody in without a token (for development).",
                            "Write true or false."}));
+  t.push_back(many<TextCodec>(
+      TS_AT(signal.allowed_origins),
+      {"signaling.allowed_origins",
+       "",
+       {1, 512},
+       "Origins of web pages that may open a WebSocket, besides pages of this host; \"*\" is any.",
+       "Write origins as a browser sends them: scheme, host and port.",
+       "\"https://app.example.org\""}));
   t.push_back(many<IceUrlCodec>(
       TS_AT(signal.ice_urls),
       {"signaling.ice_urls",

@@ -8,7 +8,8 @@ namespace ts::stun {
 
 Result<std::optional<Frame>, FrameError> next_frame(ByteView bytes) noexcept {
   if (bytes.empty()) return std::optional<Frame>{};
-  const Packet kind = classify_packet(bytes[0]);
+  // RFC 8656 §12.6: ChannelData of a reserved channel is skipped, so its extent must be known too.
+  const Packet kind = bytes[0] >= kMinChannel >> 8 ? Packet::ChannelData : classify_packet(bytes[0]);
   if (kind != Packet::Stun && kind != Packet::ChannelData) return FrameError::NotStunOrChannelData;
   if (bytes.size() < 4) return std::optional<Frame>{};
   const std::size_t length = load_be16(bytes.data() + 2);

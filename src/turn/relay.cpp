@@ -12,7 +12,7 @@ void Server::channel_data(Now now, const Inbound& in, Outbox& out) {
   const auto found = by_tuple_.find(in.tuple);
   Allocation* allocation = found != by_tuple_.end() ? allocations_.find(found->second) : nullptr;
   if (allocation == nullptr || now.mono >= allocation->expires) return drop(Drop::NoAllocation);
-  const auto message = stun::parse_channel_data(in.bytes);
+  const auto message = stun::parse_channel_data(in.bytes, max_channel());
   if (!message) return drop(Drop::BadMessage);
   const Channel* channel = allocation->channel(message->channel);
   if (channel == nullptr || now.mono >= channel->expires) return drop(Drop::NoChannel);

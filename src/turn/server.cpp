@@ -77,8 +77,9 @@ Server::~Server() = default;
 
 void Server::from_client(Now now, const Inbound& in, Outbox& out) {
   if (in.bytes.empty()) return drop(Drop::NotStun);
-  switch (stun::classify_packet(in.bytes[0])) {
-    case stun::Packet::ChannelData: return channel_data(now, in, out);
+  const std::uint8_t first = in.bytes[0];
+  if (first >= stun::kMinChannel >> 8 && first <= max_channel() >> 8) return channel_data(now, in, out);
+  switch (stun::classify_packet(first)) {
     case stun::Packet::Stun: return message(now, in, out);
     default: return drop(Drop::NotStun);
   }

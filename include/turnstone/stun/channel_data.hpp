@@ -14,8 +14,11 @@ inline constexpr std::size_t kChannelDataHeaderBytes = 4;
 inline constexpr std::uint16_t kMinChannel = 0x4000;
 inline constexpr std::uint16_t kMaxChannel = 0x4FFF;
 
-constexpr bool is_channel_number(std::uint16_t number) noexcept {
-  return number >= kMinChannel && number <= kMaxChannel;
+/// RFC 5766 §11 let clients go as far as this.
+inline constexpr std::uint16_t kMaxRfc5766Channel = 0x7FFF;
+
+constexpr bool is_channel_number(std::uint16_t number, std::uint16_t max = kMaxChannel) noexcept {
+  return number >= kMinChannel && number <= max;
 }
 
 /// A ChannelData message in somebody else's bytes.
@@ -26,11 +29,13 @@ struct ChannelData {
 
 /// Nothing when the number is out of range or the length runs past the bytes. Bytes after the data are
 /// padding (RFC 8656 §12.5: over UDP padding is not required, but a receiver must not choke on it).
-inline std::optional<ChannelData> parse_channel_data(ByteView bytes) noexcept {
+inline std::optional<ChannelData> parse_channel_data(ByteView bytes,
+                                                     std::uint16_t max = kMaxChannel) noexcept {
   if (bytes.size() < kChannelDataHeaderBytes) return std::nullopt;
   const std::uint16_t channel = load_be16(bytes.data());
   const std::size_t length = load_be16(bytes.data() + 2);
-  if (!is_channel_number(channel) || bytes.size() - kChannelDataHeaderBytes < length) return std::nullopt;
+  if (!is_channel_number(channel, max) || bytes.size() - kChannelDataHeaderBytes < length)
+    return std::nullopt;
   return ChannelData{channel, bytes.subspan(kChannelDataHeaderBytes, length)};
 }
 

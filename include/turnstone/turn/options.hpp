@@ -58,6 +58,10 @@ struct Options {
   std::uint32_t max_permissions_per_allocation = 256;
   std::uint32_t max_channels_per_allocation = 256;
 
+  /// Channels 0x5000-0x7FFF too, which RFC 5766 allowed and RFC 8656 §12 reserves: some old clients draw from
+  /// them.
+  bool rfc5766_channels = false;
+
   /// SOFTWARE attribute in answers; empty: none (nothing to learn, smaller answers).
   std::string software;
 };

@@ -126,6 +126,10 @@ class Server {
   /// Installs or refreshes a permission.
   void permit(SlotHandle handle, Allocation& allocation, const IpAddress& peer, TimePoint now);
 
+  std::uint16_t max_channel() const noexcept {
+    return options_.rfc5766_channels ? stun::kMaxRfc5766Channel : stun::kMaxChannel;
+  }
+
   // relay.cpp: the data path
   void channel_data(Now now, const Inbound& in, Outbox& out);
 

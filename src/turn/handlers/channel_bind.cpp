@@ -16,7 +16,8 @@ void Server::handle_channel_bind(Request& r) {
   const auto number = number_value ? stun::decode_channel_number(*number_value) : std::nullopt;
   const auto peer =
       peer_value ? stun::decode_xor_address(*peer_value, r.message.transaction_id()) : std::nullopt;
-  if (!number || !peer || !stun::is_channel_number(*number)) return respond_error(r, ErrorCode::BadRequest);
+  if (!number || !peer || !stun::is_channel_number(*number, max_channel()))
+    return respond_error(r, ErrorCode::BadRequest);
 
   // A binding that has expired stands in nobody's way.
   sweep(allocation, r.now.mono);

@@ -78,7 +78,8 @@ TEST(ChannelData, LengthsAgainstTheBytesThere) {
 TEST(Framer, RefusesWhatCannotBegin) {
   for (unsigned first = 0; first < 256; ++first) {
     const Exact bytes(std::vector<std::uint8_t>{static_cast<std::uint8_t>(first)});
-    const bool good = first <= 3 || (first >= 64 && first <= 79);
+    // Reserved channels (RFC 8656 §12.6) are framed, to be skipped.
+    const bool good = first <= 3 || first >= 64;
     const auto frame = next_frame(bytes.view());
     EXPECT_EQ(frame.has_value(), good) << "by the first byte, at once: " << first;
     if (good) {
