@@ -83,7 +83,7 @@ TEST(Streams, GarbageIsClosed) {
   client.wire().write(Bytes(20, 0x20));
   EXPECT_TRUE(client.wire().ends());
   EXPECT_TRUE(server.settles("turnstone_allocations", "", 0));
-  EXPECT_TRUE(server.settles("turnstone_streams", "turn", 0));
+  EXPECT_TRUE(server.settles("turnstone_streams", "turn_", 0));
 }
 
 TEST(Streams, SilentOnesAreClosedAfterTheHandshakeTimeout) {
