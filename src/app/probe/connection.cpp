@@ -10,6 +10,7 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -136,6 +137,9 @@ Result<Connection, Problem> Connection::open(Carrier carrier, const Endpoint& se
   const int type = (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
   Socket socket(::socket(family, type, 0));
   if (socket.fd() < 0) return socket_problem(errno, carrier);
+  // Times are told: small requests must not wait for acknowledgements.
+  const int on = 1;
+  if (!udp) ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   sockaddr_storage address{};
   const socklen_t size = to_socket_address(server, address);
   if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {

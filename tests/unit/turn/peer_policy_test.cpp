@@ -26,12 +26,18 @@ Options options() {
 using Verdict = std::optional<Denial>;
 constexpr Verdict kAllowed;
 
-TEST(PeerPolicy, RangeEdges) {
+struct Row {
+  const char* address;
+  Verdict verdict;
+};
+
+void expect_verdicts(std::initializer_list<Row> rows) {
   const PeerPolicy policy(options());
-  const struct {
-    const char* address;
-    Verdict verdict;
-  } table[] = {
+  for (const Row& row : rows) EXPECT_EQ(policy.check(ip(row.address)), row.verdict) << row.address;
+}
+
+TEST(PeerPolicy, RangeEdgesV4) {
+  expect_verdicts({
       {"0.0.0.0", Denial::SpecialPurpose},
       {"0.255.255.255", Denial::SpecialPurpose},
       {"1.0.0.0", kAllowed},
@@ -101,6 +107,11 @@ TEST(PeerPolicy, RangeEdges) {
       {"239.255.255.255", Denial::Multicast},
       {"240.0.0.0", Denial::SpecialPurpose},
       {"255.255.255.255", Denial::SpecialPurpose},
+  });
+}
+
+TEST(PeerPolicy, RangeEdgesV6) {
+  expect_verdicts({
       {"::", Denial::SpecialPurpose},
       {"::1", Denial::Loopback},
       {"64:ff9b:0:ffff:ffff:ffff:ffff:ffff", kAllowed},
@@ -145,8 +156,7 @@ TEST(PeerPolicy, RangeEdges) {
       {"feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Denial::SpecialPurpose},
       {"ff00::", Denial::Multicast},
       {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Denial::Multicast},
-  };
-  for (const auto& row : table) EXPECT_EQ(policy.check(ip(row.address)), row.verdict) << row.address;
+  });
 }
 
 /// The forms of an IPv4 address that lead to it.
