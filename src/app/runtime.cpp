@@ -2,6 +2,7 @@
 // Composition. Threads: one a shard, and one for HTTP and signaling.
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 
 #include <boost/asio/as_tuple.hpp>
@@ -156,13 +157,16 @@ class Runtime::Impl {
 
  private:
   net::ShardSurroundings surroundings() {
-    return net::ShardSurroundings{
-        config_.net, turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_}, tls_,
-        [this](net::DetachedStream stream) {
-          asio::post(http_context_,
-                     [this, stream = std::move(stream)]() mutable { http_.serve(std::move(stream)); });
-        },
-        log_allocation};
+    return net::ShardSurroundings{config_.net,
+                                  turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_},
+                                  (config_.net.max_streams + config_.net.threads - 1) / config_.net.threads,
+                                  tls_,
+                                  [this](net::DetachedStream stream) {
+                                    asio::post(http_context_, [this, stream = std::move(stream)]() mutable {
+                                      http_.serve(std::move(stream));
+                                    });
+                                  },
+                                  log_allocation};
   }
 
   signal::MintIceCredential minter() {
@@ -331,8 +335,13 @@ Runtime::Made Runtime::make(config::Config config) {
   auto& closed = config.turn.peers.own_endpoints;
   closed.insert(closed.end(), endpoints.begin(), endpoints.end());
   if (config.signal.ice_urls.empty()) config.signal.ice_urls = own_urls(config, listeners);
-  out.runtime.reset(
-      new Runtime(std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls))));
+  try {
+    out.runtime.reset(
+        new Runtime(std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls))));
+  } catch (const std::system_error& error) {
+    out.problems.push_back(std::string("the system gives no descriptors or memory: ") + error.what() +
+                           "; raise the limits (ulimit -n)");
+  }
   return out;
 }
 

@@ -71,7 +71,7 @@ asio::awaitable<void> StreamSet::accept_loop(tcp::acceptor& acceptor) {
       co_await pause.async_wait(kAwait);
       continue;
     }
-    const std::uint32_t most = surroundings_.options.max_streams;
+    const std::uint32_t most = surroundings_.max_streams;
     if (most != 0 && open_count() >= most) {
       refuse(StreamRefusal::Limit);
       continue;

@@ -40,6 +40,8 @@ class SharedLedger final : public turn::Ledger {
 struct ShardSurroundings {
   const Options& options;
   turn::Surroundings turn;
+  /// This shard's part of Options::max_streams; 0 is no limit.
+  std::uint32_t max_streams = 0;
   /// Null: no TLS.
   std::shared_ptr<const TlsContext> tls;
   /// Takes a stream that speaks HTTP. Called on the shard's thread; must not block.
