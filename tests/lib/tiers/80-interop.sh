@@ -3,7 +3,8 @@
 # modes: default full
 # needs: unit test
 # shellcheck shell=bash
-# tests/interop/*/run and tests/interop/run_*: exit status 0, 1, or 77 with the reason as the last line. They get:
+# tests/interop/*/run and tests/interop/run_*: exit status 0, 1, or 77 with the reason as the last line. Their lines
+# "ok   NAME", "FAIL NAME: why" and "skip NAME: why" are counted. They get:
 #   TURNSTONE      the server's binary
 #   NODE_MODULES   the folder with the npm packages of tests/lib/npm/package.json (also in NODE_PATH), where there are any
 #   TS_MODE        default or full
@@ -38,11 +39,26 @@ for script in "${scripts[@]}"; do
   limit=300
   [ "$TS_MODE" != full ] || limit=1200
   logged "$limit" "$name" "$script" || status=$?
-  last=$(grep -v '^[[:space:]]*$' "$TS_LOGS/$TS_TIER.${name//[^A-Za-z0-9._-]/_}.log" | tail -n 1 || true)
-  case $status in
-    0) pass "$name" ;;
-    77) skip "$name" "${last:-no reason given}" ;;
-    124) fail "$name" "stopped after $limit seconds" ;;
-    *) fail "$name" "$last" ;;
-  esac
+  log=$TS_LOGS/$TS_TIER.${name//[^A-Za-z0-9._-]/_}.log
+  last=$(grep -v '^[[:space:]]*$' "$log" | tail -n 1 || true)
+  if [ "$status" -eq 77 ]; then
+    skip "$name" "${last:-no reason given}"
+    continue
+  fi
+  counted=0
+  while read -r outcome test; do
+    counted=$((counted + 1))
+    case $outcome in
+      ok) pass "$name: $test" ;;
+      FAIL) fail "$name: ${test%%: *}" "${test#*: }" ;;
+      skip) skip "$name: ${test%%: *}" "${test#*: }" ;;
+    esac
+  done < <(grep -E '^(ok|FAIL|skip) +[^ ]' "$log")
+  if [ "$status" -eq 124 ]; then
+    fail "$name" "stopped after $limit seconds"
+  elif [ "$status" -ne 0 ]; then
+    grep -q '^FAIL ' "$log" || fail "$name" "exit status $status: $last"
+  elif [ $counted -eq 0 ]; then
+    pass "$name"
+  fi
 done
