@@ -41,6 +41,18 @@ void log_start(const Runtime& runtime) {
   }
 }
 
+/// Returns to the io_context's loop until SIGINT or SIGTERM. A SIGHUP (a closed terminal, a log rotation)
+/// ends no calls.
+void wait_for_stop(boost::asio::signal_set& signals, int& received) {
+  signals.async_wait([&signals, &received](const boost::system::error_code& error, int number) {
+    if (!error && number == SIGHUP) {
+      log::warn("SIGHUP ignored: the configuration is read at start only");
+      return wait_for_stop(signals, received);
+    }
+    received = number;
+  });
+}
+
 }  // namespace
 
 std::string dev_banner(const Runtime& runtime) {
@@ -82,9 +94,9 @@ int run_serve(const config::Config& config) {
     return 1;
   }
   boost::asio::io_context context;
-  boost::asio::signal_set signals(context, SIGINT, SIGTERM);
+  boost::asio::signal_set signals(context, SIGINT, SIGTERM, SIGHUP);
   int received = 0;
-  signals.async_wait([&received](const boost::system::error_code&, int number) { received = number; });
+  wait_for_stop(signals, received);
   made.runtime->start();
   log_start(*made.runtime);
   if (made.runtime->config().dev) {
