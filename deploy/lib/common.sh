@@ -33,5 +33,5 @@ ts_jobs() {
 ts_ccache() {
   export HOME=${HOME:-/root}
   export CCACHE_DIR=${CCACHE_DIR:-$HOME/.cache/ccache}
-  export CCACHE_BASEDIR=$1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
+  export CCACHE_BASEDIR=$1 CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 }
