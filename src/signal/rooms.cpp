@@ -92,7 +92,8 @@ void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, std::stri
     --counters_.rooms;
     return;
   }
-  out.begin(PeerLeft{r.name, out.keep(c.peer), told});
+  // One tick may close the others too, and the room with the last of them: no view into it.
+  out.begin(PeerLeft{out.keep(r.name), out.keep(c.peer), told});
   for (const SlotHandle other : r.members) out.to(connections_.find(other)->receiver());
   out.end();
 }

@@ -172,6 +172,19 @@ TEST_F(RouterTest, SilentConnectionIsClosedAndRoomMatesAreTold) {
   EXPECT_TRUE(router_->knows(2));
 }
 
+TEST_F(RouterTest, OneTickMayEndAWholeRoom) {
+  const std::string room(100, 'r');  // on the heap, so that a view into the dead room would be seen
+  for (ConnectionId id = 1; id <= 3; ++id) {
+    member(id, "m" + std::to_string(id));
+    ASSERT_TRUE(router_->join(now_, id, room, {}, out_));
+    out_.clear();
+  }
+  pass(50s + 1ms);
+  const Lines all = tick();
+  EXPECT_EQ(std::count(all.begin(), all.end(), "3: peer-left " + room + " m2 lost"), 1);
+  EXPECT_FALSE(router_->knows(1) || router_->knows(2) || router_->knows(3));
+}
+
 TEST_F(RouterTest, IceIsRenewedAtThreeQuartersOfItsLife) {
   ice_.ttl = 40s;
   member(1, "ada");
