@@ -25,7 +25,8 @@ std::optional<EphemeralName> parse_ephemeral(std::string_view username) noexcept
     return std::nullopt;
   // Nobody's name is no account: such credentials count one by one.
   const bool named = colon != std::string_view::npos && colon + 1 < username.size();
-  const std::string_view user = named ? username.substr(colon + 1) : username;
+  // With its colon, so that it is no static user's account.
+  const std::string_view user = named ? username.substr(colon) : username;
   return EphemeralName{WallTime{std::chrono::seconds{seconds}}, user};
 }
 

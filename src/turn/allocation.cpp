@@ -78,6 +78,7 @@ void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
     out.events.push_back(std::move(event));
     out.close_relays.push_back(CloseRelay{RelayId{handle, allocation->family()}});
   }
+  if (allocation->state == Allocation::State::Opening) cancel_reservation(*allocation, now.mono);
   forget(handle, *allocation);
 }
 

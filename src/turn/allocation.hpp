@@ -45,6 +45,8 @@ struct Allocation {
   bool answers_with_fingerprint = false;
   /// The client asked for both families and gets this one only (RFC 8656 §7.2, check 9).
   bool second_family_refused = false;
+  /// … though we relay that family too: an Allocate of its own gets it.
+  bool second_family_known = false;
   /// The port came with a RESERVATION-TOKEN: no other one will do.
   bool port_was_reserved = false;
   PortParity parity = PortParity::Any;

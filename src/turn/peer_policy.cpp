@@ -145,9 +145,11 @@ std::optional<Denial> PeerPolicy::check_port(const Endpoint& peer) const noexcep
   const IpAddress address = embedded_v4(peer.address).value_or(peer.address);
   for (const Endpoint& endpoint : options_.own_endpoints) {
     if (endpoint.port != peer.port) continue;
+    const IpAddress at = endpoint.address.unmapped();
+    // A listener on one of our relay addresses is reached by what it is advertised as, too (1:1 NAT).
     const bool here = endpoint.address.is_unspecified()
                           ? is_own(address) || is_relay(address) || is_loopback(address)
-                          : endpoint.address.unmapped() == address;
+                          : at == address || (is_relay(at) && is_relay(address));
     if (here) return Denial::OwnEndpoint;
   }
   if (options_.allow_private || listed(options_.allow, address)) return std::nullopt;

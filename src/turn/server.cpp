@@ -59,8 +59,8 @@ constexpr AuthFailure failure_of(auth::Failure failure) noexcept {
   return AuthFailure::UnknownUser;
 }
 
-/// RFC 8489 §14.3: USERNAME is below 509 bytes.
-constexpr std::size_t kMaxUsernameBytes = 508;
+/// RFC 8489 §14.3: below 509 bytes from those who obey it, and up to 763 from clients of RFC 5389.
+constexpr std::size_t kMaxUsernameBytes = 763;
 
 }  // namespace
 

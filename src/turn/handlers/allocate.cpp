@@ -103,7 +103,11 @@ void Server::handle_allocate(Request& r) {
   if (!wish) return respond_error(r, wish.error());
 
   // The quota first ("at any point"), so that a refusal does not use up a token.
-  if (const auto quota = ledger_.admit(r.account)) return deny(r, ErrorCode::AllocationQuotaReached, *quota);
+  if (const auto quota = ledger_.admit(r.account)) {
+    // 486 is about this user; a full server has no capacity for anybody.
+    const bool own = *quota == Denial::QuotaUser;
+    return deny(r, own ? ErrorCode::AllocationQuotaReached : ErrorCode::InsufficientCapacity, *quota);
+  }
   IpFamily family = wish->family;
   std::optional<std::uint16_t> port;
   if (!wish->token) {
@@ -132,6 +136,7 @@ void Server::handle_allocate(Request& r) {
   allocation.parity = wish->parity;
   allocation.port_was_reserved = wish->token.has_value();
   allocation.second_family_refused = wish->both_families;
+  allocation.second_family_known = relay_of(options_, IpFamily::V6) != nullptr;
   allocation.started = r.now.mono;
   allocation.expires = r.now.mono + std::chrono::seconds(allocation.granted_seconds);
   reserve_next(allocation, r.now.mono);
@@ -148,8 +153,13 @@ void write_success(stun::MessageBuilder& builder, const Allocation& a) {
   if (a.has_reservation) builder.add(AttributeType::ReservationToken, ByteView(a.reservation_token));
   builder.add_xor_address(AttributeType::XorMappedAddress, a.tuple.client);
   if (a.second_family_refused) {
-    // ADDRESS-ERROR-CODE (RFC 8656 §18.12): IPv6, 440, and no phrase, which the standard has already.
-    builder.add(AttributeType::AddressErrorCode, std::array<std::uint8_t, 4>{stun::kFamilyV6, 0, 4, 40});
+    // ADDRESS-ERROR-CODE (RFC 8656 §18.12), without a phrase: IPv6 with 440, or with 508 where we do relay
+    // it. Departs from RFC 8656 §7.2, check 9: an allocation has one family, so this is always a partial
+    // success.
+    const std::uint8_t hundreds = a.second_family_known ? 5 : 4;
+    const std::uint8_t rest = a.second_family_known ? 8 : 40;
+    builder.add(AttributeType::AddressErrorCode,
+                std::array<std::uint8_t, 4>{stun::kFamilyV6, 0, hundreds, rest});
   }
 }
 
