@@ -183,6 +183,7 @@ class Runtime::Impl {
     out.metrics_allow_from = config_.metrics.allow_from;
     out.turn_token = config_.signal.token;
     out.turn_open = config_.signal.open;
+    out.max_connections = config_.net.max_streams;
     return out;
   }
 

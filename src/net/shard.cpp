@@ -33,6 +33,7 @@ class Shard::Impl {
   void stop() {
     if (!thread_.joinable()) return;
     asio::post(context_, [this] {
+      stopped_ = true;
       server_.shut_down(now(), outbox_);
       flush();
       streams_.stop();
@@ -96,6 +97,7 @@ class Shard::Impl {
   }
 
   void arm_timer() {
+    if (stopped_) return;  // the queue holds deadlines of the dead
     const auto next = server_.next_deadline();
     if (!next || (armed_for_ && *armed_for_ <= *next)) return;
     armed_for_ = *next;
@@ -119,6 +121,7 @@ class Shard::Impl {
   StreamSet streams_;
   asio::steady_timer timer_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
+  bool stopped_ = false;
   std::optional<TimePoint> armed_for_;
   std::vector<turn::OpenRelay> opening_;
   std::thread thread_;

@@ -12,7 +12,12 @@
 namespace ts::net {
 namespace {
 
-Stream::Step step_of(const SSL* session, int result) noexcept {
+/// One step of a session. SSL_get_error reads the thread's error queue, which must hold nothing of anybody
+/// else's.
+template <class F>
+Stream::Step tls_step(SSL* session, F&& step) noexcept {
+  ERR_clear_error();
+  const int result = step(session);
   if (result > 0) return {Stream::Status::Done, static_cast<std::size_t>(result)};
   const int why = SSL_get_error(session, result);
   ERR_clear_error();
@@ -66,25 +71,29 @@ bool Stream::begin_tls(const TlsContext& context) {
 // A closed stream's session still knows the descriptor's number, which may be another connection's by now.
 Stream::Step Stream::handshake() noexcept {
   if (!socket_.is_open()) return {};
-  return step_of(tls_.get(), SSL_do_handshake(tls_.get()));
+  return tls_step(tls_.get(), [](SSL* tls) { return SSL_do_handshake(tls); });
 }
 
 Stream::Step Stream::read(MutableBytes out) noexcept {
   if (!socket_.is_open()) return {};
-  if (tls_) return step_of(tls_.get(), SSL_read(tls_.get(), out.data(), clamp_to_int(out.size())));
+  if (tls_)
+    return tls_step(tls_.get(),
+                    [&](SSL* tls) { return SSL_read(tls, out.data(), clamp_to_int(out.size())); });
   return step_of(::recv(socket_.native_handle(), out.data(), out.size(), 0), Status::WantRead);
 }
 
 Stream::Step Stream::write(ByteView bytes) noexcept {
   if (!socket_.is_open()) return {};
-  if (tls_) return step_of(tls_.get(), SSL_write(tls_.get(), bytes.data(), clamp_to_int(bytes.size())));
+  if (tls_)
+    return tls_step(tls_.get(),
+                    [&](SSL* tls) { return SSL_write(tls, bytes.data(), clamp_to_int(bytes.size())); });
   return step_of(::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
                  Status::WantWrite);
 }
 
 Stream::Step Stream::peek(std::uint8_t& first) noexcept {
   if (!socket_.is_open()) return {};
-  if (tls_) return step_of(tls_.get(), SSL_peek(tls_.get(), &first, 1));
+  if (tls_) return tls_step(tls_.get(), [&](SSL* tls) { return SSL_peek(tls, &first, 1); });
   return step_of(::recv(socket_.native_handle(), &first, 1, MSG_PEEK), Status::WantRead);
 }
 

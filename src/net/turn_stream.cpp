@@ -12,6 +12,10 @@ namespace {
 
 /// Reads of one callback at most, so that one fast stream does not hold up the shard.
 constexpr int kMaxReads = 4;
+/// Bytes of one read: a frame may be four bytes, and each may become a datagram. As much as a TLS record.
+constexpr std::size_t kReadBytes = 16'384;
+/// Answers that may wait for a client to whom nothing was relayed: one that reads has few waiting.
+constexpr std::size_t kAnswersBytes = 32'768;
 
 turn::FiveTuple tuple_of(const Stream& stream) noexcept {
   return {stream.remote(), stream.local(), stream.is_tls() ? turn::Transport::Tls : turn::Transport::Tcp};
@@ -44,7 +48,7 @@ void TurnStream::on_readable() {
     const MutableBytes buffer = owner_.read_buffer();
     std::copy(partial_.begin(), partial_.end(), buffer.begin());
     const std::size_t carried = partial_.size();
-    const Stream::Step step = stream_.read(buffer.subspan(carried));
+    const Stream::Step step = stream_.read(buffer.subspan(carried, kReadBytes));
     if (step.status == Stream::Status::Closed) return close();
     if (step.status != Stream::Status::Done) return wait_readable(Stream::wait_type(step.status));
     if (!take_frames(buffer.first(carried + step.bytes))) return close();
@@ -76,7 +80,9 @@ bool TurnStream::take_frames(MutableBytes bytes) {
 
 void TurnStream::send(ByteView bytes, bool droppable) {
   if (closed_) return;
-  if (queued_bytes() + bytes.size() > queue_limit_bytes_) {
+  relayed_ = relayed_ || droppable;
+  const std::size_t limit = relayed_ ? queue_limit_bytes_ : std::min(queue_limit_bytes_, kAnswersBytes);
+  if (queued_bytes() + bytes.size() > limit) {
     if (droppable) return owner_.dropped_datagram();
     overrun_ = true;
     return;

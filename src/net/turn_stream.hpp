@@ -68,6 +68,7 @@ class TurnStream : public std::enable_shared_from_this<TurnStream> {
   std::size_t written_ = 0;
   bool waiting_for_write_ = false;
   bool overrun_ = false;
+  bool relayed_ = false;
   bool closed_ = false;
   TimePoint last_message_{};
 };

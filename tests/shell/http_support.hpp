@@ -257,7 +257,16 @@ class Server {
     server_.emplace(context_, settings.http, std::move(handlers), settings.signaling ? &*native_ : nullptr,
                     settings.signaling ? &*router_ : nullptr);
     listen();
-    thread_ = std::thread([this] { context_.run(); });
+    thread_ = std::thread([this] {
+      context_.run();
+      finished_ = true;
+    });
+  }
+  /// Lets go of the io_context; true when nothing else keeps it running.
+  bool comes_to_rest() {
+    work_.reset();
+    for (int i = 0; i < 300 && !finished_; ++i) std::this_thread::sleep_for(10ms);
+    return finished_;
   }
   /// Runs a function on the server's thread and waits for it.
   template <class F>
@@ -269,7 +278,11 @@ class Server {
   }
   ~Server() {
     if (thread_.joinable()) {
-      run([this] { server_.reset(); });
+      if (finished_) {
+        server_.reset();
+      } else {
+        run([this] { server_.reset(); });
+      }
       work_.reset();
       thread_.join();
     }
@@ -370,6 +383,7 @@ class Server {
   std::shared_ptr<const TlsContext> tls_;
   int listener_ = -1;
   sockaddr_in address_{};
+  std::atomic<bool> finished_{false};
   std::thread thread_;
 };
 

@@ -314,6 +314,19 @@ TEST(WebSocketShutdown, DrainThenClose) {
   EXPECT_EQ(done.get_future().wait_for(10s), std::future_status::ready);
 }
 
+TEST(WebSocketShutdown, PoliteClientsLeaveNothingBehindThatKeepsTheThreadRunning) {
+  // The dialect's next deadline is seconds to minutes away.
+  Server server(open_settings());
+  Client a = member(server, server.connect(), "a");
+  std::promise<void> done;
+  server.run([&] { server.http().close_all(signal::CloseCode::Drain, 5000ms, [&] { done.set_value(); }); });
+  EXPECT_EQ(a.next_close(), 1001U);
+  a.send(Client::frame(8, "\x03\xe9"));
+  EXPECT_TRUE(a.ended());
+  EXPECT_EQ(done.get_future().wait_for(10s), std::future_status::ready);
+  EXPECT_TRUE(server.comes_to_rest());
+}
+
 TEST(WebSocketShutdown, ThoseWhoDoNotAnswerAreCutOff) {
   Server server(open_settings());
   Client a = member(server, server.connect(), "a");

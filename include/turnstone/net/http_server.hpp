@@ -96,6 +96,8 @@ struct HttpOptions {
   std::string turn_token;
   bool turn_open = false;
 
+  /// Connections at once; what comes beyond is closed. 0 is no limit.
+  std::size_t max_connections = 0;
   std::size_t max_header_bytes = 16'384;
   std::size_t max_body_bytes = 65'536;
   /// Time for a request's header from its first byte on; for its body; for the next request to begin; for a

@@ -146,8 +146,10 @@ asio::awaitable<bool> HttpSession::read_request() {
   // RFC 9112 §3.2: a request without Host is no request.
   const auto& message = parser_->get();
   const bool has_host = message.find(http::field::host) != message.end();
+  // RFC 9112 §6.3: a last coding that is not chunked leaves the length of the body unknown.
+  const bool unframed = message.find(http::field::transfer_encoding) != message.end() && !message.chunked();
   take_request();
-  if ((message.version() >= 11 && !has_host) || !request_.path.starts_with('/') ||
+  if (unframed || (message.version() >= 11 && !has_host) || !request_.path.starts_with('/') ||
       message.version() / 10 != 1) {
     error_code bad = http::error::bad_target;
     co_return co_await refuse(bad);

@@ -33,6 +33,7 @@ void HttpServer::Impl::remove(Connection& connection, bool tls) noexcept {
 void HttpServer::Impl::finish_if_empty() noexcept {
   if (!done_ || !connections_.empty()) return;
   grace_timer_.cancel();
+  tick_timer_.cancel();  // else it alone would keep the io_context running
   asio::post(context, std::exchange(done_, nullptr));
 }
 
@@ -87,6 +88,7 @@ void HttpServer::Impl::deliver(const Now& at) {
 }
 
 void HttpServer::Impl::plan_tick(const Now& at) {
+  if (closing && connections_.empty()) return;  // a tick that was due already when the last one left
   const auto due = native_->next_deadline();
   if (!due || (planned_ && *planned_ <= *due)) return;
   planned_ = due;
@@ -178,6 +180,8 @@ HttpServer::~HttpServer() { impl_->abandon(); }
 
 void HttpServer::serve(DetachedStream stream) {
   if (impl_->closing || stream.descriptor < 0) return;
+  const std::size_t most = impl_->options.max_connections;
+  if (most != 0 && impl_->connection_count() >= most) return;
   start_http(impl_, Stream(impl_->context, std::move(stream)));
 }
 

@@ -64,6 +64,10 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   void socket_text(signal::ConnectionId id, std::string_view text);
   void socket_alive(signal::ConnectionId id) noexcept;
   void socket_closed(signal::ConnectionId id, signal::CloseReason reason);
+  /// For a session that ends in an exception: its socket is not used again. The dialect notices the silence.
+  void forget(signal::ConnectionId id) noexcept {
+    if (sockets_.erase(id) != 0) --counters.websockets_open;
+  }
 
   /// Has it written before long, together with what else this turn brings.
   void flush_soon(std::shared_ptr<Cork> cork);

@@ -40,7 +40,10 @@ class WebSocketSession final : public Socket, public std::enable_shared_from_thi
     server_->add(*this, tls_);
     --server_->counters.streams_accepted[tls_ ? 1 : 0];  // the HTTP connection was counted
   }
-  ~WebSocketSession() override { server_->remove(*this, tls_); }
+  ~WebSocketSession() override {
+    if (id_ != 0) server_->forget(id_);
+    server_->remove(*this, tls_);
+  }
 
   asio::awaitable<void> run(UpgradeRequest request);
 
