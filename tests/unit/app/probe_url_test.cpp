@@ -108,7 +108,7 @@ TEST(ProbeHttp, Heads) {
   ASSERT_TRUE(head.has_value() && head->has_value());
   EXPECT_EQ((**head).status, 101U);
   EXPECT_EQ((**head).field("Sec-WebSocket-Accept"), "y");
-  EXPECT_EQ((**head).bytes, 40U);
+  EXPECT_EQ((**head).bytes, 45U);
   EXPECT_TRUE(parse_http_head("SSH-2.0").has_error());
   EXPECT_TRUE(parse_http_head("HTTP/1.1 2x0 OK\r\n\r\n").has_error());
   EXPECT_TRUE(parse_http_head("HTTP/1.1 200\r\nnocolon\r\n\r\n").has_error());
