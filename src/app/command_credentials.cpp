@@ -1,21 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ephemeral credentials by draft-uberti-behave-turn-rest-00, and their text forms. Pure.
+// The text forms of ephemeral credentials. Pure.
 #include <nlohmann/json.hpp>
 
 #include <turnstone/app/cli.hpp>
-#include <turnstone/base/hash.hpp>
 
 namespace ts::app {
 
-EphemeralCredential mint(const std::string& secret, const std::string& user,
-                         std::chrono::sys_seconds expiry) {
-  EphemeralCredential out;
-  out.username = std::to_string(expiry.time_since_epoch().count()) + ':' + user;
-  out.password = base64(HmacSha1Key(as_bytes(secret)).sign({as_bytes(out.username)}));
-  return out;
-}
-
-std::string render(const EphemeralCredential& credential, std::chrono::seconds ttl, CredentialsFormat format,
+std::string render(const auth::Minted& credential, std::chrono::seconds ttl, CredentialsFormat format,
                    const std::vector<std::string>& urls) {
   using nlohmann::ordered_json;
   ordered_json out;

@@ -9,6 +9,7 @@
 #include <turnstone/app/logging.hpp>
 #include <turnstone/config/schema.hpp>
 #include <turnstone/metrics/exposition.hpp>
+#include <turnstone/net/clock.hpp>
 
 namespace ts::app {
 namespace {
@@ -74,8 +75,8 @@ int Runner::operator()(const CredentialsOptions& options) const {
     secret = result.config.auth.secrets.front();
     ttl = options.ttl.value_or(result.config.auth.credential_ttl);
   }
-  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-  return print(render(mint(secret, options.user, now + ttl), ttl, options.format, options.urls));
+  const auth::Minted minted = auth::mint(secret, options.user, net::now().wall + ttl);
+  return print(render(minted, ttl, options.format, options.urls));
 }
 
 }  // namespace

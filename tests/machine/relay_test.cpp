@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "counting_new.hpp"
+#include "common/counting_new.hpp"
 #include "harness.hpp"
 
 namespace ts::turn::testing {
@@ -242,9 +242,9 @@ TEST_P(Relay, TenThousandPacketsEachWayAllocateNothing) {
   };
   turn();
   moved = 0;
-  const std::size_t before = heap_allocations();
+  const std::size_t before = ts::testing::heap_allocations();
   for (int i = 0; i < 313; ++i) turn();
-  EXPECT_EQ(heap_allocations() - before, 0U);
+  EXPECT_EQ(ts::testing::heap_allocations() - before, 0U);
   EXPECT_EQ(moved, 313U * 32 * 4);
 }
 

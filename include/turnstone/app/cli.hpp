@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include <turnstone/auth/credentials.hpp>
 #include <turnstone/config/config.hpp>
 #include <turnstone/config/load.hpp>
 
@@ -87,15 +88,8 @@ int run_serve(const config::Config& config);
 /// Probes the URLs and prints the results; 0 when all answered.
 int run_probe(const ProbeOptions& options);
 
-/// An ephemeral credential: username "<unix expiry>:<user>", password base64(HMAC-SHA1(secret, username)).
-struct EphemeralCredential {
-  std::string username;
-  std::string password;
-};
-EphemeralCredential mint(const std::string& secret, const std::string& user, std::chrono::sys_seconds expiry);
-
 /// What `turnstone credentials` prints.
-std::string render(const EphemeralCredential& credential, std::chrono::seconds ttl, CredentialsFormat format,
+std::string render(const auth::Minted& credential, std::chrono::seconds ttl, CredentialsFormat format,
                    const std::vector<std::string>& urls);
 
 /// What `turnstone version` prints.

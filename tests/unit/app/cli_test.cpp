@@ -193,15 +193,8 @@ TEST(Cli, HelpNamesCommandsFlagsAndExamples) {
   }
 }
 
-TEST(Credentials, AreThoseOfTheDraft) {
-  // HMAC-SHA1("north", "1433895918:alice"), computed with openssl dgst.
-  const auto minted = mint("north", "alice", std::chrono::sys_seconds(std::chrono::seconds(1433895918)));
-  EXPECT_EQ(minted.username, "1433895918:alice");
-  EXPECT_EQ(minted.password, "RqMvcGPYTJMGThVLSi4amT4zFtI=");
-}
-
 TEST(Credentials, Formats) {
-  const EphemeralCredential credential{"1:a\"b", "pw="};
+  const auth::Minted credential{"1:a\"b", "pw="};
   EXPECT_THAT(render(credential, std::chrono::hours(1), CredentialsFormat::Text, {}),
               HasSubstr("password: pw=\n"));
   const std::string json = render(credential, std::chrono::hours(1), CredentialsFormat::Json, {});

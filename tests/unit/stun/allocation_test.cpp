@@ -10,6 +10,7 @@
 #include <turnstone/stun/framer.hpp>
 #include <turnstone/stun/integrity.hpp>
 
+#include "common/counting_new.hpp"
 #include "testing.hpp"
 
 namespace ts::stun {
@@ -19,9 +20,9 @@ using namespace ts::stun::testing;
 using A = AttributeType;
 
 TEST(Allocation, TheCounterCounts) {
-  const std::size_t before = allocation_count();
+  const std::size_t before = ts::testing::heap_allocations();
   ::operator delete(::operator new(1));  // not an expression that a compiler may leave out
-  EXPECT_EQ(allocation_count(), before + 1);
+  EXPECT_EQ(ts::testing::heap_allocations(), before + 1);
 }
 
 TEST(Allocation, NothingOnThePathOfAMessage) {
@@ -30,7 +31,7 @@ TEST(Allocation, NothingOnThePathOfAMessage) {
   const Endpoint v6 = *Endpoint::parse("[2001:db8::1]:3478");
   const std::array<std::uint16_t, 3> unknown{1, 2, 3};
   bool ok = true;
-  const std::size_t before = allocation_count();
+  const std::size_t before = ts::testing::heap_allocations();
   for (int i = 0; i < 100; ++i) {
     const HmacSha1Key key(as_bytes("secret"));
     const HmacSha256Key key256(
@@ -64,7 +65,7 @@ TEST(Allocation, NothingOnThePathOfAMessage) {
     write_channel_data_header(out.data(), 0x4000, 10);
     ok = ok && parse_channel_data(out).has_value();
   }
-  const std::size_t taken = allocation_count() - before;
+  const std::size_t taken = ts::testing::heap_allocations() - before;
   EXPECT_TRUE(ok);
   EXPECT_EQ(taken, 0U);
 }

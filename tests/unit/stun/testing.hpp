@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Helpers of the stun tests: exactly sized buffers, hand-written attributes, an allocation counter.
+// Helpers of the stun tests: exactly sized buffers, hand-written attributes.
 #pragma once
 
 #include <algorithm>
@@ -15,9 +15,6 @@
 #include <turnstone/stun/registry.hpp>
 
 namespace ts::stun::testing {
-
-/// Calls of operator new so far in this process.
-std::size_t allocation_count() noexcept;
 
 /// A copy in a heap buffer of exactly that size, so that a sanitizer sees a read past its end.
 class Exact {

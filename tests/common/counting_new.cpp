@@ -22,6 +22,6 @@ void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
 
-namespace ts::turn::testing {
+namespace ts::testing {
 std::size_t heap_allocations() noexcept { return g_allocations; }
-}  // namespace ts::turn::testing
+}  // namespace ts::testing

@@ -4,8 +4,9 @@
 
 #include <cstddef>
 
-namespace ts::turn::testing {
+namespace ts::testing {
 
+/// Calls of operator new so far in this process.
 std::size_t heap_allocations() noexcept;
 
-}  // namespace ts::turn::testing
+}  // namespace ts::testing
