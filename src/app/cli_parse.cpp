@@ -45,11 +45,12 @@ std::string group_of(const std::string& path) {
 /// The word after the flag in the help.
 std::string placeholder(const config::KeyInfo& key) {
   static const std::map<std::string, std::string, std::less<>> kWords = {
-      {"port", "PORT"},     {"IP address", "ADDR"},
-      {"path", "FILE"},     {"network", "CIDR"},
-      {"number", "N"},      {"relay address", "PUBLIC[/LOCAL]"},
-      {"secret", "SECRET"}, {"port range", "LOW-HIGH"},
-      {"text", "TEXT"},     {"name:password", "NAME:PASSWORD"}};
+      {"port", "PORT"},          {"IP address", "ADDR"},
+      {"path", "FILE"},          {"network", "CIDR"},
+      {"number", "N"},           {"relay address", "PUBLIC[/LOCAL]"},
+      {"secret", "SECRET"},      {"port range", "LOW-HIGH"},
+      {"text", "TEXT"},          {"name:password", "NAME:PASSWORD"},
+      {"endpoint", "ADDR:PORT"}, {"duration", "SECONDS"}};
   const std::string type = key.list ? key.type.substr(std::string_view("list of ").size()) : key.type;
   const auto word = kWords.find(type);
   return (word == kWords.end() ? type : word->second) + (key.list ? " ..." : "");

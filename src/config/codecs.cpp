@@ -18,6 +18,8 @@ constexpr std::array kDurationUnits{Unit{"d", 86'400'000}, Unit{"h", 3'600'000},
                                     Unit{"s", 1000}, Unit{"ms", 1}};
 constexpr std::array kSizeUnits{Unit{"GiB", 1U << 30}, Unit{"MiB", 1U << 20}, Unit{"KiB", 1U << 10},
                                 Unit{"B", 1}, Unit{"", 1}};
+constexpr std::array kRateUnits{Unit{"Gbit", 1'000'000'000}, Unit{"Mbit", 1'000'000}, Unit{"kbit", 1000},
+                                Unit{"bit", 1}, Unit{"", 1}};
 constexpr std::array<std::string_view, 6> kLevels{"trace", "debug", "info", "warn", "error", "off"};
 
 template <std::size_t N>
@@ -146,6 +148,19 @@ std::optional<std::uint32_t> SizeCodec::parse(std::string_view text, const Range
   const auto value = parse_size(text);
   if (!value || !in(range, *value)) return std::nullopt;
   return static_cast<std::uint32_t>(*value);
+}
+
+std::string BitRateCodec::print(Value value) {
+  const std::string out = print_with_unit(value, kRateUnits);
+  return out.empty() ? "0" : out;
+}
+std::string BitRateCodec::unit(const Range& range) { return print(range.low) + " to " + print(range.high); }
+std::string BitRateCodec::expected(const Range& range) {
+  return "bits per second from " + unit(range) + ", such as 512kbit or 10Mbit";
+}
+std::optional<std::uint64_t> BitRateCodec::parse(std::string_view text, const Range& range) {
+  const auto value = parse_with_unit(text, kRateUnits);
+  return value && in(range, *value) ? value : std::nullopt;
 }
 
 std::string duration_unit(const Range& range) {

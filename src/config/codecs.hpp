@@ -74,6 +74,17 @@ struct SizeCodec {
   static std::string unit(const Range& range);
 };
 
+/// Bits per second: "64kbit", "10Mbit", "1Gbit", or a plain number of bits.
+struct BitRateCodec {
+  using Value = std::uint64_t;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "bit rate";
+  static std::string expected(const Range& range);
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+  static std::string print(Value value);
+  static std::string unit(const Range& range);
+};
+
 std::string expected_duration(const Range& range, bool whole_seconds);
 std::string duration_unit(const Range& range);
 
@@ -99,6 +110,17 @@ struct DurationCodec {
 };
 using SecondsCodec = DurationCodec<std::chrono::seconds>;
 using MillisecondsCodec = DurationCodec<std::chrono::milliseconds>;
+
+/// A duration, or a plain number of seconds.
+struct PlainSecondsCodec : SecondsCodec {
+  static std::string expected(const Range& range) {
+    return expected_duration(range, true) + ", or a number of seconds";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range& range) {
+    const bool plain = parse_count(text).has_value();
+    return SecondsCodec::parse(plain ? std::string(text) + 's' : std::string(text), range);
+  }
+};
 
 /// Any text whose length in bytes is in range.
 struct TextCodec {
@@ -151,6 +173,21 @@ struct NetworkCodec {
     return "an address or a network such as 10.0.0.0/8, host bits zero";
   }
   static std::optional<Value> parse(std::string_view text, const Range&) { return IpNetwork::parse(text); }
+  static std::string print(const Value& value) { return value.to_string(); }
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct EndpointCodec {
+  using Value = Endpoint;
+  static constexpr Form kForm = Form::Quoted;
+  static constexpr std::string_view kType = "endpoint";
+  static std::string expected(const Range&) {
+    return "an address and a port such as 192.0.2.1:3478 or [2001:db8::1]:3478";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range&) {
+    const auto endpoint = Endpoint::parse(text);
+    return endpoint && endpoint->port != 0 ? endpoint : std::nullopt;
+  }
   static std::string print(const Value& value) { return value.to_string(); }
   static std::string unit(const Range&) { return {}; }
 };

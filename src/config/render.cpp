@@ -72,7 +72,7 @@ $ turnstone config schema > schema.json        # JSON Schema, for your editor
 - **Environment:** `TURNSTONE_` and the key in capitals, a dot as underscore: `listen.port` is `TURNSTONE_LISTEN_PORT`.
   Lists are separated by commas. An empty variable counts as not set. `TURNSTONE_CONFIG` names the file.
 - **Flags** may be repeated for lists. A list given by a flag or a variable replaces the one of the file.
-- **Durations** have a unit: `250ms`, `10s`, `5m`, `1h`, `1d`. **Sizes:** `512`, `64KiB`, `4MiB`. **Networks:** CIDR.
+- **Durations** have a unit: `250ms`, `10s`, `5m`, `1h`, `1d`. **Bit rates:** `64kbit`, `10Mbit`. **Sizes:** `512`, `64KiB`, `4MiB`. **Networks:** CIDR.
 - **Secrets** never appear in messages or in `config print`. Keep them out of the file with `auth.secrets_file`,
   `auth.users_file` and `signaling.token_file`; trailing newlines are stripped.
 - Unknown and duplicate keys are errors. A key without a value keeps its default. Aliases and files over 1 MiB are refused.

@@ -28,6 +28,7 @@ constexpr std::uint64_t kHour = 60 * kMinute;
 constexpr std::uint64_t kDay = 24 * kHour;
 constexpr Range kAny{};
 constexpr Range kLimit{0, 4'000'000'000};
+constexpr Range kBitRate{0, 1'000'000'000'000};
 
 std::string environment_name(std::string_view path) {
   std::string out = "TURNSTONE_";
@@ -113,6 +114,19 @@ void add_listen(std::vector<Key>& t) {
                              {"listen.tls_port", "--tls-port", kAny,
                               "TURN over TLS, HTTPS and secure WebSocket. Used when there is a certificate.",
                               "Choose a free port."}));
+  t.push_back(one<PortCodec>(TS_AT(net.dtls_port), {"listen.dtls_port", "--dtls-port", kAny,
+                                                    "TURN over DTLS (UDP). Used when there is a certificate.",
+                                                    "Choose a free port."}));
+  t.push_back(many<AddressCodec>(
+      TS_AT(net.alt_addresses),
+      {"listen.alt_addresses", "--alt-address", kAny,
+       "NAT behaviour discovery (RFC 5780): second addresses of this host, one a family. Empty: off.",
+       "Write an address of this host that is not in listen.bind.", "\"192.0.2.2\""}));
+  t.push_back(
+      one<PortCodec>(TS_AT(net.alt_port), {"listen.alt_port", "--alt-port", kAny,
+                                           "NAT behaviour discovery (RFC 5780): the second port. Used with "
+                                           "listen.alt_addresses.",
+                                           "Choose a free port."}));
   t.push_back(one<PortCodec>(TS_AT(net.http_port),
                              {"listen.http_port", "--http-port", kAny,
                               "HTTP: signaling (WebSocket), health, metrics.", "Choose a free port."}));
@@ -181,6 +195,21 @@ void add_listen(std::vector<Key>& t) {
       one<CountCodec>(TS_AT(net.max_streams),
                       {"listen.max_streams", "", kLimit,
                        "Streams (TCP and TLS) over all listeners; 0 is no limit.", "Write a number."}));
+  t.push_back(
+      one<CountCodec>(TS_AT(net.max_streams_per_address),
+                      {"listen.max_streams_per_address", "", kLimit,
+                       "Streams of one IPv4 address or IPv6 /64; 0 is no limit.", "Write a number."}));
+  t.push_back(one<CountCodec>(
+      TS_AT(net.max_half_open_per_address),
+      {"listen.max_half_open_per_address", "", kLimit,
+       "Streams of one IPv4 address or IPv6 /64 that have not shown yet what they speak; 0 is no limit.",
+       "Write a number."}));
+  t.push_back(many<NetworkCodec>(
+      TS_AT(net.proxy_protocol_from),
+      {"listen.proxy_protocol_from", "", kAny,
+       "Load balancers whose streams begin with a PROXY protocol header (v1 or v2), which tells the client's "
+       "address.",
+       "Write networks in CIDR notation.", "\"10.0.0.0/24\""}));
 }
 
 void add_auth(std::vector<Key>& t) {
@@ -223,12 +252,12 @@ void add_auth(std::vector<Key>& t) {
                                  {kMinute, 30 * kDay},
                                  "Life of a credential that the server mints for signaling members.",
                                  "Write a duration with a unit."}));
-  t.push_back(one<SecondsCodec>(TS_AT(auth.nonce_lifetime),
-                                {"auth.nonce_lifetime",
-                                 "",
-                                 {10 * kSecond, kDay},
-                                 "How long a nonce is good for before a client is asked to use a new one.",
-                                 "Write a duration with a unit."}));
+  t.push_back(one<PlainSecondsCodec>(
+      TS_AT(auth.nonce_lifetime), {"auth.nonce_lifetime",
+                                   "--nonce-lifetime",
+                                   {kSecond, kDay},
+                                   "How long a nonce is good for before a client is asked to use a new one.",
+                                   "Write a duration with a unit."}));
 }
 
 void add_relay(std::vector<Key>& t) {
@@ -278,7 +307,7 @@ void add_relay(std::vector<Key>& t) {
       {"relay.max_allocations", "", kLimit, "Allocations over the whole server; 0 is no limit but the ports.",
        "Write a number."}));
   t.push_back(one<CountCodec>(TS_AT(turn.max_allocations_per_user),
-                              {"relay.max_allocations_per_user", "", kLimit,
+                              {"relay.max_allocations_per_user", "--user-quota", kLimit,
                                "Allocations of one username; 0 is no limit.", "Write a number."}));
   t.push_back(one<CountCodec>(TS_AT(turn.max_permissions_per_allocation),
                               {"relay.max_permissions_per_allocation",
@@ -292,6 +321,51 @@ void add_relay(std::vector<Key>& t) {
                                {0, 4096},
                                "Channels of one allocation; 0 is no limit but the channel numbers.",
                                "Write a number."}));
+  t.push_back(one<BitRateCodec>(TS_AT(turn.max_bits_per_second_per_allocation),
+                                {"relay.max_bit_rate_per_allocation", "", kBitRate,
+                                 "Relayed payload of one allocation, both directions together; what exceeds "
+                                 "it is dropped. 0 is no limit.",
+                                 "Write bits per second."}));
+  t.push_back(one<CountCodec>(
+      TS_AT(turn.max_packets_per_second_per_allocation),
+      {"relay.max_packet_rate_per_allocation", "", kLimit,
+       "Relayed datagrams of one allocation in a second; 0 is no limit.", "Write a number."}));
+  t.push_back(one<BitRateCodec>(
+      TS_AT(turn.max_bits_per_second_per_user),
+      {"relay.max_bit_rate_per_user", "", kBitRate,
+       "Relayed payload of one user's allocations together; 0 is no limit.", "Write bits per second."}));
+  t.push_back(
+      one<BitRateCodec>(TS_AT(turn.max_bits_per_second),
+                        {"relay.max_bit_rate", "", kBitRate,
+                         "Relayed payload of the whole server; 0 is no limit.", "Write bits per second."}));
+  t.push_back(one<CountCodec>(
+      TS_AT(turn.max_new_peers_per_second),
+      {"relay.max_new_peers_per_second", "", kLimit,
+       "New peer addresses of one allocation in a second; 0 is no limit.", "Write a number."}));
+  t.push_back(
+      one<CountCodec>(TS_AT(turn.max_challenges_per_second_per_source),
+                      {"relay.max_challenges_per_second", "", kLimit,
+                       "Answers in a second to requests without credentials, for each IPv4 address or "
+                       "IPv6 /64 but loopback; 0 is no limit.",
+                       "Write a number."}));
+  t.push_back(one<CountCodec>(TS_AT(turn.max_bindings_per_second_per_source),
+                              {"relay.max_bindings_per_second", "", kLimit,
+                               "STUN Binding answers in a second for each IPv4 address or IPv6 /64 but "
+                               "loopback; 0 is no limit.",
+                               "Write a number."}));
+  t.push_back(
+      one<BoolCodec>(TS_AT(turn.tcp_relay),
+                     {"relay.tcp", "", kAny, "Grant allocations that relay to peers over TCP (RFC 6062).",
+                      "Write true or false."}));
+  t.push_back(one<BoolCodec>(
+      TS_AT(turn.mobility),
+      {"relay.mobility", "--mobility", kAny, "Let clients move their allocation to a new address (RFC 8016).",
+       "Write true or false."}));
+  t.push_back(many<EndpointCodec>(
+      TS_AT(turn.alternate_servers),
+      {"relay.alternate_servers", "--alternate-server", kAny,
+       "Servers that every Allocate is sent to with 300 (Try Alternate), at most one a family.",
+       "Write the address and the port of another TURN server.", "\"192.0.2.9:3478\""}));
   t.push_back(one<BoolCodec>(
       TS_AT(turn.rfc5766_channels),
       {"relay.rfc5766_channels", "", kAny,

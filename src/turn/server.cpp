@@ -31,8 +31,8 @@ constexpr Outcome outcome_of(ErrorCode code) noexcept {
     case ErrorCode::TryAlternate: return Outcome::E300;
     case ErrorCode::BadRequest: return Outcome::E400;
     case ErrorCode::Unauthenticated: return Outcome::E401;
-    case ErrorCode::Forbidden:
-    case ErrorCode::MobilityForbidden: return Outcome::E403;
+    case ErrorCode::Forbidden: return Outcome::E403;
+    case ErrorCode::MobilityForbidden: return Outcome::E405;
     case ErrorCode::UnknownAttribute: return Outcome::E420;
     case ErrorCode::AllocationMismatch: return Outcome::E437;
     case ErrorCode::StaleNonce: return Outcome::E438;

@@ -8,13 +8,21 @@
 
 namespace ts::net {
 
-/// What a stream turned out to speak.
-enum class StreamKind : std::uint8_t { TurnTcp, TurnTls, Http, Https };
-inline constexpr std::size_t kStreamKindCount = 4;
+/// What a stream turned out to speak; PeerTcp: a connection to a peer (RFC 6062).
+enum class StreamKind : std::uint8_t { TurnTcp, TurnTls, Http, Https, PeerTcp };
+inline constexpr std::size_t kStreamKindCount = 5;
 
 /// Why a stream was closed by us before it was of use.
-enum class StreamRefusal : std::uint8_t { Limit, HandshakeTimeout, TlsFailed, UnknownProtocol, AcceptFailed };
-inline constexpr std::size_t kStreamRefusalCount = 5;
+enum class StreamRefusal : std::uint8_t {
+  Limit,
+  HandshakeTimeout,
+  TlsFailed,
+  UnknownProtocol,
+  AcceptFailed,
+  AddressLimit,
+  BadProxyHeader
+};
+inline constexpr std::size_t kStreamRefusalCount = 7;
 
 struct Counters {
   std::array<std::uint64_t, kStreamKindCount> streams_accepted{};

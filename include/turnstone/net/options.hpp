@@ -18,6 +18,11 @@ struct Options {
   std::uint16_t port = 3478;
   /// TURN over TLS, HTTPS and WSS on one port. Used when a certificate is there.
   std::uint16_t tls_port = 5349;
+  /// TURN over DTLS on UDP. Used when a certificate is there.
+  std::uint16_t dtls_port = 5349;
+  /// RFC 5780: second addresses of this host, one a family, and the second port. Empty: off.
+  std::vector<IpAddress> alt_addresses;
+  std::uint16_t alt_port = 3479;
   /// HTTP and WebSocket (also answers STUN and TURN over TCP).
   std::uint16_t http_port = 8080;
   bool udp = true;
@@ -42,6 +47,11 @@ struct Options {
   std::uint32_t stream_send_queue_bytes = 262'144;
   /// Streams over all listeners; 0 is no limit.
   std::uint32_t max_streams = 50'000;
+  /// Streams of one address (IPv6: /64), and among them those that have not shown yet what they speak.
+  std::uint32_t max_streams_per_address = 4096;
+  std::uint32_t max_half_open_per_address = 512;
+  /// Load balancers whose streams begin with a PROXY protocol header (v1 or v2).
+  std::vector<IpNetwork> proxy_protocol_from;
 };
 
 }  // namespace ts::net

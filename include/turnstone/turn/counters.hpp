@@ -20,9 +20,11 @@ enum class RequestKind : std::uint8_t {
   CreatePermission,
   ChannelBind,
   Send,
+  Connect,
+  ConnectionBind,
   Other
 };
-inline constexpr std::size_t kRequestKindCount = 7;
+inline constexpr std::size_t kRequestKindCount = 9;
 
 /// Columns of the request counters: how it was answered. Success, then every error code we send.
 enum class Outcome : std::uint8_t {
@@ -31,6 +33,7 @@ enum class Outcome : std::uint8_t {
   E400,
   E401,
   E403,
+  E405,
   E420,
   E437,
   E438,
@@ -45,7 +48,7 @@ enum class Outcome : std::uint8_t {
   E500,
   E508
 };
-inline constexpr std::size_t kOutcomeCount = 18;
+inline constexpr std::size_t kOutcomeCount = 19;
 
 /// Why a request failed to authenticate.
 enum class AuthFailure : std::uint8_t {
@@ -56,9 +59,13 @@ enum class AuthFailure : std::uint8_t {
   Expired,
   StaleNonce,
   WrongRealm,
-  WrongUser
+  WrongUser,
+  BadAlgorithm,  ///< a password algorithm that was not offered, or an offer that was tampered with
+  WrongAddress,  ///< the credential is bound to another address
+  Revoked,
+  SourceBusy,  ///< a source outside of this process has not answered yet
 };
-inline constexpr std::size_t kAuthFailureCount = 8;
+inline constexpr std::size_t kAuthFailureCount = 12;
 
 /// Why a peer was refused.
 enum class Denial : std::uint8_t {
@@ -75,9 +82,14 @@ enum class Denial : std::uint8_t {
   QuotaTotal,
   QuotaPermissions,
   QuotaChannels,
-  NoPort
+  NoPort,
+  DeniedByCredential,  ///< the credential's own networks
+  QuotaCredential,
+  NewPeerRate,
+  MobilityOff,
+  WrongTicket,
 };
-inline constexpr std::size_t kDenialCount = 14;
+inline constexpr std::size_t kDenialCount = 19;
 
 /// Why a datagram or message was dropped without an answer.
 enum class Drop : std::uint8_t {
@@ -93,9 +105,12 @@ enum class Drop : std::uint8_t {
   UnknownComprehension,
   TooLarge,
   SendFailed,
-  QueueFull
+  QueueFull,
+  SourceRate,  ///< too many unauthenticated requests of one source
+  BitRate,
+  PacketRate,
 };
-inline constexpr std::size_t kDropCount = 13;
+inline constexpr std::size_t kDropCount = 16;
 
 /// Why an allocation ended.
 enum class EndReason : std::uint8_t { Refreshed, Expired, ClientClosed, RelayFailed, Shutdown, Revoked };

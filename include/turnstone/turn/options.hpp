@@ -58,6 +58,26 @@ struct Options {
   std::uint32_t max_permissions_per_allocation = 256;
   std::uint32_t max_channels_per_allocation = 256;
 
+  /// Token buckets on relayed payload, both directions together; what exceeds them is dropped and counted,
+  /// never queued. 0 is no limit. The last two hold over all shards.
+  std::uint64_t max_bits_per_second_per_allocation = 0;
+  std::uint32_t max_packets_per_second_per_allocation = 0;
+  std::uint64_t max_bits_per_second_per_user = 0;
+  std::uint64_t max_bits_per_second = 0;
+  /// New permissions of one allocation in the long run: a client that walks through addresses is scanning.
+  std::uint32_t max_new_peers_per_second = 20;
+  /// Answers to requests that carry no credentials, for each source (IPv4 address or IPv6 /64); loopback is
+  /// exempt, since nobody can forge it from elsewhere. 0 is no limit.
+  std::uint32_t max_challenges_per_second_per_source = 100;
+  std::uint32_t max_bindings_per_second_per_source = 1000;
+
+  /// TCP allocations (RFC 6062).
+  bool tcp_relay = true;
+  /// MOBILITY-TICKET (RFC 8016).
+  bool mobility = false;
+  /// Where Allocate is sent with 300 (Try Alternate), at most one a family; empty: we relay ourselves.
+  std::vector<Endpoint> alternate_servers;
+
   /// Channels 0x5000-0x7FFF too, which RFC 5766 allowed and RFC 8656 §12 reserves: some old clients draw from
   /// them.
   bool rfc5766_channels = false;

@@ -49,7 +49,7 @@ const OneProblem kProblems[] = {
      "\"localhost\"", "one address"},
     {"ListWanted", "listen:\n  bind: 10.0.0.1", 3, "listen.bind", "a list", "single value", "[item, item]"},
     {"ListInList", "listen:\n  bind: [[1]]", 3, "listen.bind", "address", "a list", "address"},
-    {"DurationNoUnit", "auth:\n  nonce_lifetime: 600", 3, "auth.nonce_lifetime", "10s, 5m or 1h", "\"600\"",
+    {"DurationNoUnit", "auth:\n  credential_ttl: 600", 3, "auth.credential_ttl", "10s, 5m or 1h", "\"600\"",
      "unit"},
     {"DurationFraction", "auth:\n  nonce_lifetime: 10500ms", 3, "auth.nonce_lifetime", "whole seconds",
      "10500ms", "unit"},
