@@ -55,6 +55,7 @@ constexpr AuthFailure failure_of(auth::Failure failure) noexcept {
     case auth::Failure::UnknownUser: return AuthFailure::UnknownUser;
     case auth::Failure::WrongPassword: return AuthFailure::WrongPassword;
     case auth::Failure::Expired: return AuthFailure::Expired;
+    case auth::Failure::BadPolicy: return AuthFailure::BadPolicy;
   }
   return AuthFailure::UnknownUser;
 }
