@@ -86,6 +86,11 @@ Result<Principal, Failure> Credentials::authenticate_ephemeral(const stun::Messa
   return Failure::WrongPassword;
 }
 
+std::optional<WallTime> expiry_of(std::string_view username) noexcept {
+  const auto name = parse_ephemeral(username);
+  return name ? std::optional(name->expiry) : std::nullopt;
+}
+
 namespace {
 
 Minted sign(std::string_view secret, std::string username) {

@@ -76,6 +76,9 @@ class Credentials {
   std::vector<HmacSha1Key> secrets_;
 };
 
+/// When an ephemeral credential of this username expires; nothing when it is not one's.
+std::optional<WallTime> expiry_of(std::string_view username) noexcept;
+
 /// Mints an ephemeral credential: username `<expiry>:<user>` (or only `<expiry>`), password
 /// base64(HMAC-SHA1(secret, username)).
 Minted mint(std::string_view secret, std::string_view user, WallTime expiry);

@@ -164,6 +164,16 @@ TEST(PolicyCredential, CarriesItsPolicy) {
   EXPECT_EQ(*principal->policy, full());
 }
 
+TEST(PolicyCredential, IsWhatTheExamplesOfTheDocumentationMint) {
+  Policy policy;
+  policy.room = "a;b%";
+  policy.peers = {*IpNetwork::parse("8.8.0.0/16"), *IpNetwork::parse("2001:db8::/32")};
+  policy.max_bits_per_second = 2'000'000;
+  const auto minted = mint("north", "alice", policy, kLater).value();
+  EXPECT_EQ(minted.username, "1700003600:alice;ts1;room=a%3Bb%25;peers=8.8.0.0/16+2001:db8::/32;bps=2000000");
+  EXPECT_EQ(minted.password, "MK7NlUNF6xP7AcgwRiNOYPd3BY8=");
+}
+
 TEST(PolicyCredential, WithoutPolicyThereIsNone) {
   const auto minted = mint("north", "alice", Policy{}, kLater);
   ASSERT_TRUE(minted);
