@@ -24,6 +24,8 @@
 #include <turnstone/net/shard.hpp>
 #include <turnstone/signal/router.hpp>
 
+#include "credentials_watch.hpp"
+
 namespace ts::app {
 namespace {
 
@@ -124,6 +126,7 @@ class Runtime::Impl {
         ports_{listeners.port, listeners.tls_port, listeners.http_port},
         warnings_(std::move(listeners.warnings)),
         nonces_(random_.bytes<32>(), config_.auth.nonce_lifetime),
+        auth_(config_.auth),
         credentials_(config_.auth),
         ledger_(config_.turn),
         ice_(config_.signal.ice_urls, minter()),
@@ -131,6 +134,7 @@ class Runtime::Impl {
         native_(router_),
         http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
               config_.signaling_enabled ? &router_ : nullptr),
+        watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
         work_(http_context_.get_executor()) {
     for (net::ShardSockets& sockets : listeners.shards) {
       shards_.push_back(std::make_unique<net::Shard>(surroundings(), std::move(sockets)));
@@ -139,16 +143,24 @@ class Runtime::Impl {
 
   void start() {
     for (const auto& shard : shards_) shard->start();
+    watch_.start();
     thread_ = std::thread([this] { http_context_.run(); });
   }
 
   void stop() {
     if (!thread_.joinable()) return;
     stopping_ = true;
-    asio::post(http_context_,
-               [this] { http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); }); });
+    asio::post(http_context_, [this] {
+      watch_.stop();
+      http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
+    });
     for (const auto& shard : shards_) shard->stop();
     thread_.join();
+  }
+
+  void revoke(turn::Revocation revocation) {
+    revocation = turn::with_end(std::move(revocation), config_.auth, net::now().wall);
+    for (const auto& shard : shards_) shard->revoke(revocation);
   }
 
   const config::Config& config() const noexcept { return config_; }
@@ -169,11 +181,18 @@ class Runtime::Impl {
                                   log_allocation};
   }
 
+  /// On the HTTP thread. Shards change over one after the other.
+  void use(auth::Options options) {
+    auth_ = std::move(options);
+    const auto credentials = std::make_shared<const auth::Credentials>(auth_);
+    for (const auto& shard : shards_) shard->use_credentials(credentials);
+  }
+
   signal::MintIceCredential minter() {
-    if (config_.auth.secrets.empty()) return {};
+    if (auth_.secrets.empty()) return {};
     return [this](const Now& now, std::string_view user) {
-      const auto ttl = config_.auth.credential_ttl;
-      auth::Minted minted = auth::mint(config_.auth.secrets.front(), user, now.wall + ttl);
+      const auto ttl = auth_.credential_ttl;
+      auth::Minted minted = auth::mint(auth_.secrets.front(), user, now.wall + ttl);
       return signal::IceCredential{std::move(minted.username), std::move(minted.password), ttl};
     };
   }
@@ -277,6 +296,7 @@ class Runtime::Impl {
   std::vector<std::string> warnings_;
   net::SystemRandom random_;
   auth::NonceMaker nonces_;
+  auth::Options auth_;  // of the HTTP thread; config_ has what there was at the start
   auth::Credentials credentials_;
   net::SharedLedger ledger_;
   signal::UrlIceProvider ice_;
@@ -284,6 +304,7 @@ class Runtime::Impl {
   dialect::Native native_;
   asio::io_context http_context_{1};
   net::HttpServer http_;
+  CredentialsWatch watch_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};
   std::vector<std::unique_ptr<net::Shard>> shards_;
@@ -294,6 +315,7 @@ Runtime::Runtime(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {
 Runtime::~Runtime() { stop(); }
 void Runtime::start() { impl_->start(); }
 void Runtime::stop() { impl_->stop(); }
+void Runtime::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
 Runtime::Ports Runtime::ports() const noexcept { return impl_->ports(); }
 const config::Config& Runtime::config() const noexcept { return impl_->config(); }
 const std::vector<std::string>& Runtime::ice_urls() const noexcept { return impl_->config().signal.ice_urls; }

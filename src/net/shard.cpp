@@ -44,6 +44,20 @@ class Shard::Impl {
     thread_.join();
   }
 
+  void revoke(turn::Revocation revocation) {
+    asio::post(context_, [this, revocation = std::move(revocation)] {
+      server_.revoke(now(), revocation, outbox_);
+      flush();
+    });
+  }
+
+  void use_credentials(std::shared_ptr<const auth::Credentials> credentials) {
+    asio::post(context_, [this, credentials = std::move(credentials)]() mutable {
+      server_.use_credentials(*credentials);
+      credentials_ = std::move(credentials);
+    });
+  }
+
   void snapshot(std::function<void(const ShardSnapshot&)> done) {
     asio::post(context_, [this, done = std::move(done)] {
       ShardSnapshot shard{server_.counters(), counters_};
@@ -113,6 +127,7 @@ class Shard::Impl {
   }
 
   ShardSurroundings surroundings_;
+  std::shared_ptr<const auth::Credentials> credentials_;  // that replaced those of the surroundings
   asio::io_context context_{1};
   turn::Outbox outbox_;
   Counters counters_;
@@ -132,6 +147,10 @@ Shard::Shard(ShardSurroundings surroundings, ShardSockets sockets)
 Shard::~Shard() { stop(); }
 void Shard::start() { impl_->start(); }
 void Shard::stop() { impl_->stop(); }
+void Shard::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
+void Shard::use_credentials(std::shared_ptr<const auth::Credentials> credentials) {
+  impl_->use_credentials(std::move(credentials));
+}
 void Shard::snapshot(std::function<void(const ShardSnapshot&)> done) { impl_->snapshot(std::move(done)); }
 
 }  // namespace ts::net

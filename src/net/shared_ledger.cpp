@@ -13,6 +13,32 @@ void SharedLedger::leave(std::string_view account) {
   ledger_.leave(account);
 }
 
+bool SharedLedger::admit_credential(std::string_view username, std::uint32_t most) {
+  const std::lock_guard lock(mutex_);
+  return ledger_.admit_credential(username, most);
+}
+
+void SharedLedger::leave_credential(std::string_view username) {
+  const std::lock_guard lock(mutex_);
+  ledger_.leave_credential(username);
+}
+
+turn::BudgetId SharedLedger::join_budget(std::string_view name, TokenRate rate, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  return ledger_.join_budget(name, rate, now);
+}
+
+void SharedLedger::leave_budget(turn::BudgetId id, std::uint64_t unused) {
+  const std::lock_guard lock(mutex_);
+  ledger_.leave_budget(id, unused);
+}
+
+std::uint64_t SharedLedger::lease(turn::BudgetId id, std::uint64_t least, std::uint64_t wanted,
+                                  TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  return ledger_.lease(id, least, wanted, now);
+}
+
 std::optional<std::uint16_t> SharedLedger::take_port(IpFamily family, turn::PortParity parity, TimePoint now,
                                                      RandomSource& random) {
   const std::lock_guard lock(mutex_);

@@ -69,7 +69,11 @@ void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
     AllocationEvent event;
     event.ended = true;
     event.reason = reason;
-    event.username = std::move(allocation->username);
+    event.username = allocation->username;
+    if (allocation->policy != nullptr) {
+      event.room = allocation->policy->room;
+      event.member = allocation->policy->member;
+    }
     event.tuple = allocation->tuple;
     event.relayed = allocation->relayed;
     event.age = now.mono - allocation->started;
@@ -86,7 +90,7 @@ void Server::forget(SlotHandle handle, Allocation& allocation) {
   counters_.permissions -= allocation.permissions.size();
   counters_.channels -= allocation.channels.size();
   ledger_.return_port(allocation.local.address.family(), allocation.local.port);
-  ledger_.leave(allocation.account);
+  unlimit(allocation);
   by_tuple_.erase(allocation.tuple);
   allocations_.erase(handle);
   tidy_deadlines();

@@ -4,14 +4,18 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include <turnstone/auth/policy.hpp>
 #include <turnstone/base/hash.hpp>
 #include <turnstone/base/time.hpp>
 #include <turnstone/stun/message.hpp>
 #include <turnstone/turn/client.hpp>
 #include <turnstone/turn/ledger.hpp>
+
+#include "limits.hpp"
 
 namespace ts::turn {
 
@@ -37,6 +41,12 @@ struct Allocation {
   std::string username;
   std::string account;
   HmacSha1Key key;
+  /// What the credential allows; null: all that the server does.
+  std::unique_ptr<const auth::Policy> policy;
+  /// Null: nothing is limited.
+  std::unique_ptr<Limits> limits;
+  /// See take_new_peers().
+  TimePoint new_peers_paid_until = TimePoint::min();
   /// The Allocate that made it: a retransmission is answered alike (RFC 8656 §5).
   stun::TransactionId made_by{};
   std::uint32_t granted_seconds = 0;

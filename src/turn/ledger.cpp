@@ -100,6 +100,23 @@ void LocalLedger::leave(std::string_view account) {
   --total_;
 }
 
+bool LocalLedger::admit_credential(std::string_view username, std::uint32_t most) {
+  const auto found = by_credential_.find(username);
+  if (found == by_credential_.end()) return most != 0 && by_credential_.emplace(username, 1U).second;
+  if (found->second >= most) return false;
+  ++found->second;
+  return true;
+}
+
+void LocalLedger::leave_credential(std::string_view username) {
+  const auto found = by_credential_.find(username);
+  if (found == by_credential_.end()) {
+    TS_BUG("a credential left that had not entered");
+    return;
+  }
+  if (--found->second == 0) by_credential_.erase(found);
+}
+
 std::optional<std::uint16_t> LocalLedger::take_port(IpFamily family, PortParity parity, TimePoint now,
                                                     RandomSource& random) {
   drop_expired(now);

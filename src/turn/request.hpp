@@ -48,6 +48,10 @@ struct Request {
   std::string_view username;
   std::string_view account;
   std::optional<HmacSha1Key> key;
+  /// Of the live allocation, or `read_policy`; may be null.
+  const auth::Policy* policy = nullptr;
+  /// Read from the credential by this request.
+  std::unique_ptr<const auth::Policy> read_policy;
 
   // Set by Server::allocation_of_user.
   SlotHandle handle;

@@ -55,6 +55,7 @@ constexpr AuthFailure failure_of(auth::Failure failure) noexcept {
     case auth::Failure::UnknownUser: return AuthFailure::UnknownUser;
     case auth::Failure::WrongPassword: return AuthFailure::WrongPassword;
     case auth::Failure::Expired: return AuthFailure::Expired;
+    case auth::Failure::BadPolicy: return AuthFailure::BadPolicy;
   }
   return AuthFailure::UnknownUser;
 }
@@ -66,11 +67,12 @@ constexpr std::size_t kMaxUsernameBytes = 763;
 
 Server::Server(const Surroundings& s)
     : options_(s.options),
-      credentials_(s.credentials),
+      credentials_(&s.credentials),
       nonces_(s.nonces),
       ledger_(s.ledger),
       random_(s.random),
       policy_(s.options),
+      shares_(std::make_unique<Shares>(s.ledger)),
       by_tuple_(0, TupleHash{load_be64(s.random.bytes<8>().data())}) {}
 
 Server::~Server() = default;
@@ -94,7 +96,7 @@ void Server::message(Now now, const Inbound& in, Outbox& out) {
   // RFC 5389 §12.2: a classic client has no magic cookie; only Binding is answered.
   if (!message.has_magic_cookie() && message.method() != Method::Binding) return drop(Drop::BadMessage);
 
-  Request r{now, in, message, out, RequestKind::Other, {}, {}, {}, {}, nullptr};
+  Request r{now, in, message, out, RequestKind::Other, {}, {}, {}, nullptr, {}, {}, nullptr};
   if (message.message_class() == MessageClass::Indication && message.method() == Method::Send) {
     r.kind = RequestKind::Send;
     return handle_send(r);
@@ -152,16 +154,19 @@ bool Server::authenticate(Request& r) {
       stun::verify_integrity(m, allocation->key)) {
     r.key = allocation->key;
     r.account = allocation->account;
+    r.policy = allocation->policy.get();
   } else {
-    const auto principal = credentials_.authenticate(m, r.username, r.now.wall);
+    auto principal = credentials_->authenticate(m, r.username, r.now.wall);
     if (!principal) {
       challenge(r, ErrorCode::Unauthenticated, failure_of(principal.error()));
       return false;
     }
     r.key = principal->key;
     r.account = principal->account;
+    r.read_policy = std::move(principal->policy);
+    r.policy = r.read_policy.get();
   }
-  if (as_text(*realm) != credentials_.realm()) {
+  if (as_text(*realm) != credentials_->realm()) {
     r.key.reset();
     challenge(r, ErrorCode::Unauthenticated, AuthFailure::WrongRealm);
     return false;
@@ -171,7 +176,7 @@ bool Server::authenticate(Request& r) {
     challenge(r, ErrorCode::StaleNonce, AuthFailure::StaleNonce);
     return false;
   }
-  return true;
+  return usable(r);
 }
 
 bool Server::allocation_of_user(Request& r) {
@@ -215,7 +220,7 @@ void Server::challenge(Request& r, ErrorCode code, AuthFailure why) {
   const auth::Nonce nonce = nonces_.make(r.now.mono, r.in.tuple.client);
   ResponseWriter response(r, MessageClass::ErrorResponse);
   response.builder.add_error(code)
-      .add(AttributeType::Realm, credentials_.realm())
+      .add(AttributeType::Realm, credentials_->realm())
       .add(AttributeType::Nonce, nonce.text());
   send_answer(r, response, outcome_of(code));
 }

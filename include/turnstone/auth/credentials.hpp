@@ -3,6 +3,8 @@
 // (draft-uberti-behave-turn-rest). Immutable once made; shards share one object.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +13,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <turnstone/auth/options.hpp>
+#include <turnstone/auth/policy.hpp>
 #include <turnstone/base/hash.hpp>
 #include <turnstone/base/result.hpp>
 #include <turnstone/base/time.hpp>
@@ -23,7 +26,12 @@ HmacSha1Key long_term_key(std::string_view username, std::string_view realm,
                           std::string_view password) noexcept;
 
 /// Why a message's credentials do not hold.
-enum class Failure : std::uint8_t { UnknownUser, WrongPassword, Expired };
+enum class Failure : std::uint8_t {
+  UnknownUser,
+  WrongPassword,
+  Expired,
+  BadPolicy,  ///< right, but what it allows cannot be read
+};
 
 /// Who sent an authenticated message.
 struct Principal {
@@ -31,6 +39,8 @@ struct Principal {
   /// What quotas count by: the user behind an ephemeral username, else the username. A view into the
   /// username.
   std::string_view account;
+  /// What the credential allows; null: all that the server does.
+  std::unique_ptr<const Policy> policy{};
 };
 
 /// A username and password for a client.
@@ -66,8 +76,15 @@ class Credentials {
   std::vector<HmacSha1Key> secrets_;
 };
 
+/// When an ephemeral credential of this username expires; nothing when it is not one's.
+std::optional<WallTime> expiry_of(std::string_view username) noexcept;
+
 /// Mints an ephemeral credential: username `<expiry>:<user>` (or only `<expiry>`), password
 /// base64(HMAC-SHA1(secret, username)).
 Minted mint(std::string_view secret, std::string_view user, WallTime expiry);
+/// The same with a policy in the username. Nothing when that would be longer than kMaxPolicyUsernameBytes, or
+/// when the policy has a value that parse_policy() would refuse.
+std::optional<Minted> mint(std::string_view secret, std::string_view user, const Policy& policy,
+                           WallTime expiry);
 
 }  // namespace ts::auth

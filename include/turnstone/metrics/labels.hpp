@@ -31,8 +31,9 @@ constexpr std::string_view label(turn::Outcome value) noexcept {
 }
 
 inline constexpr std::array<std::string_view, turn::kAuthFailureCount> kAuthFailureLabels{
-    "no_credentials", "missing_attribute", "unknown_user",  "wrong_password", "expired", "stale_nonce",
-    "wrong_realm",    "wrong_user",        "bad_algorithm", "wrong_address",  "revoked", "source_busy"};
+    "no_credentials", "missing_attribute", "unknown_user", "wrong_password", "expired",
+    "stale_nonce",    "wrong_realm",       "wrong_user",   "bad_algorithm",  "wrong_address",
+    "revoked",        "source_busy",       "bad_policy"};
 constexpr std::string_view label(turn::AuthFailure value) noexcept {
   return kAuthFailureLabels[static_cast<std::size_t>(value)];
 }

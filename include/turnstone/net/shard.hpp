@@ -23,6 +23,11 @@ class SharedLedger final : public turn::Ledger {
 
   std::optional<turn::Denial> admit(std::string_view account) override;
   void leave(std::string_view account) override;
+  bool admit_credential(std::string_view username, std::uint32_t most) override;
+  void leave_credential(std::string_view username) override;
+  turn::BudgetId join_budget(std::string_view name, TokenRate rate, TimePoint now) override;
+  void leave_budget(turn::BudgetId id, std::uint64_t unused) override;
+  std::uint64_t lease(turn::BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) override;
   std::optional<std::uint16_t> take_port(IpFamily family, turn::PortParity parity, TimePoint now,
                                          RandomSource& random) override;
   void return_port(IpFamily family, std::uint16_t port) override;
@@ -66,6 +71,10 @@ class Shard {
   void start();
   /// Ends every allocation and stream and joins the thread. Idempotent.
   void stop();
+  /// Ends what the revocation means, on the shard's thread, and lets it in no more.
+  void revoke(turn::Revocation revocation);
+  /// From now on these let clients in.
+  void use_credentials(std::shared_ptr<const auth::Credentials> credentials);
   /// Copies the counters; `done` is called on the shard's thread.
   void snapshot(std::function<void(const ShardSnapshot&)> done);
 

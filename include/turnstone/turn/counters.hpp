@@ -64,8 +64,9 @@ enum class AuthFailure : std::uint8_t {
   WrongAddress,  ///< the credential is bound to another address
   Revoked,
   SourceBusy,  ///< a source outside of this process has not answered yet
+  BadPolicy,   ///< the policy in the username cannot be read
 };
-inline constexpr std::size_t kAuthFailureCount = 12;
+inline constexpr std::size_t kAuthFailureCount = 13;
 
 /// Why a peer was refused.
 enum class Denial : std::uint8_t {

@@ -14,6 +14,7 @@
 
 #include <turnstone/base/random.hpp>
 #include <turnstone/base/time.hpp>
+#include <turnstone/turn/budgets.hpp>
 #include <turnstone/turn/client.hpp>
 #include <turnstone/turn/options.hpp>
 
@@ -34,6 +35,15 @@ class Ledger {
   /// Counts an allocation of the account, or says which quota it would break (QuotaUser, QuotaTotal).
   virtual std::optional<Denial> admit(std::string_view account) = 0;
   virtual void leave(std::string_view account) = 0;
+
+  /// Counts an allocation of a credential that allows `most` of them at a time; false when it has as many.
+  virtual bool admit_credential(std::string_view username, std::uint32_t most) = 0;
+  virtual void leave_credential(std::string_view username) = 0;
+
+  /// Rates that allocations share; see Budgets. lease() is on the data path, a few times a second.
+  virtual BudgetId join_budget(std::string_view name, TokenRate rate, TimePoint now) = 0;
+  virtual void leave_budget(BudgetId id, std::uint64_t unused) = 0;
+  virtual std::uint64_t lease(BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) = 0;
 
   /// A free port at random (RFC 6056). EvenWithNextReserved also takes the next one, kept until reserve().
   virtual std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, TimePoint now,
@@ -78,6 +88,15 @@ class LocalLedger final : public Ledger {
 
   std::optional<Denial> admit(std::string_view account) override;
   void leave(std::string_view account) override;
+  bool admit_credential(std::string_view username, std::uint32_t most) override;
+  void leave_credential(std::string_view username) override;
+  BudgetId join_budget(std::string_view name, TokenRate rate, TimePoint now) override {
+    return budgets_.join(name, rate, now);
+  }
+  void leave_budget(BudgetId id, std::uint64_t unused) override { budgets_.leave(id, unused); }
+  std::uint64_t lease(BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) override {
+    return budgets_.lease(id, least, wanted, now);
+  }
   std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, TimePoint now,
                                          RandomSource& random) override;
   void return_port(IpFamily family, std::uint16_t port) override;
@@ -106,7 +125,10 @@ class LocalLedger final : public Ledger {
   std::uint32_t max_total_;
   std::uint32_t max_per_account_;
   std::uint64_t total_ = 0;
-  boost::unordered_flat_map<std::string, std::uint32_t, TextHash, std::equal_to<>> by_account_;
+  using Counts = boost::unordered_flat_map<std::string, std::uint32_t, TextHash, std::equal_to<>>;
+  Counts by_account_;
+  Counts by_credential_;  // only those that limit their allocations
+  Budgets budgets_;
   std::optional<PortPool> v4_;
   std::optional<PortPool> v6_;
   std::vector<Reservation> reservations_;  // few, in order of expiry

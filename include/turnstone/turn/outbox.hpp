@@ -46,6 +46,9 @@ struct AllocationEvent {
   bool ended = false;
   EndReason reason{};
   std::string username;
+  /// Of the credential's policy; empty without one.
+  std::string room;
+  std::string member;
   FiveTuple tuple;
   Endpoint relayed;
   Duration age{};

@@ -22,11 +22,13 @@
 #include <turnstone/turn/options.hpp>
 #include <turnstone/turn/outbox.hpp>
 #include <turnstone/turn/peer_policy.hpp>
+#include <turnstone/turn/revocation.hpp>
 
 namespace ts::turn {
 
 struct Allocation;
 struct Request;
+class Shares;
 
 /// What a Server needs from its surroundings; all of it outlives the Server.
 struct Surroundings {
@@ -75,6 +77,14 @@ class Server {
   /// Entries of the deadline queue, stale ones too: bounded by the most allocations there were at once.
   std::size_t deadline_count() const noexcept { return deadlines_.size(); }
 
+  /// From now on these let clients in; they outlive the Server, or the next call. Live allocations keep the
+  /// keys that they began with.
+  void use_credentials(const auth::Credentials& credentials) noexcept { credentials_ = &credentials; }
+
+  /// Ends the live allocations that the revocation means; their credentials are answered with 403 until it
+  /// lapses.
+  void revoke(Now now, const Revocation& revocation, Outbox& out);
+
   /// Ends every allocation.
   void shut_down(Now now, Outbox& out);
 
@@ -88,6 +98,8 @@ class Server {
   void request(Request& r);
   /// RFC 8489 §9.2.4. False: answered with an error.
   bool authenticate(Request& r);
+  /// The authenticated credential may be used from here and has not been revoked. False: answered with 403.
+  bool usable(Request& r);
   bool allocation_of_user(Request& r);
   bool understood(Request& r);
   void challenge(Request& r, stun::ErrorCode code, AuthFailure why);
@@ -130,6 +142,22 @@ class Server {
     return options_.rfc5766_channels ? stun::kMaxRfc5766Channel : stun::kMaxChannel;
   }
 
+  // admission.cpp: quotas and what credentials allow
+  /// Counts a new allocation, or says which quota it would break.
+  std::optional<Denial> admit(const Request& r);
+  void leave(std::string_view account, std::string_view username, const auth::Policy* policy);
+  /// Gives the allocation what limits it.
+  void limit(Allocation& allocation, Request& r);
+  /// Gives back what admit() and limit() took.
+  void unlimit(Allocation& allocation);
+  /// The credential does not allow this peer.
+  std::optional<Denial> denied_by_credential(const Allocation& allocation,
+                                             const IpAddress& peer) const noexcept;
+  /// Too many new peers in a short time; when not, they are counted.
+  bool names_too_many(Allocation& allocation, std::size_t added, TimePoint now) const noexcept;
+  /// False: dropped and counted.
+  bool within_limits(Allocation& allocation, std::size_t bytes, TimePoint now);
+
   // relay.cpp: the data path
   void channel_data(Now now, const Inbound& in, Outbox& out);
 
@@ -141,12 +169,14 @@ class Server {
   };
 
   const Options& options_;
-  const auth::Credentials& credentials_;
+  const auth::Credentials* credentials_;
   const auth::NonceMaker& nonces_;
   Ledger& ledger_;
   RandomSource& random_;
   PeerPolicy policy_;
   Counters counters_;
+  RevocationList revocations_;
+  std::unique_ptr<Shares> shares_;
   SlotMap<Allocation> allocations_;
   boost::unordered_flat_map<FiveTuple, SlotHandle, TupleHash> by_tuple_;
   DeadlineQueue<SlotHandle> deadlines_;

@@ -103,9 +103,9 @@ void Server::handle_allocate(Request& r) {
   if (!wish) return respond_error(r, wish.error());
 
   // The quota first ("at any point"), so that a refusal does not use up a token.
-  if (const auto quota = ledger_.admit(r.account)) {
-    // 486 is about this user; a full server has no capacity for anybody.
-    const bool own = *quota == Denial::QuotaUser;
+  if (const auto quota = admit(r)) {
+    // 486 is about this user or credential; a full server has no capacity for anybody.
+    const bool own = *quota == Denial::QuotaUser || *quota == Denial::QuotaCredential;
     return deny(r, own ? ErrorCode::AllocationQuotaReached : ErrorCode::InsufficientCapacity, *quota);
   }
   IpFamily family = wish->family;
@@ -117,7 +117,7 @@ void Server::handle_allocate(Request& r) {
     port = reserved->port;
   }
   if (!port) {
-    ledger_.leave(r.account);
+    leave(r.account, r.username, r.policy);
     return deny(r, ErrorCode::InsufficientCapacity, Denial::NoPort);
   }
   const RelayAddress* address = relay_of(options_, family);
@@ -130,6 +130,7 @@ void Server::handle_allocate(Request& r) {
   allocation.username = r.username;
   allocation.account = r.account;
   allocation.key = *r.key;
+  limit(allocation, r);
   allocation.made_by = r.message.transaction_id();
   allocation.granted_seconds = granted_lifetime(wish->lifetime_seconds, options_);
   allocation.answers_with_fingerprint = r.message.fingerprint_offset() != 0;
@@ -230,6 +231,10 @@ void Server::relay_opened(Now now, const RelayId& relay, Outbox& out) {
   answer_opened(*allocation, stun::MessageClass::SuccessResponse, out);
   AllocationEvent event;
   event.username = allocation->username;
+  if (allocation->policy != nullptr) {
+    event.room = allocation->policy->room;
+    event.member = allocation->policy->member;
+  }
   event.tuple = allocation->tuple;
   event.relayed = allocation->relayed;
   event.age = now.mono - allocation->started;

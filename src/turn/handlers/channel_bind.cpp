@@ -29,6 +29,8 @@ void Server::handle_channel_bind(Request& r) {
   if (peer->address.family() != allocation.family())
     return respond_error(r, ErrorCode::PeerAddressFamilyMismatch);
   if (const auto denial = policy_.check(*peer)) return deny(r, ErrorCode::Forbidden, *denial);
+  if (const auto denial = denied_by_credential(allocation, peer->address))
+    return deny(r, ErrorCode::Forbidden, *denial);
   const std::size_t most = options_.max_channels_per_allocation;
   if (bound == nullptr && most != 0 && allocation.channels.size() >= most) {
     return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaChannels);
@@ -36,6 +38,9 @@ void Server::handle_channel_bind(Request& r) {
   const std::size_t added = allocation.permission(peer->address) == nullptr ? 1 : 0;
   if (!has_room_for(allocation, added)) {
     return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaPermissions);
+  }
+  if (names_too_many(allocation, added, r.now.mono)) {
+    return deny(r, ErrorCode::InsufficientCapacity, Denial::NewPeerRate);
   }
   permit(r.handle, allocation, peer->address, r.now.mono);
   const TimePoint expires = r.now.mono + options_.channel_lifetime;

@@ -28,6 +28,7 @@ void Server::handle_create_permission(Request& r) {
       error = ErrorCode::PeerAddressFamilyMismatch;
     } else {
       denial = policy_.check(peer->address);
+      if (!denial) denial = denied_by_credential(*r.allocation, peer->address);
       // Clients name one address with many ports in a row; it takes room once.
       if (peer->address != last_added && r.allocation->permission(peer->address) == nullptr) {
         ++added;
@@ -40,6 +41,9 @@ void Server::handle_create_permission(Request& r) {
   if (count == 0) return respond_error(r, ErrorCode::BadRequest);
   if (!has_room_for(*r.allocation, added)) {
     return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaPermissions);
+  }
+  if (names_too_many(*r.allocation, added, r.now.mono)) {
+    return deny(r, ErrorCode::InsufficientCapacity, Denial::NewPeerRate);
   }
   r.message.for_each([&](const stun::Attribute& attribute) {
     if (attribute.type != AttributeType::XorPeerAddress) return;

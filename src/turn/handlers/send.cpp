@@ -28,6 +28,7 @@ void Server::handle_send(Request& r) {
   if (!allocation->permits(peer->address, r.now.mono)) return drop(Drop::NoPermission);
   if (policy_.check_port(*peer)) return drop(Drop::PeerDenied);
 
+  if (allocation->limits != nullptr && !within_limits(*allocation, data->size(), r.now.mono)) return;
   const bool dont_fragment = r.message.find(AttributeType::DontFragment).has_value();
   const RelayId relay{by_tuple_.find(r.in.tuple)->second, allocation->family()};
   r.out.to_peers.push_back(ToPeer{relay, *peer, *data, dont_fragment});
