@@ -102,6 +102,10 @@ std::vector<std::string> own_urls(const config::Config& config, const net::Liste
       out.push_back("turns:" + url_host(relay.advertised) + ':' + std::to_string(listeners.tls_port) +
                     "?transport=tcp");
     }
+    if (listeners.dtls_port != 0 && !config.net.tls_self_signed) {
+      out.push_back("turns:" + url_host(relay.advertised) + ':' + std::to_string(listeners.dtls_port) +
+                    "?transport=udp");
+    }
   }
   return out;
 }
@@ -109,7 +113,8 @@ std::vector<std::string> own_urls(const config::Config& config, const net::Liste
 std::vector<Endpoint> own_endpoints(const net::Listeners& listeners) {
   std::vector<Endpoint> out;
   for (const IpAddress& address : listeners.addresses) {
-    for (const std::uint16_t port : {listeners.port, listeners.tls_port, listeners.http_port}) {
+    for (const std::uint16_t port :
+         {listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port}) {
       if (port != 0) out.push_back(Endpoint{address, port});
     }
   }
@@ -123,7 +128,7 @@ class Runtime::Impl {
   Impl(config::Config config, net::Listeners listeners, std::shared_ptr<const net::TlsContext> tls)
       : config_(std::move(config)),
         tls_(std::move(tls)),
-        ports_{listeners.port, listeners.tls_port, listeners.http_port},
+        ports_{listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port},
         warnings_(std::move(listeners.warnings)),
         nonces_(random_.bytes<32>(), config_.auth.nonce_lifetime),
         auth_(config_.auth),

@@ -170,6 +170,7 @@ Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool
   Opener opener(options, out);
   out.port = options.port;
   out.tls_port = with_tls ? options.tls_port : 0;
+  out.dtls_port = with_tls && options.udp ? options.dtls_port : 0;
   out.http_port = options.http_port;
   // Every stream port serves everything: ports that are the same are one.
   const auto among_streams = [&](std::uint16_t port) {
@@ -180,6 +181,10 @@ Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool
   const bool http_apart = !among_streams(options.http_port) && !on_tls_port;
   opener.open(out.port, options.udp, options.tcp, "--port");
   if (tls_apart) opener.open(out.tls_port, false, true, "--tls-port");
+  // Every UDP port serves DTLS.
+  const bool dtls_apart =
+      with_tls && options.udp && (options.dtls_port == 0 || options.dtls_port != out.port);
+  if (dtls_apart) opener.open(out.dtls_port, true, false, "--dtls-port");
   if (http_apart) opener.open(out.http_port, false, true, "--http-port");
   return out;
 }

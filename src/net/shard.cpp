@@ -22,7 +22,11 @@ class Shard::Impl {
         streams_(context_, std::move(sockets.tcp), surroundings_, server_, outbox_, counters_,
                  [this] { flush(); }),
         timer_(context_),
-        work_(context_.get_executor()) {}
+        work_(context_.get_executor()) {
+    if (!surroundings_.tls) return;
+    dtls_.emplace(surroundings_, udp_, server_, outbox_, counters_);
+    udp_.set_dtls(&*dtls_);
+  }
 
   void start() {
     udp_.start();
@@ -37,6 +41,8 @@ class Shard::Impl {
       server_.shut_down(now(), outbox_);
       flush();
       streams_.stop();
+      if (dtls_) dtls_->stop();
+      udp_.send_queued();
       udp_.stop();
       timer_.cancel();
       work_.reset();
@@ -69,7 +75,7 @@ class Shard::Impl {
  private:
   /// Does all that the Outbox asks for.
   void flush() {
-    if (outbox_.empty()) return;
+    if (outbox_.empty()) return arm_timer();
     for (const turn::ToPeer& transmit : outbox_.to_peers) udp_.queue(transmit);
     // What a relay was still given leaves before it closes; and it closes before another one opens, which may
     // want its port.
@@ -110,9 +116,15 @@ class Shard::Impl {
     outbox_.close_relays.clear();
   }
 
+  std::optional<TimePoint> next_deadline() const noexcept {
+    const auto core = server_.next_deadline();
+    const auto dtls = dtls_ ? dtls_->next_deadline() : std::nullopt;
+    return core && dtls ? std::min(*core, *dtls) : core ? core : dtls;
+  }
+
   void arm_timer() {
     if (stopped_) return;  // the queue holds deadlines of the dead
-    const auto next = server_.next_deadline();
+    const auto next = next_deadline();
     if (!next || (armed_for_ && *armed_for_ <= *next)) return;
     armed_for_ = *next;
     timer_.expires_at(std::chrono::steady_clock::time_point(
@@ -121,7 +133,9 @@ class Shard::Impl {
       if (error) return;
       armed_for_.reset();
       server_.tick(now(), outbox_);
+      if (dtls_) dtls_->tick(now());
       flush();
+      udp_.send_queued();
       arm_timer();
     });
   }
@@ -133,6 +147,7 @@ class Shard::Impl {
   Counters counters_;
   turn::Server server_;
   UdpEngine udp_;
+  std::optional<DtlsSet> dtls_;  // without a certificate: none
   StreamSet streams_;
   asio::steady_timer timer_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;

@@ -30,6 +30,8 @@ class ReceiveBatch {
  public:
   static constexpr std::size_t kHeadroomBytes = 64;
   static constexpr std::size_t kTailroomBytes = 64;
+  /// Room of each datagram between these, whatever its length.
+  static constexpr std::size_t kPayloadBytes = 65'536;
 
   ReceiveBatch();
 
@@ -46,7 +48,6 @@ class ReceiveBatch {
 
  private:
   static constexpr std::size_t kSlots = 256;
-  static constexpr std::size_t kPayloadBytes = 65'536;
   // An odd count of cache lines, so that the slots' first lines do not fall into the same cache sets.
   static constexpr std::size_t kStride = (kHeadroomBytes + kPayloadBytes + kTailroomBytes) / 64 * 64 + 64 * 5;
   static constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo));

@@ -7,12 +7,14 @@
 #include <sys/epoll.h>
 
 #include <turnstone/net/clock.hpp>
+#include <turnstone/stun/demux.hpp>
 
 namespace ts::net {
 namespace {
 
 static_assert(ReceiveBatch::kHeadroomBytes >= turn::kHeadroomBytes);
 static_assert(ReceiveBatch::kTailroomBytes >= turn::kTailroomBytes);
+static_assert(ReceiveBatch::kPayloadBytes >= DtlsSet::kRoomBytes);
 
 /// What an epoll event names: a listener by index, or a relay socket by slot index, family and generation.
 /// The generation tells events of a closed socket from those of its successor in the same slot.
@@ -31,6 +33,10 @@ int make_epoll() {
   const int descriptor = ::epoll_create1(EPOLL_CLOEXEC);
   if (descriptor < 0) throw std::system_error(errno, std::system_category(), "epoll_create1");
   return descriptor;
+}
+
+bool is_dtls(ByteView datagram) noexcept {
+  return !datagram.empty() && stun::classify_packet(datagram[0]) == stun::Packet::Dtls;
 }
 
 /// Turns in which so few datagrams came end at once; busier ones look again before they go back to Asio.
@@ -89,12 +95,14 @@ void UdpEngine::turn() {
     for (std::size_t i = 0; i < static_cast<std::size_t>(ready); ++i) {
       if (!received_.has_room()) {
         flush_();
+        send_queued();
         received_.recycle();
       }
       const std::uint64_t tag = events[i].data.u64;
       datagrams += (tag & kRelayTag) != 0 ? read_relay(tag, moment) : read_listener(tag, moment);
     }
     flush_();
+    send_queued();  // a flush with nothing from the core sends nothing, but a handshake may have answered
     received_.recycle();
     if (datagrams < kBusyDatagrams) return;
   }
@@ -109,6 +117,12 @@ std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
   for (const Datagram& datagram : batch) {
     in.tuple.client = datagram.from;
     in.tuple.server = Endpoint{datagram.to.value_or(listener.local.address), listener.local.port};
+    if (dtls_ != nullptr && is_dtls(datagram.bytes)) {
+      ::ts::turn::FiveTuple tuple = in.tuple;
+      tuple.transport = ::ts::turn::Transport::Dtls;
+      dtls_->received(moment, index, tuple, datagram.bytes);
+      continue;
+    }
     in.bytes = datagram.bytes;
     server_.from_client(moment, in, outbox_);
   }
@@ -159,10 +173,15 @@ void UdpEngine::close(const turn::RelayId& relay) noexcept {
 }
 
 void UdpEngine::queue(const turn::ToClient& transmit) {
-  const BoundSocket& listener = listeners_[transmit.route];
+  if (!DtlsSet::is_dtls(transmit.route)) return send_datagram(transmit.route, transmit.tuple, transmit.bytes);
+  if (dtls_ != nullptr) dtls_->send(now().mono, transmit);
+}
+
+void UdpEngine::send_datagram(std::size_t index, const turn::FiveTuple& tuple, ByteView bytes) {
+  const BoundSocket& listener = listeners_[index];
   const bool wildcard = listener.local.address.is_unspecified();
-  sends_.add(listener.descriptor.get(), transmit.tuple.client,
-             wildcard ? std::optional(transmit.tuple.server.address) : std::nullopt, transmit.bytes);
+  sends_.add(listener.descriptor.get(), tuple.client,
+             wildcard ? std::optional(tuple.server.address) : std::nullopt, bytes);
 }
 
 void UdpEngine::queue(const turn::ToPeer& transmit) {
@@ -181,6 +200,7 @@ void UdpEngine::send_queued() noexcept {
   const SendBatch::Stats stats = sends_.flush();
   counters_.udp_sent_packets += stats.sent;
   counters_.udp_send_errors += stats.failed;
+  if (dtls_ != nullptr) dtls_->sent();
 }
 
 }  // namespace ts::net

@@ -14,16 +14,20 @@
 #include <turnstone/net/listen.hpp>
 #include <turnstone/turn/server.hpp>
 
+#include "dtls_set.hpp"
 #include "udp_batch.hpp"
 
 namespace ts::net {
 
-class UdpEngine {
+class UdpEngine final : public DatagramSink {
  public:
   /// `flush` is called at the end of each turn; afterwards the receive buffers are used again.
   UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners,
             std::uint32_t relay_buffer_bytes, turn::Server& server, turn::Outbox& outbox, Counters& counters,
             std::function<void()> flush);
+
+  /// Who takes DTLS's datagrams (RFC 7983), on every listener; without one they are not served.
+  void set_dtls(DtlsSet* dtls) noexcept { dtls_ = dtls; }
 
   void start();
   void stop() noexcept;
@@ -35,6 +39,7 @@ class UdpEngine {
   /// Queue datagrams; send_queued() sends them. The bytes must live until then.
   void queue(const turn::ToClient& transmit);
   void queue(const turn::ToPeer& transmit);
+  void send_datagram(std::size_t listener, const turn::FiveTuple& tuple, ByteView bytes) override;
   void send_queued() noexcept;
 
  private:
@@ -59,6 +64,7 @@ class UdpEngine {
   turn::Outbox& outbox_;
   Counters& counters_;
   std::function<void()> flush_;
+  DtlsSet* dtls_ = nullptr;
   ReceiveBatch received_;
   SendBatch sends_;
 };

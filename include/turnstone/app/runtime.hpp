@@ -42,6 +42,7 @@ class Runtime {
   struct Ports {
     std::uint16_t turn = 0;
     std::uint16_t tls = 0;
+    std::uint16_t dtls = 0;
     std::uint16_t http = 0;
   };
   Ports ports() const noexcept;

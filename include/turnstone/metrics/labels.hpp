@@ -63,7 +63,7 @@ constexpr std::string_view label(turn::EndReason value) noexcept {
 }
 
 inline constexpr std::array<std::string_view, net::kStreamKindCount> kStreamKindLabels{
-    "turn_tcp", "turn_tls", "http", "https", "peer_tcp"};
+    "turn_tcp", "turn_tls", "http", "https", "peer_tcp", "turn_dtls"};
 constexpr std::string_view label(net::StreamKind value) noexcept {
   return kStreamKindLabels[static_cast<std::size_t>(value)];
 }

@@ -44,6 +44,7 @@ struct Listeners {
   /// The ports that were really bound; 0: none.
   std::uint16_t port = 0;
   std::uint16_t tls_port = 0;
+  std::uint16_t dtls_port = 0;
   std::uint16_t http_port = 0;
   /// The addresses that were bound.
   std::vector<IpAddress> addresses;
@@ -53,7 +54,7 @@ struct Listeners {
   std::vector<std::string> warnings;
 };
 
-/// Binds all of `options` for `shard_count` shards. `with_tls`: also the TLS port.
+/// Binds all of `options` for `shard_count` shards. `with_tls`: also the TLS and DTLS ports.
 Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool with_tls);
 
 /// A non-blocking UDP socket for a relayed transport address, or the errno.
