@@ -85,7 +85,7 @@ void DtlsSet::hello(Now now, std::size_t listener, const turn::FiveTuple& tuple,
     std::array<std::uint8_t, stun::kMaxHelloVerifyRequestBytes> answer;
     const DtlsCookie cookie = cookies_.make(now.mono, tuple.client, hello);
     const std::size_t size = stun::write_hello_verify_request(answer, hello, cookie);
-    sink_.send_datagram(listener, tuple, arena_.keep(ByteView(answer).first(size)));
+    sink_.send_datagram(listener, tuple, arena_.keep(ByteView(answer).first(size)), 0);
     return;
   }
   DtlsSession::Origin origin{listener, tuple, {}};
@@ -216,7 +216,7 @@ void DtlsSet::send(TimePoint now, const turn::ToClient& transmit) {
 
 void DtlsSet::write_datagram(const DtlsSession& session, ByteView bytes) {
   const DtlsSession::Origin& origin = session.origin();
-  sink_.send_datagram(origin.listener, origin.tuple, arena_.keep(bytes));
+  sink_.send_datagram(origin.listener, origin.tuple, arena_.keep(bytes), 0);
 }
 
 void DtlsSet::look_at(SlotHandle handle, DtlsSession& session, TimePoint when) {

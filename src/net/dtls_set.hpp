@@ -18,7 +18,8 @@ namespace ts::net {
 /// Queues a datagram of ours; the bytes live until DtlsSet::sent().
 class DatagramSink {
  public:
-  virtual void send_datagram(std::size_t listener, const turn::FiveTuple& tuple, ByteView bytes) = 0;
+  virtual void send_datagram(std::size_t listener, const turn::FiveTuple& tuple, ByteView bytes,
+                             std::uint8_t tos) = 0;
 
  protected:
   ~DatagramSink() = default;

@@ -12,6 +12,7 @@
 
 #include "socket_address.hpp"
 #include "udp_batch.hpp"
+#include "udp_errors.hpp"
 
 namespace ts::net {
 namespace {
@@ -123,6 +124,7 @@ class Opener {
     const int fd = socket.descriptor.get();
     const IpFamily family = socket.local.address.family();
     if (socket.local.address.is_unspecified()) enable_packet_info(fd, family);
+    enable_traffic_class(fd, family);
     set_dont_fragment(fd, family, false);
     const int wanted = static_cast<int>(options_.udp_listener_buffer_bytes);
     set_option(fd, SOL_SOCKET, SO_RCVBUF, wanted);
@@ -193,7 +195,10 @@ RelaySocket open_relay_socket(const Endpoint& local, std::uint32_t buffer_bytes)
   Attempt attempt = bind_socket(local, SOCK_DGRAM, false);
   if (attempt.error != 0) return RelaySocket{Descriptor(), attempt.error};
   const int fd = attempt.socket.descriptor.get();
-  set_dont_fragment(fd, local.address.family(), false);
+  const IpFamily family = local.address.family();
+  set_dont_fragment(fd, family, false);
+  enable_traffic_class(fd, family);
+  enable_error_queue(fd, family);
   set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(buffer_bytes));
   set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(buffer_bytes));
   return RelaySocket{std::move(attempt.socket.descriptor), 0};
@@ -204,7 +209,9 @@ bool set_dont_fragment(int descriptor, IpFamily family, bool on) noexcept {
     return set_option(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
                       on ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
   }
-  return set_option(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, on ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
+  // Off: no DF, fragments as the link demands. With IP_PMTUDISC_DONT the kernel would keep an ICMP
+  // "fragmentation needed" to itself that comes back for an earlier datagram with DF.
+  return set_option(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, on ? IP_PMTUDISC_PROBE : IP_PMTUDISC_OMIT);
 }
 
 std::vector<IpAddress> host_addresses() {

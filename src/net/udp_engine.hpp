@@ -39,7 +39,8 @@ class UdpEngine final : public DatagramSink {
   /// Queue datagrams; send_queued() sends them. The bytes must live until then.
   void queue(const turn::ToClient& transmit);
   void queue(const turn::ToPeer& transmit);
-  void send_datagram(std::size_t listener, const turn::FiveTuple& tuple, ByteView bytes) override;
+  void send_datagram(std::size_t listener, const turn::FiveTuple& tuple, ByteView bytes,
+                     std::uint8_t tos) override;
   void send_queued() noexcept;
 
  private:
@@ -53,6 +54,12 @@ class UdpEngine final : public DatagramSink {
   void turn();
   std::size_t read_listener(std::size_t index, Now now);
   std::size_t read_relay(std::uint64_t tag, Now now);
+  /// Tells the core what the error queue of a relay socket holds, and empties it.
+  std::size_t read_errors(std::uint64_t tag, Now now);
+  void tell_too_long(std::uint64_t tag, const turn::RelayId& id, const Endpoint& to, std::uint32_t mtu,
+                     Now now);
+  /// The open relay that an epoll event names, and its id; null when it is closed meanwhile.
+  Relay* find(std::uint64_t tag, turn::RelayId& id) noexcept;
   bool watch(int descriptor, std::uint64_t tag) noexcept;
   Relay* find(const turn::RelayId& relay) noexcept;
 
@@ -67,6 +74,8 @@ class UdpEngine final : public DatagramSink {
   DtlsSet* dtls_ = nullptr;
   ReceiveBatch received_;
   SendBatch sends_;
+  /// Until the error queue, which knows the MTU, is read.
+  std::vector<SendBatch::TooLong> too_long_;
 };
 
 }  // namespace ts::net

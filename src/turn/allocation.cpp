@@ -51,8 +51,11 @@ void Server::tick(Now now, Outbox& out) {
       end(*handle, EndReason::Expired, now, out);
       continue;
     }
+    drop_expired_legs(*handle, *allocation, now.mono, out);
     sweep(*allocation, now.mono);
     TimePoint next = allocation->expires;
+    if (allocation->is_dual())
+      next = std::min(allocation->second->expires[0], allocation->second->expires[1]);
     for (const Permission& p : allocation->permissions) next = std::min(next, p.expires);
     for (const Channel& c : allocation->channels) next = std::min(next, c.expires);
     allocation->look_at = TimePoint::max();
@@ -80,8 +83,8 @@ void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
     event.to_peer = allocation->to_peer;
     event.to_client = allocation->to_client;
     out.events.push_back(std::move(event));
-    out.close_relays.push_back(CloseRelay{RelayId{handle, allocation->family()}});
   }
+  close_legs(handle, *allocation, out);
   if (allocation->state == Allocation::State::Opening) cancel_reservation(*allocation, now.mono);
   forget(handle, *allocation);
 }
@@ -90,6 +93,12 @@ void Server::forget(SlotHandle handle, Allocation& allocation) {
   counters_.permissions -= allocation.permissions.size();
   counters_.channels -= allocation.channels.size();
   ledger_.return_port(allocation.local.address.family(), allocation.local.port);
+  if (allocation.is_dual())
+    ledger_.return_port(allocation.second->local.address.family(), allocation.second->local.port);
+  if (allocation.opening) {
+    for (const Endpoint& refused : allocation.opening->refused)
+      ledger_.return_port(refused.address.family(), refused.port);
+  }
   unlimit(allocation);
   by_tuple_.erase(allocation.tuple);
   allocations_.erase(handle);

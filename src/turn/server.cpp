@@ -188,6 +188,7 @@ bool Server::allocation_of_user(Request& r) {
     return false;
   }
   r.handle = found->second;
+  drop_expired_legs(r.handle, *r.allocation, r.now.mono, r.out);
   if (r.allocation->username != r.username) {
     ++counters_.auth_failures[index(AuthFailure::WrongUser)];
     respond_error(r, ErrorCode::WrongCredentials);

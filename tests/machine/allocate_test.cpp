@@ -120,22 +120,6 @@ TEST_F(Allocate, Checks6To9Families) {
   EXPECT_EQ(alice.relayed.address, ip("2620:fe::9"));
 }
 
-TEST_F(Allocate, ASecondFamilyIsRefusedWithAddressErrorCode) {
-  // §7.2, check 9: "it includes ADDRESS-ERROR-CODE attribute in the success response".
-  const Bytes request = alice.make(Method::Allocate, [](auto& b) {
-    Client::requested_transport(b);
-    b.add_u32(AttributeType::AdditionalAddressFamily, 2U << 24);
-  });
-  const Answer answer = alice.send(request);
-  ASSERT_EQ(answer.code(), 0);
-  EXPECT_TRUE(answer.address(AttributeType::XorRelayedAddress).address.is_v4());
-  const auto value = answer.attribute(AttributeType::AddressErrorCode);
-  ASSERT_TRUE(value);
-  EXPECT_EQ(Bytes(value->begin(), value->end()), (Bytes{2, 0, 5, 8}))
-      << "508: an Allocate of its own gets IPv6";
-  EXPECT_EQ(alice.send(request).bytes, answer.bytes);
-}
-
 TEST_F(Allocate, WithoutIpv4TheDefaultFamilyIsNotSupported) {
   Options o = default_options();
   o.relay_addresses.erase(o.relay_addresses.begin());

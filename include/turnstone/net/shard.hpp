@@ -28,11 +28,11 @@ class SharedLedger final : public turn::Ledger {
   turn::BudgetId join_budget(std::string_view name, TokenRate rate, TimePoint now) override;
   void leave_budget(turn::BudgetId id, std::uint64_t unused) override;
   std::uint64_t lease(turn::BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) override;
-  std::optional<std::uint16_t> take_port(IpFamily family, turn::PortParity parity, TimePoint now,
-                                         RandomSource& random) override;
+  std::optional<std::uint16_t> take_port(IpFamily family, turn::PortParity parity, std::string_view account,
+                                         TimePoint now, RandomSource& random) override;
   void return_port(IpFamily family, std::uint16_t port) override;
-  turn::ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
-                                 RandomSource& random) override;
+  turn::ReservationToken reserve(IpFamily family, std::uint16_t port, std::string_view account,
+                                 TimePoint expires, RandomSource& random) override;
   std::optional<Endpoint> redeem(const turn::ReservationToken& token, TimePoint now) override;
   Ports ports() const override;
 

@@ -45,14 +45,16 @@ class Ledger {
   virtual void leave_budget(BudgetId id, std::uint64_t unused) = 0;
   virtual std::uint64_t lease(BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) = 0;
 
-  /// A free port at random (RFC 6056). EvenWithNextReserved also takes the next one, kept until reserve().
-  virtual std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, TimePoint now,
-                                                 RandomSource& random) = 0;
+  /// A free port at random (RFC 6056). EvenWithNextReserved also takes the next one, kept until reserve();
+  /// the account may not hold too many of those.
+  virtual std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, std::string_view account,
+                                                 TimePoint now, RandomSource& random) = 0;
   virtual void return_port(IpFamily family, std::uint16_t port) = 0;
 
-  /// Keeps a taken port for whoever shows the token before `expires` (30 s by RFC 8656 §7.2).
-  virtual ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
-                                   RandomSource& random) = 0;
+  /// Keeps a taken port for whoever shows the token before `expires` (30 s by RFC 8656 §7.2). It counts
+  /// against the account, and outlives the allocation that asked for it.
+  virtual ReservationToken reserve(IpFamily family, std::uint16_t port, std::string_view account,
+                                   TimePoint expires, RandomSource& random) = 0;
   /// The reserved port, which the caller then owns; each token is good once.
   virtual std::optional<Endpoint> redeem(const ReservationToken& token, TimePoint now) = 0;
 
@@ -97,10 +99,10 @@ class LocalLedger final : public Ledger {
   std::uint64_t lease(BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) override {
     return budgets_.lease(id, least, wanted, now);
   }
-  std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, TimePoint now,
-                                         RandomSource& random) override;
+  std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, std::string_view account,
+                                         TimePoint now, RandomSource& random) override;
   void return_port(IpFamily family, std::uint16_t port) override;
-  ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
+  ReservationToken reserve(IpFamily family, std::uint16_t port, std::string_view account, TimePoint expires,
                            RandomSource& random) override;
   std::optional<Endpoint> redeem(const ReservationToken& token, TimePoint now) override;
   Ports ports() const override;
@@ -111,6 +113,7 @@ class LocalLedger final : public Ledger {
     IpFamily family;
     std::uint16_t port;
     TimePoint expires;
+    std::string account;
   };
   struct TextHash {
     using is_transparent = void;
@@ -118,6 +121,8 @@ class LocalLedger final : public Ledger {
       return std::hash<std::string_view>{}(text);
     }
   };
+  /// One more reservation is within the bounds of all and of the account.
+  bool may_reserve(const PortPool& ports, std::string_view account) const noexcept;
   /// Gives the ports of reservations nobody came for back.
   void drop_expired(TimePoint now);
   PortPool* pool(IpFamily family) noexcept;

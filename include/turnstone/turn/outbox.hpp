@@ -20,6 +20,8 @@ struct ToClient {
   ByteView bytes;
   /// Relayed payload, which may be dropped when a stream is slow; answers may not.
   bool droppable = false;
+  /// RFC 8656 §14: DSCP and ECN as they came, over UDP.
+  std::uint8_t tos = 0;
 };
 
 /// A datagram for a peer.
@@ -27,8 +29,10 @@ struct ToPeer {
   RelayId relay;
   Endpoint peer;
   ByteView bytes;
-  /// RFC 8656 §14.9: the DF bit.
+  /// RFC 8656 §14, §15: the DF bit.
   bool dont_fragment = false;
+  /// RFC 8656 §14: DSCP and ECN as they came.
+  std::uint8_t tos = 0;
 };
 
 /// Open a UDP socket bound to `local`; answer with Server::relay_opened or Server::relay_failed.

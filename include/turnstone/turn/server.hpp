@@ -59,7 +59,14 @@ class Server {
 
   /// A datagram that arrived at a relay socket. `payload` has kHeadroomBytes in front and kTailroomBytes
   /// behind it that may be written, and lives until the Outbox is flushed.
-  void from_peer(Now now, const RelayId& relay, const Endpoint& peer, MutableBytes payload, Outbox& out);
+  /// `tos`: the datagram's TOS or traffic class byte.
+  void from_peer(Now now, const RelayId& relay, const Endpoint& peer, MutableBytes payload, Outbox& out,
+                 std::uint8_t tos = 0);
+
+  /// An ICMP error came back for a datagram that the relay sent to `peer` (RFC 8656 §11.5): a Data indication
+  /// with an ICMP attribute, if the type is one of those that the section names and a permission covers it.
+  void from_peer_error(Now now, const RelayId& relay, const Endpoint& peer, const IcmpError& error,
+                       Outbox& out);
 
   /// The outcome of an OpenRelay.
   void relay_opened(Now now, const RelayId& relay, Outbox& out);
@@ -125,10 +132,22 @@ class Server {
   /// EVEN-PORT with R: keeps the next port for whoever shows the token.
   void reserve_next(Allocation& allocation, TimePoint now);
   void cancel_reservation(Allocation& allocation, TimePoint now);
-  /// Takes another port for an allocation whose port is in use elsewhere; false when there is none.
-  bool try_another_port(Allocation& allocation, TimePoint now);
+  /// RFC 8656 §7.2, check 11: answers with 300; false when no other server fits the client.
+  bool send_elsewhere(Request& r);
   void look_again_at(SlotHandle handle, Allocation& allocation, TimePoint when);
   void sweep(Allocation& allocation, TimePoint now);
+
+  // relay_legs.cpp: the one or two relayed transport addresses of an allocation
+  /// Takes another port for a family whose port is in use elsewhere; false when there is none.
+  bool try_another_port(Allocation& allocation, IpFamily family, TimePoint now);
+  /// Answers the Allocate once it is known of each relay socket whether it opens.
+  void finish_opening(SlotHandle handle, Allocation& allocation, Now now, Outbox& out);
+  void announce(const Allocation& allocation, Now now, Outbox& out);
+  void give_up_opening(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out);
+  /// Takes one of two relayed transport addresses away, with its permissions and channels. Its socket closes.
+  void drop_leg(SlotHandle handle, Allocation& allocation, IpFamily family, Outbox& out);
+  void drop_expired_legs(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out);
+  void close_legs(SlotHandle handle, const Allocation& allocation, Outbox& out);
   /// Gives back all that the allocation holds; says nothing to anybody.
   void forget(SlotHandle handle, Allocation& allocation);
   /// Forgets deadlines of allocations that ended, once they are many.

@@ -26,7 +26,7 @@ void Server::handle_channel_bind(Request& r) {
   if ((bound != nullptr && bound->peer != *peer) || (other != nullptr && other->number != *number)) {
     return respond_error(r, ErrorCode::BadRequest);
   }
-  if (peer->address.family() != allocation.family())
+  if (!allocation.relays(peer->address.family(), r.now.mono))
     return respond_error(r, ErrorCode::PeerAddressFamilyMismatch);
   if (const auto denial = policy_.check(*peer)) return deny(r, ErrorCode::Forbidden, *denial);
   if (const auto denial = denied_by_credential(allocation, peer->address))

@@ -9,27 +9,39 @@ namespace ts::turn {
 using stun::AttributeType;
 
 void Server::handle_refresh(Request& r) {
-  if (const auto family = r.message.find(AttributeType::RequestedAddressFamily)) {
-    const auto code = stun::decode_address_family(*family);
-    if (!code) return respond_error(r, stun::ErrorCode::BadRequest);
-    if (stun::family_of_code(*code) != r.allocation->family()) {
-      return respond_error(r, stun::ErrorCode::PeerAddressFamilyMismatch);
-    }
-  }
+  Allocation& allocation = *r.allocation;
   const auto attribute = r.message.find(AttributeType::Lifetime);
   const auto wanted = attribute ? stun::decode_u32(*attribute) : std::nullopt;
   if (attribute && !wanted) return respond_error(r, stun::ErrorCode::BadRequest);
-
   const auto most = static_cast<std::uint32_t>(options_.max_lifetime.count());
   const auto least = std::min(most, static_cast<std::uint32_t>(options_.default_lifetime.count()));
   const std::uint32_t lifetime = wanted == 0U ? 0U : std::clamp(wanted.value_or(least), least, most);
 
+  std::optional<IpFamily> only;
+  bool repeated = false;
+  if (const auto family = r.message.find(AttributeType::RequestedAddressFamily)) {
+    const auto code = stun::decode_address_family(*family);
+    if (!code) return respond_error(r, stun::ErrorCode::BadRequest);
+    only = stun::family_of_code(*code);
+    const bool there = only && allocation.relays(*only, r.now.mono);
+    // A retransmission of the Refresh that took this family away succeeds again.
+    repeated = !there && only && lifetime == 0 && allocation.second != nullptr &&
+               allocation.second->deleted_by == r.message.transaction_id();
+    if (!there && !repeated) return respond_error(r, stun::ErrorCode::PeerAddressFamilyMismatch);
+  }
   ResponseWriter response(r, stun::MessageClass::SuccessResponse);
   response.builder.add_u32(AttributeType::Lifetime, lifetime);
   send_answer(r, response, Outcome::Success);
-  if (lifetime == 0) return end(r.handle, EndReason::Refreshed, r.now, r.out);
-  r.allocation->expires = r.now.mono + std::chrono::seconds(lifetime);
-  look_again_at(r.handle, *r.allocation, r.allocation->expires);
+  if (repeated) return;
+  if (lifetime == 0) {
+    if (!only || !allocation.is_dual()) return end(r.handle, EndReason::Refreshed, r.now, r.out);
+    drop_leg(r.handle, allocation, *only, r.out);
+    allocation.second->deleted_by = r.message.transaction_id();
+    return;
+  }
+  const TimePoint expires = r.now.mono + std::chrono::seconds(lifetime);
+  allocation.set_expiry(only, expires);
+  look_again_at(r.handle, allocation, expires);
 }
 
 }  // namespace ts::turn
