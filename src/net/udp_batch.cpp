@@ -72,11 +72,11 @@ bool enable_packet_info(int descriptor, IpFamily family) noexcept {
                       sizeof on) == 0;
 }
 
-bool enable_traffic_class(int descriptor, IpFamily family) noexcept {
-  const int on = 1;
+bool enable_traffic_class(int descriptor, IpFamily family, bool on) noexcept {
+  const int value = on ? 1 : 0;
   const bool v4 = family == IpFamily::V4;
-  return ::setsockopt(descriptor, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, &on,
-                      sizeof on) == 0;
+  return ::setsockopt(descriptor, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, &value,
+                      sizeof value) == 0;
 }
 
 void ReceiveBatch::Unmap::operator()(std::uint8_t* memory) const noexcept {

@@ -27,8 +27,8 @@ struct Datagram {
 
 /// Asks the kernel to tell with each datagram which of our addresses it was sent to.
 bool enable_packet_info(int descriptor, IpFamily family) noexcept;
-/// Asks the kernel to tell with each datagram its DSCP and ECN.
-bool enable_traffic_class(int descriptor, IpFamily family) noexcept;
+/// Asks the kernel to tell with each datagram its DSCP and ECN, or no more.
+bool enable_traffic_class(int descriptor, IpFamily family, bool on = true) noexcept;
 
 /// Room for both of these in a control message buffer.
 inline constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int));

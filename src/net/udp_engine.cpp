@@ -55,6 +55,7 @@ UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> 
                      Counters& counters, std::function<void()> flush)
     : epoll_(context, make_epoll()),
       listeners_(std::move(listeners)),
+      listener_marks_(listeners_.size()),
       relay_buffer_bytes_(relay_buffer_bytes),
       server_(server),
       outbox_(outbox),
@@ -115,9 +116,18 @@ void UdpEngine::turn() {
   }
 }
 
+std::span<const Datagram> UdpEngine::receive(int descriptor, IpFamily family, MarkSampler& marks,
+                                             Now moment) noexcept {
+  marks.before(descriptor, family, moment.mono);
+  const auto batch = received_.receive(descriptor);
+  marks.after(descriptor, family, batch);
+  return batch;
+}
+
 std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
   const BoundSocket& listener = listeners_[index];
-  const auto batch = received_.receive(listener.descriptor.get());
+  const auto batch =
+      receive(listener.descriptor.get(), listener.local.address.family(), listener_marks_[index], moment);
   ::ts::turn::Inbound in;
   in.route = index;
   for (const Datagram& datagram : batch) {
@@ -189,9 +199,9 @@ void UdpEngine::tell_too_long(std::uint64_t tag, const turn::RelayId& id, const 
 
 std::size_t UdpEngine::read_relay(std::uint64_t tag, Now moment) {
   turn::RelayId id;
-  const Relay* relay = find(tag, id);
+  Relay* relay = find(tag, id);
   if (relay == nullptr) return 0;
-  const auto batch = received_.receive(relay->descriptor.get());
+  const auto batch = receive(relay->descriptor.get(), id.family, relay->marks, moment);
   for (const Datagram& datagram : batch)
     server_.from_peer(moment, id, datagram.from, datagram.bytes, outbox_, datagram.tos);
   ++counters_.udp_receive_batches;
@@ -210,6 +220,7 @@ std::optional<turn::RelayError> UdpEngine::open(const turn::OpenRelay& command) 
   relay.descriptor = std::move(socket.descriptor);
   relay.generation = slot.generation;
   relay.dont_fragment = false;
+  relay.marks = MarkSampler();
   if (watch(relay.descriptor.get(), tag_of(command.relay))) return std::nullopt;
   relay.descriptor = Descriptor();
   return RelayError::NoResources;

@@ -15,6 +15,7 @@
 #include <turnstone/turn/server.hpp>
 
 #include "dtls_set.hpp"
+#include "mark_sampler.hpp"
 #include "udp_batch.hpp"
 
 namespace ts::net {
@@ -48,11 +49,13 @@ class UdpEngine final : public DatagramSink {
     Descriptor descriptor;
     std::uint32_t generation = 0;
     bool dont_fragment = false;
+    MarkSampler marks;
   };
 
   void wait();
   void turn();
   std::size_t read_listener(std::size_t index, Now now);
+  std::span<const Datagram> receive(int descriptor, IpFamily family, MarkSampler& marks, Now now) noexcept;
   std::size_t read_relay(std::uint64_t tag, Now now);
   /// Tells the core what the error queue of a relay socket holds, and empties it.
   std::size_t read_errors(std::uint64_t tag, Now now);
@@ -65,6 +68,7 @@ class UdpEngine final : public DatagramSink {
 
   boost::asio::posix::stream_descriptor epoll_;
   std::vector<BoundSocket> listeners_;
+  std::vector<MarkSampler> listener_marks_;
   std::vector<std::array<Relay, 2>> relays_;  // by slot index and family
   std::uint32_t relay_buffer_bytes_;
   turn::Server& server_;

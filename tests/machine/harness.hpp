@@ -231,6 +231,9 @@ class World {
   std::size_t allocations_with_socket() const {
     std::set<std::pair<std::uint32_t, std::uint32_t>> out;
     for (const auto& [id, socket] : sockets) out.emplace(std::get<0>(id), std::get<1>(id));
+    // One that still waits for its second socket does not count yet.
+    for (const OpenRelay& held : held_opens)
+      out.erase({held.relay.allocation.index, held.relay.allocation.generation});
     return out.size();
   }
 

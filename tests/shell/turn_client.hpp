@@ -145,6 +145,7 @@ class UdpSocket {
   }
   Endpoint local() const { return socket_.local(); }
   bool ok() const { return static_cast<bool>(socket_); }
+  int fd() const { return socket_.fd(); }
 
  private:
   Socket socket_;
@@ -456,6 +457,8 @@ class TurnClient {
     }
     return -1;
   }
+  /// The latest answer that request() got, whole.
+  const Bytes& answer() const { return answer_; }
   /// The address that the server saw; nothing: no answer.
   std::optional<Endpoint> binding() {
     return request(Method::Binding) == 0 ? xor_address(AttributeType::XorMappedAddress) : std::nullopt;

@@ -64,8 +64,8 @@ struct RelaySocket {
 };
 RelaySocket open_relay_socket(const Endpoint& local, std::uint32_t buffer_bytes) noexcept;
 
-/// Sets whether datagrams carry the DF bit (RFC 8656 §14.9) on an IPv4 socket; IPv6 does not fragment on the
-/// way.
+/// Sets whether datagrams may be fragmented (RFC 8656 §14, §15): the DF bit on an IPv4 socket; on an IPv6 one
+/// whether the kernel fragments what exceeds the path's MTU.
 bool set_dont_fragment(int descriptor, IpFamily family, bool on) noexcept;
 
 /// Every address of this host's interfaces.
