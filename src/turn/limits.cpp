@@ -124,10 +124,12 @@ bool take_new_peers(TimePoint& paid_until, std::size_t count, const Options& opt
                     TimePoint now) noexcept {
   const std::uint32_t rate = options.max_new_peers_per_second;
   if (rate == 0 || count == 0) return true;
-  // Five seconds' worth at once, and room for a browser that names all candidates of a large call.
+  // Five seconds' worth at once, and room for a browser that names all candidates of a large call; what the
+  // allocation may hold at all anyway.
   constexpr std::uint64_t kBurstSeconds = 5;
   constexpr std::uint64_t kLeastBurst = 64;
-  const std::uint64_t burst = std::max(std::uint64_t{rate} * kBurstSeconds, kLeastBurst);
+  const std::uint64_t burst = std::max({std::uint64_t{rate} * kBurstSeconds, kLeastBurst,
+                                        std::uint64_t{options.max_permissions_per_allocation}});
   if (count > burst) return false;
   const Duration each = Duration(std::chrono::seconds(1)) / rate;
   const TimePoint from = std::max(paid_until, now - each * static_cast<std::int64_t>(burst));

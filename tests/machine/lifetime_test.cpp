@@ -237,7 +237,9 @@ TEST_F(Limited, ChannelsAreCapped) {
 }
 
 TEST_F(Limited, ZeroIsNoLimit) {
-  World world(options(0, 0));
+  Options unlimited = options(0, 0);
+  unlimited.max_new_peers_per_second = 0;
+  World world(unlimited);
   Client alice(world);
   ASSERT_EQ(alice.allocate().code(), 0);
   std::vector<Endpoint> many;

@@ -224,7 +224,7 @@ TEST(QuotaTest, NewPeersAreLimited) {
 }
 
 TEST(QuotaTest, ABurstOfCandidatesIsNotHurt) {
-  World w(with([](Options& o) { o.max_new_peers_per_second = 1; }));
+  World w(with([](Options& o) { o.max_new_peers_per_second = 1, o.max_permissions_per_allocation = 0; }));
   Client a(w);
   ASSERT_EQ(a.allocate().code(), 0);
   for (int i = 0; i < 64; ++i) {
@@ -232,6 +232,14 @@ TEST(QuotaTest, ABurstOfCandidatesIsNotHurt) {
     ASSERT_EQ(a.permit({peer}).code(), 0) << i;
   }
   EXPECT_EQ(a.permit({kPeer}).code(), 508);
+  // The table of permissions can be filled at once.
+  World table(with([](Options& o) { o.max_new_peers_per_second = 1; }));
+  Client c(table);
+  ASSERT_EQ(c.allocate().code(), 0);
+  std::vector<Endpoint> all;
+  for (int i = 0; i < 256; ++i)
+    all.push_back(Endpoint{IpAddress::v4(8, 8, 8, static_cast<std::uint8_t>(i)), 1});
+  EXPECT_EQ(c.permit(all).code(), 0);
   World open(with([](Options& o) { o.max_new_peers_per_second = 0; }));
   Client b(open);
   ASSERT_EQ(b.allocate().code(), 0);
