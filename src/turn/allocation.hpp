@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <turnstone/base/hash.hpp>
+#include <turnstone/auth/message_key.hpp>
 #include <turnstone/base/time.hpp>
 #include <turnstone/stun/message.hpp>
 #include <turnstone/turn/client.hpp>
@@ -36,7 +36,7 @@ struct Allocation {
   Endpoint local;
   std::string username;
   std::string account;
-  HmacSha1Key key;
+  auth::MessageKey key;
   /// The Allocate that made it: a retransmission is answered alike (RFC 8656 §5).
   stun::TransactionId made_by{};
   std::uint32_t granted_seconds = 0;
