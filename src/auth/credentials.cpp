@@ -2,7 +2,7 @@
 #include <charconv>
 
 #include <turnstone/auth/credentials.hpp>
-#include <turnstone/stun/integrity.hpp>
+#include <turnstone/base/precis.hpp>
 
 namespace ts::auth {
 namespace {
@@ -41,49 +41,108 @@ Result<std::unique_ptr<const Policy>, Failure> policy_of(std::string_view userna
   return std::make_unique<const Policy>(std::move(*policy));
 }
 
-std::string ephemeral_password(const HmacSha1Key& secret, std::string_view username) {
+template <class Key>
+std::string ephemeral_password(const Key& secret, std::string_view username) {
   return base64(secret.sign({as_bytes(username)}));
+}
+
+/// The key for the answer, if the message was signed with this user's key.
+std::optional<MessageKey> check(const stun::MessageView& message, const LongTermKeys& keys,
+                                const Claim& claim) {
+  const Mac mac = mac_of(message).value_or(Mac::Sha1);
+  const MessageKey key = keys.key(claim.algorithm, mac);
+  if (!key.verify(message)) return std::nullopt;
+  return mac == claim.answer_mac ? key : keys.key(claim.algorithm, claim.answer_mac);
+}
+
+std::optional<MessageKey> check(const stun::MessageView& message, std::string_view realm,
+                                std::string_view password, const Claim& claim) {
+  const auto key_for = [&](Mac mac) {
+    return message_key(claim.username, realm, password, claim.algorithm, mac);
+  };
+  const Mac mac = mac_of(message).value_or(Mac::Sha1);
+  const MessageKey key = key_for(mac);
+  if (!key.verify(message)) return std::nullopt;
+  return mac == claim.answer_mac ? key : key_for(claim.answer_mac);
 }
 
 }  // namespace
 
-HmacSha1Key long_term_key(std::string_view username, std::string_view realm,
-                          std::string_view password) noexcept {
-  return HmacSha1Key(
-      md5({as_bytes(username), as_bytes(":"), as_bytes(realm), as_bytes(":"), as_bytes(password)}));
+std::string_view without_quotes(std::string_view text) noexcept {
+  while (!text.empty() && text.back() == '\0') text.remove_suffix(1);
+  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
+  return text;
 }
 
-Credentials::Credentials(const Options& options) : realm_(options.realm) {
-  for (const StaticUser& user : options.users) {
-    users_.insert_or_assign(user.name, long_term_key(user.name, realm_, user.password));
-  }
-  for (const std::string& secret : options.secrets) secrets_.emplace_back(as_bytes(secret));
+Credentials::Credentials(const Options& options)
+    : realm_(opaque_string(options.realm).value_or(options.realm)) {
+  for (const StaticUser& user : options.users) add(user);
+  for (const std::string& secret : options.secrets)
+    secrets_.push_back({HmacSha1Key(as_bytes(secret)), HmacSha256Key(as_bytes(secret))});
 }
 
-Result<Principal, Failure> Credentials::authenticate(const stun::MessageView& message,
-                                                     std::string_view username, WallTime now) const {
-  if (const auto user = users_.find(username); user != users_.end()) {
-    if (!stun::verify_integrity(message, user->second)) return Failure::WrongPassword;
-    return Principal{user->second, username};
+void Credentials::add(const StaticUser& user) {
+  // RFC 5389 prepared with SASLprep, RFC 8489 does with OpaqueString, browsers not at all: what a client
+  // hashes is one of the three, and the same one for ASCII.
+  const auto names = prepared_forms(without_quotes(user.name));
+  const auto passwords = prepared_forms(user.password);
+  for (const std::string& name : names) {
+    User entry{names.front(), {}};
+    for (const std::string& password : passwords) entry.keys.emplace_back(name, realm_, password);
+    names_by_userhash_.insert_or_assign(userhash(name, realm_), name);
+    users_.insert_or_assign(name, std::move(entry));
   }
-  return authenticate_ephemeral(message, username, now);
+}
+
+const Credentials::User* Credentials::find(const Claim& claim) const noexcept {
+  std::string_view name = claim.username;
+  if (!claim.userhash.empty()) {
+    Sha256Digest digest{};
+    if (claim.userhash.size() != digest.size()) return nullptr;
+    std::copy(claim.userhash.begin(), claim.userhash.end(), digest.begin());
+    const auto known = names_by_userhash_.find(digest);
+    if (known == names_by_userhash_.end() || (!name.empty() && name != known->second)) return nullptr;
+    name = known->second;
+  }
+  const auto user = users_.find(name);
+  return user != users_.end() ? &user->second : nullptr;
+}
+
+Result<Principal, Failure> Credentials::authenticate(const stun::MessageView& message, const Claim& claim,
+                                                     WallTime now) const {
+  const User* user = find(claim);
+  if (user == nullptr) return authenticate_ephemeral(message, claim, now);
+  for (const LongTermKeys& keys : user->keys) {
+    if (const auto key = check(message, keys, claim)) return Principal{*key, user->name, user->name};
+  }
+  return Failure::WrongPassword;
 }
 
 Result<Principal, Failure> Credentials::authenticate_ephemeral(const stun::MessageView& message,
-                                                               std::string_view username,
-                                                               WallTime now) const {
-  const auto name = parse_ephemeral(username);
+                                                               const Claim& claim, WallTime now) const {
+  const auto name = parse_ephemeral(claim.username);
   if (secrets_.empty() || !name) return Failure::UnknownUser;
-  if (name->expiry <= now) return Failure::Expired;
-  for (const HmacSha1Key& secret : secrets_) {
-    const HmacSha1Key key = long_term_key(username, realm_, ephemeral_password(secret, username));
-    if (!stun::verify_integrity(message, key)) continue;
-    // The policy is read now that it is known to be ours.
-    auto policy = policy_of(username);
-    if (!policy) return policy.error();
-    return Principal{key, name->user, std::move(*policy)};
+  if (!claim.userhash.empty() && !equal_constant_time(claim.userhash, userhash(claim.username, realm_))) {
+    return Failure::UnknownUser;
   }
-  return Failure::WrongPassword;
+  // RFC 8489 §14.3. Whoever shows the name to people relies on it.
+  if (!is_plain_ascii(claim.username) && !is_utf8(claim.username)) return Failure::UnknownUser;
+  if (name->expiry <= now) return Failure::Expired;
+  const auto attempt = [&](const auto& secret) {
+    return check(message, realm_, ephemeral_password(secret, claim.username), claim);
+  };
+  std::optional<MessageKey> key;
+  for (const Secret& secret : secrets_) {
+    if (!key) key = attempt(secret.sha1);
+  }
+  for (const Secret& secret : secrets_) {
+    if (!key) key = attempt(secret.sha256);
+  }
+  if (!key) return Failure::WrongPassword;
+  // The policy is read now that it is known to be ours.
+  auto policy = policy_of(claim.username);
+  if (!policy) return policy.error();
+  return Principal{*key, claim.username, name->user, std::move(*policy)};
 }
 
 std::optional<WallTime> expiry_of(std::string_view username) noexcept {

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <turnstone/auth/message_key.hpp>
 #include <turnstone/auth/policy.hpp>
-#include <turnstone/base/hash.hpp>
 #include <turnstone/base/time.hpp>
 #include <turnstone/stun/message.hpp>
 #include <turnstone/turn/client.hpp>
@@ -73,13 +73,13 @@ struct Allocation {
   Endpoint local;
   std::string username;
   std::string account;
-  HmacSha1Key key;
   /// What the credential allows; null: all that the server does.
   std::unique_ptr<const auth::Policy> policy;
   /// Null: nothing is limited.
   std::unique_ptr<Limits> limits;
   /// See take_new_peers().
   TimePoint new_peers_paid_until = TimePoint::min();
+  auth::MessageKey key;
   /// The Allocate that made it: a retransmission is answered alike (RFC 8656 §5).
   stun::TransactionId made_by{};
   std::uint32_t granted_seconds = 0;

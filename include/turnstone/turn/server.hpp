@@ -23,6 +23,7 @@
 #include <turnstone/turn/outbox.hpp>
 #include <turnstone/turn/peer_policy.hpp>
 #include <turnstone/turn/revocation.hpp>
+#include <turnstone/turn/source_limiter.hpp>
 
 namespace ts::turn {
 
@@ -100,20 +101,27 @@ class Server {
   const Counters& counters() const noexcept { return counters_; }
 
  private:
-  // server.cpp: dispatch, authentication, answers
+  // server.cpp: dispatch and answers
   void message(Now now, const Inbound& in, Outbox& out);
   void request(Request& r);
-  /// RFC 8489 §9.2.4. False: answered with an error.
-  bool authenticate(Request& r);
   /// The authenticated credential may be used from here and has not been revoked. False: answered with 403.
   bool usable(Request& r);
   bool allocation_of_user(Request& r);
   bool understood(Request& r);
-  void challenge(Request& r, stun::ErrorCode code, AuthFailure why);
   void respond_error(Request& r, stun::ErrorCode code, std::string_view reason = {});
   void deny(Request& r, stun::ErrorCode code, Denial why);
   void send_answer(Request& r, class ResponseWriter& response, Outcome outcome);
   void drop(Drop why) noexcept { ++counters_.drops[index(why)]; }
+
+  // authentication.cpp
+  /// RFC 8489 §9.2.4. False: answered with an error, or dropped.
+  bool authenticate(Request& r);
+  /// Finds out who sent the request; why not, if nobody whom we know.
+  std::optional<AuthFailure> identify(Request& r, const auth::Claim& claim, auth::Mac mac);
+  /// False: the source had too many unauthenticated answers of late, and this one is dropped.
+  bool admits_stranger(const Request& r);
+  /// Answers with REALM, NONCE and PASSWORD-ALGORITHMS.
+  void challenge(Request& r, stun::ErrorCode code, AuthFailure why);
 
   // handlers/*.cpp, one a method
   void handle_binding(Request& r);
@@ -199,6 +207,8 @@ class Server {
   SlotMap<Allocation> allocations_;
   boost::unordered_flat_map<FiveTuple, SlotHandle, TupleHash> by_tuple_;
   DeadlineQueue<SlotHandle> deadlines_;
+  SourceLimiter bindings_;
+  SourceLimiter challenges_;
 };
 
 }  // namespace ts::turn

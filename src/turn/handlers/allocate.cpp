@@ -210,7 +210,7 @@ void Server::answer_opened(const Allocation& allocation, stun::MessageClass mess
     builder.add_error(ErrorCode::InsufficientCapacity);
   }
   if (!options_.software.empty()) builder.add(AttributeType::Software, options_.software);
-  builder.add_integrity(allocation.key);
+  allocation.key.sign(builder);
   if (allocation.answers_with_fingerprint) builder.add_fingerprint();
   const ByteView bytes = builder.finish();
   out.commit(bytes.size());

@@ -77,7 +77,8 @@ TEST(Credentials, StaticUserWithTheRightPasswordIsThePrincipal) {
   const auto who = credentials.authenticate(message.view(), "alice", kNow);
   ASSERT_TRUE(who);
   EXPECT_EQ(who->account, "alice");
-  EXPECT_TRUE(stun::verify_integrity(message.view(), who->key));
+  EXPECT_EQ(who->username, "alice");
+  EXPECT_TRUE(who->key.verify(message.view()));
 }
 
 TEST(Credentials, SayWhyNot) {
