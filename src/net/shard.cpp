@@ -7,6 +7,7 @@
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/shard.hpp>
 
+#include "peer_streams.hpp"
 #include "stream_set.hpp"
 #include "udp_engine.hpp"
 
@@ -21,8 +22,11 @@ class Shard::Impl {
              counters_, [this] { flush(); }),
         streams_(context_, std::move(sockets.tcp), surroundings_, server_, outbox_, counters_,
                  [this] { flush(); }),
+        peers_(context_, server_, outbox_, counters_, [this] { flush(); }),
         timer_(context_),
-        work_(context_.get_executor()) {}
+        work_(context_.get_executor()) {
+    streams_.count_with(peers_.client_count());
+  }
 
   void start() {
     udp_.start();
@@ -36,6 +40,7 @@ class Shard::Impl {
       stopped_ = true;
       server_.shut_down(now(), outbox_);
       flush();
+      peers_.stop();
       streams_.stop();
       udp_.stop();
       timer_.cancel();
@@ -52,6 +57,10 @@ class Shard::Impl {
     });
   }
 
+  void adopt_stream(MovedStream stream) {
+    asio::post(context_, [this, stream = std::move(stream)]() mutable { streams_.adopt(std::move(stream)); });
+  }
+
  private:
   /// Does all that the Outbox asks for.
   void flush() {
@@ -65,7 +74,8 @@ class Shard::Impl {
     while (!outbox_.open_relays.empty()) {
       opening_.swap(outbox_.open_relays);
       for (const turn::OpenRelay& command : opening_) {
-        const auto error = udp_.open(command);
+        const auto error =
+            command.protocol == turn::RelayProtocol::Tcp ? peers_.open(command) : udp_.open(command);
         if (error) {
           server_.relay_failed(now(), command.relay, *error, outbox_);
         } else {
@@ -75,6 +85,8 @@ class Shard::Impl {
       opening_.clear();
     }
     close_relays();
+    for (const turn::CloseConnection& command : outbox_.close_connections) peers_.close(command.connection);
+    for (const turn::ConnectPeer& command : outbox_.connect_peers) peers_.connect(command);
     for (const turn::ToClient& transmit : outbox_.to_clients) {
       if (StreamSet::is_stream(transmit.route)) {
         streams_.queue(transmit);
@@ -83,6 +95,7 @@ class Shard::Impl {
       }
     }
     udp_.send_queued();
+    move_streams();
     if (surroundings_.on_allocation) {
       for (const turn::AllocationEvent& event : outbox_.events) surroundings_.on_allocation(event);
     }
@@ -92,8 +105,28 @@ class Shard::Impl {
   }
 
   void close_relays() {
-    for (const turn::CloseRelay& command : outbox_.close_relays) udp_.close(command.relay);
+    for (const turn::CloseRelay& command : outbox_.close_relays) {
+      if (command.protocol == turn::RelayProtocol::Tcp) {
+        peers_.close(command.relay);
+      } else {
+        udp_.close(command.relay);
+      }
+    }
     outbox_.close_relays.clear();
+  }
+
+  /// Streams that become client data connections, and those that are for another shard; with what was queued
+  /// for them.
+  void move_streams() {
+    for (const turn::BindData& command : outbox_.bind_data) {
+      peers_.bind(command.connection, streams_.release(command.route));
+    }
+    for (const turn::HandOver& command : outbox_.hand_overs) {
+      auto moved = streams_.release(command.route);
+      if (moved && surroundings_.siblings != nullptr && command.shard < surroundings_.siblings->size()) {
+        (*surroundings_.siblings)[command.shard]->adopt_stream(*std::move(moved));
+      }
+    }
   }
 
   void arm_timer() {
@@ -119,6 +152,7 @@ class Shard::Impl {
   turn::Server server_;
   UdpEngine udp_;
   StreamSet streams_;
+  PeerStreams peers_;
   asio::steady_timer timer_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   bool stopped_ = false;
@@ -133,5 +167,7 @@ Shard::~Shard() { stop(); }
 void Shard::start() { impl_->start(); }
 void Shard::stop() { impl_->stop(); }
 void Shard::snapshot(std::function<void(const ShardSnapshot&)> done) { impl_->snapshot(std::move(done)); }
+
+void Shard::adopt_stream(MovedStream stream) { impl_->adopt_stream(std::move(stream)); }
 
 }  // namespace ts::net

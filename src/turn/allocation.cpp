@@ -55,6 +55,7 @@ void Server::tick(Now now, Outbox& out) {
     TimePoint next = allocation->expires;
     for (const Permission& p : allocation->permissions) next = std::min(next, p.expires);
     for (const Channel& c : allocation->channels) next = std::min(next, c.expires);
+    next = std::min(next, sweep_connections(*allocation, now.mono, out));
     allocation->look_at = TimePoint::max();
     look_again_at(*handle, *allocation, next);
   }
@@ -63,6 +64,7 @@ void Server::tick(Now now, Outbox& out) {
 void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
   Allocation* allocation = allocations_.find(handle);
   if (allocation == nullptr) return;
+  drop_connections(*allocation, out);
   if (allocation->state == Allocation::State::Ready) {
     ++counters_.allocations_ended[index(reason)];
     --counters_.allocations[index(allocation->tuple.transport)];
@@ -76,7 +78,7 @@ void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
     event.to_peer = allocation->to_peer;
     event.to_client = allocation->to_client;
     out.events.push_back(std::move(event));
-    out.close_relays.push_back(CloseRelay{RelayId{handle, allocation->family()}});
+    out.close_relays.push_back(CloseRelay{RelayId{handle, allocation->family()}, allocation->protocol});
   }
   if (allocation->state == Allocation::State::Opening) cancel_reservation(*allocation, now.mono);
   forget(handle, *allocation);

@@ -49,6 +49,7 @@ struct Allocation {
   bool second_family_known = false;
   /// The port came with a RESERVATION-TOKEN: no other one will do.
   bool port_was_reserved = false;
+  RelayProtocol protocol = RelayProtocol::Udp;
   PortParity parity = PortParity::Any;
   std::uint8_t open_attempts = 0;
   State state = State::Opening;
@@ -58,6 +59,7 @@ struct Allocation {
   TimePoint look_at = TimePoint::max();
   std::vector<Permission> permissions;  // by peer
   std::vector<Channel> channels;        // by number
+  std::vector<ConnectionId> connections;
   Traffic to_peer;
   Traffic to_client;
 

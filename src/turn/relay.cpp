@@ -66,7 +66,7 @@ void Server::from_peer(Now now, const RelayId& relay, const Endpoint& peer, Muta
   if (!allocation->permits(peer.address, now.mono)) return drop(Drop::NoPermission);
 
   const Transport transport = allocation->tuple.transport;
-  const bool stream = transport == Transport::Tcp || transport == Transport::Tls;
+  const bool stream = is_stream(transport);
   const Channel* channel = allocation->channel_to(peer);
   ByteView wire;
   if (channel != nullptr && now.mono < channel->expires) {

@@ -32,6 +32,7 @@ constexpr bool is_understood(stun::AttributeType type) noexcept {
     case stun::AttributeType::RequestedTransport:
     case stun::AttributeType::DontFragment:
     case stun::AttributeType::XorMappedAddress:
+    case stun::AttributeType::ConnectionId:
     case stun::AttributeType::ReservationToken: return true;
     default: return false;
   }

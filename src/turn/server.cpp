@@ -5,6 +5,7 @@
 #include <turnstone/stun/integrity.hpp>
 #include <turnstone/turn/server.hpp>
 
+#include "peer_connection.hpp"
 #include "request.hpp"
 
 namespace ts::turn {
@@ -22,6 +23,8 @@ constexpr std::optional<RequestKind> kind_of(Method method) noexcept {
     case Method::Refresh: return RequestKind::Refresh;
     case Method::CreatePermission: return RequestKind::CreatePermission;
     case Method::ChannelBind: return RequestKind::ChannelBind;
+    case Method::Connect: return RequestKind::Connect;
+    case Method::ConnectionBind: return RequestKind::ConnectionBind;
     default: return std::nullopt;
   }
 }
@@ -71,7 +74,9 @@ Server::Server(const Surroundings& s)
       ledger_(s.ledger),
       random_(s.random),
       policy_(s.options),
-      by_tuple_(0, TupleHash{load_be64(s.random.bytes<8>().data())}) {}
+      by_tuple_(0, TupleHash{load_be64(s.random.bytes<8>().data())}),
+      shard_(s.shard),
+      shard_count_(s.shard_count) {}
 
 Server::~Server() = default;
 
@@ -107,7 +112,7 @@ void Server::message(Now now, const Inbound& in, Outbox& out) {
   const auto kind = kind_of(message.method());
   if (!kind) return drop(Drop::UnknownMethod);
   r.kind = *kind;
-  request(r);
+  if (!handed_over(r)) request(r);
 }
 
 void Server::request(Request& r) {
@@ -118,11 +123,13 @@ void Server::request(Request& r) {
   if (!options_.enabled) return respond_error(r, ErrorCode::Forbidden, "TURN is switched off");
   if (!authenticate(r) || !understood(r)) return;
   if (r.kind == RequestKind::Allocate) return handle_allocate(r);
+  if (r.kind == RequestKind::ConnectionBind) return handle_connection_bind(r);
   if (!allocation_of_user(r)) return;
   switch (r.kind) {
     case RequestKind::Refresh: return handle_refresh(r);
     case RequestKind::CreatePermission: return handle_create_permission(r);
     case RequestKind::ChannelBind: return handle_channel_bind(r);
+    case RequestKind::Connect: return handle_connect(r);
     default: return drop(Drop::UnknownMethod);
   }
 }
@@ -147,7 +154,7 @@ bool Server::authenticate(Request& r) {
   // known by the allocation's key: an ephemeral credential may expire under it (its expiry bounds new
   // allocations).
   r.username = as_text(*username);
-  const Allocation* allocation = find(r.in.tuple);
+  const Allocation* allocation = claimed_allocation(r);
   if (allocation != nullptr && r.now.mono < allocation->expires && allocation->username == r.username &&
       stun::verify_integrity(m, allocation->key)) {
     r.key = allocation->key;
@@ -167,7 +174,9 @@ bool Server::authenticate(Request& r) {
     return false;
   }
   // "the NONCE is no longer valid": 438.
-  if (!nonces_.is_fresh(as_text(*nonce), r.now.mono, r.in.tuple.client)) {
+  const bool by_control = r.kind == RequestKind::ConnectionBind && allocation != nullptr &&
+                          nonces_.is_fresh(as_text(*nonce), r.now.mono, allocation->tuple.client);
+  if (!by_control && !nonces_.is_fresh(as_text(*nonce), r.now.mono, r.in.tuple.client)) {
     challenge(r, ErrorCode::StaleNonce, AuthFailure::StaleNonce);
     return false;
   }

@@ -36,6 +36,8 @@ class SharedLedger final : public turn::Ledger {
   turn::LocalLedger ledger_;
 };
 
+class Shard;
+
 /// What shards share; all of it outlives them.
 struct ShardSurroundings {
   const Options& options;
@@ -48,6 +50,9 @@ struct ShardSurroundings {
   std::function<void(DetachedStream)> to_http;
   /// Begins and ends of allocations, for the log. Called on the shard's thread.
   std::function<void(const turn::AllocationEvent&)> on_allocation;
+  /// All shards, and which of them this is. Null: there is but one.
+  const std::vector<std::unique_ptr<Shard>>* siblings = nullptr;
+  std::uint8_t index = 0;
 };
 
 struct ShardSnapshot {
@@ -68,6 +73,8 @@ class Shard {
   void stop();
   /// Copies the counters; `done` is called on the shard's thread.
   void snapshot(std::function<void(const ShardSnapshot&)> done);
+  /// Takes over a TURN stream that another shard has begun to read. From any thread.
+  void adopt_stream(MovedStream stream);
 
  private:
   class Impl;

@@ -17,6 +17,7 @@ constexpr std::chrono::seconds kReservationLife{30};
 
 /// What the request asks for, once it has passed the checks of form.
 struct Wish {
+  RelayProtocol protocol = RelayProtocol::Udp;
   IpFamily family = IpFamily::V4;
   PortParity parity = PortParity::Any;
   std::optional<ReservationToken> token;
@@ -33,15 +34,23 @@ const RelayAddress* relay_of(const Options& options, IpFamily family) noexcept {
 }
 
 /// Checks 3 to 9 of §7.2 as far as the request alone decides them.
-Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, const Options& options) {
+Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, Transport client, const Options& options) {
   Wish wish;
   const auto transport = m.find(AttributeType::RequestedTransport);
   const auto protocol = transport ? stun::decode_requested_transport(*transport) : std::nullopt;
   if (!protocol) return ErrorCode::BadRequest;
-  if (*protocol != stun::kTransportUdp) return ErrorCode::UnsupportedTransportProtocol;
+  const bool tcp = *protocol == stun::kTransportTcp && options.tcp_relay;
+  if (!tcp && *protocol != stun::kTransportUdp) return ErrorCode::UnsupportedTransportProtocol;
 
   const auto token = m.find(AttributeType::ReservationToken);
   const auto even = m.find(AttributeType::EvenPort);
+  if (tcp) {
+    // RFC 6062 §5.1: over TCP and TLS alone, and without what belongs to datagrams.
+    if (!is_stream(client) || token || even || m.find(AttributeType::DontFragment)) {
+      return ErrorCode::BadRequest;
+    }
+    wish.protocol = RelayProtocol::Tcp;
+  }
   const auto family = m.find(AttributeType::RequestedAddressFamily);
   const auto additional = m.find(AttributeType::AdditionalAddressFamily);
   if (const auto lifetime = m.find(AttributeType::Lifetime)) {
@@ -99,7 +108,7 @@ void Server::handle_allocate(Request& r) {
     // It has expired and the clock's tick is late. The five-tuple is free.
     end(by_tuple_.find(r.in.tuple)->second, EndReason::Expired, r.now, r.out);
   }
-  const auto wish = read_wish(r.message, options_);
+  const auto wish = read_wish(r.message, r.in.tuple.transport, options_);
   if (!wish) return respond_error(r, wish.error());
 
   // The quota first ("at any point"), so that a refusal does not use up a token.
@@ -133,6 +142,7 @@ void Server::handle_allocate(Request& r) {
   allocation.made_by = r.message.transaction_id();
   allocation.granted_seconds = granted_lifetime(wish->lifetime_seconds, options_);
   allocation.answers_with_fingerprint = r.message.fingerprint_offset() != 0;
+  allocation.protocol = wish->protocol;
   allocation.parity = wish->parity;
   allocation.port_was_reserved = wish->token.has_value();
   allocation.second_family_refused = wish->both_families;
@@ -141,7 +151,7 @@ void Server::handle_allocate(Request& r) {
   allocation.expires = r.now.mono + std::chrono::seconds(allocation.granted_seconds);
   reserve_next(allocation, r.now.mono);
   by_tuple_.emplace(allocation.tuple, handle);
-  r.out.open_relays.push_back(OpenRelay{RelayId{handle, family}, allocation.local});
+  r.out.open_relays.push_back(OpenRelay{RelayId{handle, family}, allocation.local, allocation.protocol});
 }
 
 namespace {
@@ -219,7 +229,8 @@ void Server::answer_opened(const Allocation& allocation, stun::MessageClass mess
 void Server::relay_opened(Now now, const RelayId& relay, Outbox& out) {
   Allocation* allocation = allocations_.find(relay.allocation);
   if (allocation == nullptr) {  // it ended meanwhile: nobody wants the socket
-    out.close_relays.push_back(CloseRelay{relay});
+    out.close_relays.push_back(CloseRelay{relay, RelayProtocol::Udp});
+    out.close_relays.push_back(CloseRelay{relay, RelayProtocol::Tcp});
     return;
   }
   if (allocation->state != Allocation::State::Opening) return;  // said twice
@@ -243,7 +254,7 @@ void Server::relay_failed(Now now, const RelayId& relay, RelayError error, Outbo
     return end(relay.allocation, EndReason::RelayFailed, now, out);
 
   if (error == RelayError::AddressInUse && try_another_port(*allocation, now.mono)) {
-    out.open_relays.push_back(OpenRelay{relay, allocation->local});
+    out.open_relays.push_back(OpenRelay{relay, allocation->local, allocation->protocol});
     return;
   }
   cancel_reservation(*allocation, now.mono);  // nobody was told the token

@@ -14,6 +14,8 @@ void Server::handle_send(Request& r) {
       r.now.mono >= allocation->expires) {
     return drop(Drop::NoAllocation);
   }
+  // RFC 6062: data of a TCP allocation goes over data connections alone.
+  if (allocation->protocol == RelayProtocol::Tcp) return drop(Drop::BadMessage);
   bool unknown = false;
   r.message.for_each([&](const stun::Attribute& attribute) {
     unknown = unknown || (stun::is_comprehension_required(static_cast<std::uint16_t>(attribute.type)) &&
