@@ -93,8 +93,8 @@ TEST(TcpAllocate, TakesNothingThatBelongsToDatagrams) {
   World world;
   TcpClient client(world);
   EXPECT_EQ(client.allocate_tcp([](auto& b) { b.add_flag(AttributeType::DontFragment); }).code(), 400);
-  for (const std::uint8_t reserve : {0x00, 0x80}) {
-    const std::array<std::uint8_t, 1> even{reserve};
+  for (const bool reserve : {false, true}) {
+    const std::array<std::uint8_t, 1> even{static_cast<std::uint8_t>(reserve ? 0x80 : 0)};
     EXPECT_EQ(client.allocate_tcp([&](auto& b) { b.add(AttributeType::EvenPort, ByteView(even)); }).code(),
               400);
   }

@@ -129,7 +129,7 @@ class TcpTurn : public TurnClient {
   };
   std::optional<Attempt> attempt(std::chrono::milliseconds patience = kPatience) {
     const auto got = receive(Clock::now() + patience);
-    const auto m = got ? stun::MessageView::parse(*got) : std::nullopt;
+    const auto m = stun::MessageView::parse(got.value_or(Bytes{}));
     if (!m || m->method() != Method::ConnectionAttempt) return std::nullopt;
     return Attempt{connection_id(*got).value_or(0),
                    stun::decode_xor_address(*m->find(AttributeType::XorPeerAddress), m->transaction_id())
