@@ -142,7 +142,8 @@ class Runtime::Impl {
         watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
         work_(http_context_.get_executor()) {
     for (net::ShardSockets& sockets : listeners.shards) {
-      shards_.push_back(std::make_unique<net::Shard>(surroundings(), std::move(sockets)));
+      const std::size_t index = shards_.size();
+      shards_.push_back(std::make_unique<net::Shard>(surroundings(index), std::move(sockets)));
     }
   }
 
@@ -173,17 +174,21 @@ class Runtime::Impl {
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
  private:
-  net::ShardSurroundings surroundings() {
-    return net::ShardSurroundings{config_.net,
-                                  turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_},
-                                  (config_.net.max_streams + config_.net.threads - 1) / config_.net.threads,
-                                  tls_,
-                                  [this](net::DetachedStream stream) {
-                                    asio::post(http_context_, [this, stream = std::move(stream)]() mutable {
-                                      http_.serve(std::move(stream));
-                                    });
-                                  },
-                                  log_allocation};
+  net::ShardSurroundings surroundings(std::size_t index) {
+    const auto shard = static_cast<std::uint8_t>(index);
+    const auto shards = static_cast<std::uint8_t>(config_.net.threads);
+    return net::ShardSurroundings{
+        config_.net,
+        turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_, shard, shards},
+        (config_.net.max_streams + config_.net.threads - 1) / config_.net.threads,
+        tls_,
+        [this](net::DetachedStream stream) {
+          asio::post(http_context_,
+                     [this, stream = std::move(stream)]() mutable { http_.serve(std::move(stream)); });
+        },
+        log_allocation,
+        &shards_,
+        shard};
   }
 
   /// On the HTTP thread. Shards change over one after the other.

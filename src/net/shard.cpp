@@ -7,6 +7,7 @@
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/shard.hpp>
 
+#include "peer_streams.hpp"
 #include "stream_set.hpp"
 #include "udp_engine.hpp"
 
@@ -21,8 +22,10 @@ class Shard::Impl {
              counters_, [this] { flush(); }),
         streams_(context_, std::move(sockets.tcp), surroundings_, server_, outbox_, counters_,
                  [this] { flush(); }),
+        peers_(context_, server_, outbox_, counters_, [this] { flush(); }),
         timer_(context_),
         work_(context_.get_executor()) {
+    streams_.count_with(peers_.client_count());
     if (!surroundings_.tls) return;
     dtls_.emplace(surroundings_, udp_, server_, outbox_, counters_);
     udp_.set_dtls(&*dtls_);
@@ -40,6 +43,7 @@ class Shard::Impl {
       stopped_ = true;
       server_.shut_down(now(), outbox_);
       flush();
+      peers_.stop();
       streams_.stop();
       if (dtls_) dtls_->stop();
       udp_.send_queued();
@@ -72,6 +76,10 @@ class Shard::Impl {
     });
   }
 
+  void adopt_stream(MovedStream stream) {
+    asio::post(context_, [this, stream = std::move(stream)]() mutable { streams_.adopt(std::move(stream)); });
+  }
+
  private:
   /// Does all that the Outbox asks for.
   void flush() {
@@ -85,7 +93,8 @@ class Shard::Impl {
     while (!outbox_.open_relays.empty()) {
       opening_.swap(outbox_.open_relays);
       for (const turn::OpenRelay& command : opening_) {
-        const auto error = udp_.open(command);
+        const auto error =
+            command.protocol == turn::RelayProtocol::Tcp ? peers_.open(command) : udp_.open(command);
         if (error) {
           server_.relay_failed(now(), command.relay, *error, outbox_);
         } else {
@@ -95,6 +104,8 @@ class Shard::Impl {
       opening_.clear();
     }
     close_relays();
+    for (const turn::CloseConnection& command : outbox_.close_connections) peers_.close(command.connection);
+    for (const turn::ConnectPeer& command : outbox_.connect_peers) peers_.connect(command);
     for (const turn::ToClient& transmit : outbox_.to_clients) {
       if (StreamSet::is_stream(transmit.route)) {
         streams_.queue(transmit);
@@ -103,6 +114,7 @@ class Shard::Impl {
       }
     }
     udp_.send_queued();
+    move_streams();
     if (surroundings_.on_allocation) {
       for (const turn::AllocationEvent& event : outbox_.events) surroundings_.on_allocation(event);
     }
@@ -112,7 +124,13 @@ class Shard::Impl {
   }
 
   void close_relays() {
-    for (const turn::CloseRelay& command : outbox_.close_relays) udp_.close(command.relay);
+    for (const turn::CloseRelay& command : outbox_.close_relays) {
+      if (command.protocol == turn::RelayProtocol::Tcp) {
+        peers_.close(command.relay);
+      } else {
+        udp_.close(command.relay);
+      }
+    }
     outbox_.close_relays.clear();
   }
 
@@ -120,6 +138,20 @@ class Shard::Impl {
     const auto core = server_.next_deadline();
     const auto dtls = dtls_ ? dtls_->next_deadline() : std::nullopt;
     return core && dtls ? std::min(*core, *dtls) : core ? core : dtls;
+  }
+
+  /// Streams that become client data connections, and those that are for another shard; with what was queued
+  /// for them.
+  void move_streams() {
+    for (const turn::BindData& command : outbox_.bind_data) {
+      peers_.bind(command.connection, streams_.release(command.route));
+    }
+    for (const turn::HandOver& command : outbox_.hand_overs) {
+      auto moved = streams_.release(command.route);
+      if (moved && surroundings_.siblings != nullptr && command.shard < surroundings_.siblings->size()) {
+        (*surroundings_.siblings)[command.shard]->adopt_stream(*std::move(moved));
+      }
+    }
   }
 
   void arm_timer() {
@@ -149,6 +181,7 @@ class Shard::Impl {
   UdpEngine udp_;
   std::optional<DtlsSet> dtls_;  // without a certificate: none
   StreamSet streams_;
+  PeerStreams peers_;
   asio::steady_timer timer_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   bool stopped_ = false;
@@ -167,5 +200,7 @@ void Shard::use_credentials(std::shared_ptr<const auth::Credentials> credentials
   impl_->use_credentials(std::move(credentials));
 }
 void Shard::snapshot(std::function<void(const ShardSnapshot&)> done) { impl_->snapshot(std::move(done)); }
+
+void Shard::adopt_stream(MovedStream stream) { impl_->adopt_stream(std::move(stream)); }
 
 }  // namespace ts::net

@@ -58,6 +58,7 @@ void Server::tick(Now now, Outbox& out) {
       next = std::min(allocation->second->expires[0], allocation->second->expires[1]);
     for (const Permission& p : allocation->permissions) next = std::min(next, p.expires);
     for (const Channel& c : allocation->channels) next = std::min(next, c.expires);
+    next = std::min(next, sweep_connections(*allocation, now.mono, out));
     allocation->look_at = TimePoint::max();
     look_again_at(*handle, *allocation, next);
   }
@@ -66,6 +67,7 @@ void Server::tick(Now now, Outbox& out) {
 void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
   Allocation* allocation = allocations_.find(handle);
   if (allocation == nullptr) return;
+  drop_connections(*allocation, out);
   if (allocation->state == Allocation::State::Ready) {
     ++counters_.allocations_ended[index(reason)];
     --counters_.allocations[index(allocation->tuple.transport)];

@@ -86,6 +86,7 @@ struct Allocation {
   ReservationToken reservation_token{};
   bool has_reservation = false;
   bool answers_with_fingerprint = false;
+  RelayProtocol protocol = RelayProtocol::Udp;
   State state = State::Opening;
   /// 440 or 508: why a client that asked for both families has this one only (ADDRESS-ERROR-CODE).
   std::uint16_t address_error = 0;
@@ -99,6 +100,7 @@ struct Allocation {
   TimePoint look_at = TimePoint::max();
   std::vector<Permission> permissions;  // by peer
   std::vector<Channel> channels;        // by number
+  std::vector<ConnectionId> connections;
   Traffic to_peer;
   Traffic to_client;
   std::unique_ptr<SecondRelay> second;

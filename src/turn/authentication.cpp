@@ -147,7 +147,7 @@ bool Server::authenticate(Request& r) {
 std::optional<AuthFailure> Server::identify(Request& r, const auth::Claim& claim, auth::Mac mac) {
   // A live allocation's own user is known by the allocation's key: an ephemeral credential may expire under
   // it (its expiry bounds new allocations).
-  const Allocation* allocation = find(r.in.tuple);
+  const Allocation* allocation = claimed_allocation(r);
   if (allocation != nullptr && r.now.mono < allocation->expires && claim.userhash.empty() &&
       allocation->username == claim.username && allocation->key.made_by() == claim.algorithm &&
       mac == claim.answer_mac && allocation->key.verify(r.message)) {

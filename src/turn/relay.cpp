@@ -70,7 +70,7 @@ void Server::from_peer(Now now, const RelayId& relay, const Endpoint& peer, Muta
   if (allocation->limits != nullptr && !within_limits(*allocation, payload.size(), now.mono)) return;
 
   const Transport transport = allocation->tuple.transport;
-  const bool stream = transport == Transport::Tcp || transport == Transport::Tls;
+  const bool stream = is_stream(transport);
   const Channel* channel = allocation->channel_to(peer);
   ByteView wire;
   if (channel != nullptr && now.mono < channel->expires) {

@@ -47,7 +47,8 @@ bool Server::try_another_port(Allocation& allocation, IpFamily family, TimePoint
 void Server::relay_opened(Now now, const RelayId& relay, Outbox& out) {
   Allocation* allocation = allocations_.find(relay.allocation);
   if (allocation == nullptr) {  // it ended meanwhile: nobody wants the socket
-    out.close_relays.push_back(CloseRelay{relay});
+    out.close_relays.push_back(CloseRelay{relay, RelayProtocol::Udp});
+    out.close_relays.push_back(CloseRelay{relay, RelayProtocol::Tcp});
     return;
   }
   if (allocation->opening == nullptr) return;  // said twice
@@ -70,7 +71,8 @@ void Server::relay_failed(Now now, const RelayId& relay, RelayError error, Outbo
   if (!leg.wanted) return;
   if (error == RelayError::AddressInUse && try_another_port(*allocation, relay.family, now.mono)) {
     const bool first = relay.family == allocation->family();
-    out.open_relays.push_back(OpenRelay{relay, first ? allocation->local : allocation->second->local});
+    out.open_relays.push_back(
+        OpenRelay{relay, first ? allocation->local : allocation->second->local, allocation->protocol});
     return;
   }
   ++counters_.denials[index(Denial::NoPort)];
@@ -122,7 +124,7 @@ void Server::close_legs(SlotHandle handle, const Allocation& allocation, Outbox&
   for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
     const bool there = allocation.opening != nullptr ? allocation.opening->legs[family_index(family)].open
                                                      : allocation.is_dual() || allocation.family() == family;
-    if (there) out.close_relays.push_back(CloseRelay{RelayId{handle, family}});
+    if (there) out.close_relays.push_back(CloseRelay{RelayId{handle, family}, allocation.protocol});
   }
 }
 
@@ -137,7 +139,7 @@ void Server::drop_leg(SlotHandle handle, Allocation& allocation, IpFamily family
   const bool first_goes = family == allocation.family();
   ledger_.return_port(family, (first_goes ? allocation.local : second.local).port);
   if (allocation.opening == nullptr || allocation.opening->legs[family_index(family)].open)
-    out.close_relays.push_back(CloseRelay{RelayId{handle, family}});
+    out.close_relays.push_back(CloseRelay{RelayId{handle, family}, allocation.protocol});
   if (first_goes) {
     allocation.relayed = second.relayed;
     allocation.local = second.local;

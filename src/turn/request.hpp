@@ -35,6 +35,7 @@ constexpr bool is_understood(stun::AttributeType type) noexcept {
     case stun::AttributeType::PasswordAlgorithm:
     case stun::AttributeType::Userhash:
     case stun::AttributeType::XorMappedAddress:
+    case stun::AttributeType::ConnectionId:
     case stun::AttributeType::ReservationToken: return true;
     default: return false;
   }

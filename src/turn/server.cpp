@@ -6,6 +6,7 @@
 #include <turnstone/stun/integrity.hpp>
 #include <turnstone/turn/server.hpp>
 
+#include "peer_connection.hpp"
 #include "request.hpp"
 
 namespace ts::turn {
@@ -23,6 +24,8 @@ constexpr std::optional<RequestKind> kind_of(Method method) noexcept {
     case Method::Refresh: return RequestKind::Refresh;
     case Method::CreatePermission: return RequestKind::CreatePermission;
     case Method::ChannelBind: return RequestKind::ChannelBind;
+    case Method::Connect: return RequestKind::Connect;
+    case Method::ConnectionBind: return RequestKind::ConnectionBind;
     default: return std::nullopt;
   }
 }
@@ -39,7 +42,9 @@ Server::Server(const Surroundings& s)
       shares_(std::make_unique<Shares>(s.ledger)),
       by_tuple_(0, TupleHash{load_be64(s.random.bytes<8>().data())}),
       bindings_(s.options.max_bindings_per_second_per_source, ~by_tuple_.hash_function().seed),
-      challenges_(s.options.max_challenges_per_second_per_source, ~by_tuple_.hash_function().seed) {}
+      challenges_(s.options.max_challenges_per_second_per_source, ~by_tuple_.hash_function().seed),
+      shard_(s.shard),
+      shard_count_(s.shard_count) {}
 
 Server::~Server() = default;
 
@@ -78,7 +83,7 @@ void Server::message(Now now, const Inbound& in, Outbox& out) {
   const auto kind = kind_of(message.method());
   if (!kind) return drop(Drop::UnknownMethod);
   r.kind = *kind;
-  request(r);
+  if (!handed_over(r)) request(r);
 }
 
 void Server::request(Request& r) {
@@ -95,11 +100,13 @@ void Server::request(Request& r) {
   }
   if (!authenticate(r) || !understood(r)) return;
   if (r.kind == RequestKind::Allocate) return handle_allocate(r);
+  if (r.kind == RequestKind::ConnectionBind) return handle_connection_bind(r);
   if (!allocation_of_user(r)) return;
   switch (r.kind) {
     case RequestKind::Refresh: return handle_refresh(r);
     case RequestKind::CreatePermission: return handle_create_permission(r);
     case RequestKind::ChannelBind: return handle_channel_bind(r);
+    case RequestKind::Connect: return handle_connect(r);
     default: return drop(Drop::UnknownMethod);
   }
 }

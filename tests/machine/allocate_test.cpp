@@ -62,7 +62,7 @@ TEST_F(Allocate, Check3RequestedTransport) {
   refused(400, [](auto&) {});
   refused(400, [](auto& b) { b.add(AttributeType::RequestedTransport, ByteView{}); });
   refused(400, [](auto& b) { b.add(AttributeType::RequestedTransport, as_bytes("\x11\0\0")); });
-  for (const std::uint32_t protocol : {0U, 6U, 18U, 255U}) {
+  for (const std::uint32_t protocol : {0U, 1U, 18U, 255U}) {
     refused(442, [&](auto& b) { b.add_u32(AttributeType::RequestedTransport, protocol << 24); });
   }
 }

@@ -110,7 +110,8 @@ TEST_F(Binding, IndicationsResponsesAndNoiseAreNotAnswered) {
     EXPECT_TRUE(alice.send(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(n))).none()) << n;
   }
   EXPECT_TRUE(
-      alice.send(alice.make_plain(stun::MessageClass::Request, Method::Connect, [](auto&) {})).none());
+      alice.send(alice.make_plain(stun::MessageClass::Request, Method::ConnectionAttempt, [](auto&) {}))
+          .none());
   EXPECT_TRUE(alice.send(alice.make_plain(stun::MessageClass::Request, Method::Send, [](auto&) {})).none());
   EXPECT_EQ(drops(Drop::UnknownMethod), 2U);
 }

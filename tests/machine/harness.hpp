@@ -109,14 +109,15 @@ inline auth::Options default_auth() {
 /// The server, its surroundings and the shell.
 class World {
  public:
-  explicit World(Options o = default_options(), std::uint64_t seed = 1, auth::Options a = default_auth())
+  explicit World(Options o = default_options(), std::uint64_t seed = 1, auth::Options a = default_auth(),
+                 std::uint8_t shard = 0, std::uint8_t shard_count = 1)
       : options(std::move(o)),
         auth_options(std::move(a)),
         random(seed),
         nonces(as_bytes("secret"), auth_options.nonce_lifetime),
         credentials(auth_options),
         ledger(options),
-        server(Surroundings{options, credentials, nonces, ledger, random}) {}
+        server(Surroundings{options, credentials, nonces, ledger, random, shard, shard_count}) {}
 
   /// Delivers exactly these bytes (in a buffer of exactly their size) and flushes.
   void deliver(const FiveTuple& tuple, ByteView bytes, std::uint8_t tos = 0) {
@@ -139,6 +140,15 @@ class World {
     server.from_peer_error(now, relay, peer, error, outbox), flush();
   }
 
+  void peer_connected(ConnectionId id) { server.peer_connected(now, id, outbox), flush(); }
+  void peer_refuses(ConnectionId id, ConnectError error = ConnectError::Refused) {
+    server.peer_connect_failed(now, id, error, outbox), flush();
+  }
+  std::optional<ConnectionId> peer_comes(const RelayId& relay, const Endpoint& peer) {
+    const auto id = server.peer_accepted(now, relay, peer, outbox);
+    flush();
+    return id;
+  }
   void tick() { server.tick(now, outbox), flush(); }
   void client_closed(const FiveTuple& tuple) { server.client_closed(now, tuple, outbox), flush(); }
   void relay_broke(RelayId relay) {  // by value: erasing the socket may end the argument
@@ -217,6 +227,12 @@ class World {
   std::vector<SentToClient> to_clients;
   std::vector<SentToPeer> to_peers;
   std::vector<AllocationEvent> events;
+  // RFC 6062: what was asked for; the test reports the outcomes.
+  std::vector<OpenRelay> relay_opens;
+  std::vector<ConnectPeer> connects;
+  std::vector<ConnectionId> closed_connections;
+  std::vector<BindData> binds;
+  std::vector<HandOver> hand_overs;
   std::vector<Endpoint> opened;
   std::uint64_t events_started = 0;
   std::uint64_t events_ended = 0;
@@ -249,7 +265,7 @@ class World {
       return;
     }
     sockets[key(open.relay)] = Socket{open.relay, open.local};
-    if (keep_history) opened.push_back(open.local);
+    if (keep_history) opened.push_back(open.local), relay_opens.push_back(open);
     server.relay_opened(now, open.relay, outbox);
   }
 
@@ -282,6 +298,10 @@ class World {
       ++(e.ended ? events_ended : events_started);
       if (keep_history) events.push_back(std::move(e));
     }
+    connects.insert(connects.end(), outbox.connect_peers.begin(), outbox.connect_peers.end());
+    for (const CloseConnection& c : outbox.close_connections) closed_connections.push_back(c.connection);
+    binds.insert(binds.end(), outbox.bind_data.begin(), outbox.bind_data.end());
+    hand_overs.insert(hand_overs.end(), outbox.hand_overs.begin(), outbox.hand_overs.end());
     outbox.clear();
   }
 };

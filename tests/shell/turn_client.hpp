@@ -558,6 +558,11 @@ class TurnClient {
     }
   }
 
+  /// The latest answer.
+  const Bytes& answer() const { return answer_; }
+  /// Bytes of the stream that came behind the latest message.
+  Bytes take_rest() { return std::exchange(stream_, {}); }
+
   Endpoint relayed;
   Endpoint mapped;
   /// Where the latest datagram came from.

@@ -41,6 +41,8 @@ class SharedLedger final : public turn::Ledger {
   turn::LocalLedger ledger_;
 };
 
+class Shard;
+
 /// What shards share; all of it outlives them.
 struct ShardSurroundings {
   const Options& options;
@@ -53,6 +55,9 @@ struct ShardSurroundings {
   std::function<void(DetachedStream)> to_http;
   /// Begins and ends of allocations, for the log. Called on the shard's thread.
   std::function<void(const turn::AllocationEvent&)> on_allocation;
+  /// All shards, and which of them this is. Null: there is but one.
+  const std::vector<std::unique_ptr<Shard>>* siblings = nullptr;
+  std::uint8_t index = 0;
 };
 
 struct ShardSnapshot {
@@ -77,6 +82,8 @@ class Shard {
   void use_credentials(std::shared_ptr<const auth::Credentials> credentials);
   /// Copies the counters; `done` is called on the shard's thread.
   void snapshot(std::function<void(const ShardSnapshot&)> done);
+  /// Takes over a TURN stream that another shard has begun to read. From any thread.
+  void adopt_stream(MovedStream stream);
 
  private:
   class Impl;

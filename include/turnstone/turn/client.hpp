@@ -48,6 +48,18 @@ struct IcmpError {
   std::uint32_t mtu = 0;
 };
 
+/// What a relayed transport address speaks (REQUESTED-TRANSPORT).
+enum class RelayProtocol : std::uint8_t { Udp, Tcp };
+
+/// RFC 6062 §6.2.1: names a peer data connection. The upper eight bits are the shard's number, so that a
+/// client data connection finds it from any other; the rest is random.
+using ConnectionId = std::uint32_t;
+
+/// True for the transports that are byte streams.
+constexpr bool is_stream(Transport transport) noexcept {
+  return transport == Transport::Tcp || transport == Transport::Tls;
+}
+
 /// Writable bytes that every datagram given to Server::from_peer has in front of and behind it, so that
 /// headers and padding are put around the payload in place.
 inline constexpr std::size_t kHeadroomBytes = 64;

@@ -89,8 +89,9 @@ enum class Denial : std::uint8_t {
   NewPeerRate,
   MobilityOff,
   WrongTicket,
+  QuotaConnections,  ///< RFC 6062: peer data connections of an allocation
 };
-inline constexpr std::size_t kDenialCount = 19;
+inline constexpr std::size_t kDenialCount = 20;
 
 /// Why a datagram or message was dropped without an answer.
 enum class Drop : std::uint8_t {

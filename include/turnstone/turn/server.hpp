@@ -28,6 +28,7 @@
 namespace ts::turn {
 
 struct Allocation;
+struct PeerConnection;
 struct Request;
 class Shares;
 
@@ -38,6 +39,15 @@ struct Surroundings {
   const auth::NonceMaker& nonces;
   Ledger& ledger;
   RandomSource& random;
+  /// Which shard of how many this is: CONNECTION-ID (RFC 6062) tells it.
+  std::uint8_t shard = 0;
+  std::uint8_t shard_count = 1;
+};
+
+/// Why a connection to a peer did not come about.
+enum class ConnectError : std::uint8_t {
+  Refused,      ///< the peer or the network said no: 447
+  NoResources,  ///< descriptors, memory: 508
 };
 
 /// Why a relay socket is not there (any more).
@@ -74,6 +84,18 @@ class Server {
   /// An OpenRelay failed, or an open relay socket broke.
   void relay_failed(Now now, const RelayId& relay, RelayError error, Outbox& out);
 
+  /// The outcome of a ConnectPeer (RFC 6062 §5.2): the client is answered.
+  void peer_connected(Now now, ConnectionId connection, Outbox& out);
+  void peer_connect_failed(Now now, ConnectionId connection, ConnectError error, Outbox& out);
+  /// A peer's connection was accepted at a relayed transport address (RFC 6062 §5.3). Its name; nothing:
+  /// close it at once.
+  std::optional<ConnectionId> peer_accepted(Now now, const RelayId& relay, const Endpoint& peer, Outbox& out);
+  /// A data connection is over at both its ends; nothing may be left of it when this is called.
+  void connection_closed(ConnectionId connection);
+  /// Bytes of a bound data connection were read: from the client for the peer, or the other way. This is
+  /// where limits of rate have their say.
+  void data_relayed(ConnectionId connection, bool to_peer, std::size_t size);
+
   /// A stream ended: its allocation, if any, ends with it.
   void client_closed(Now now, const FiveTuple& tuple, Outbox& out);
 
@@ -98,6 +120,8 @@ class Server {
 
   bool has_allocation(const FiveTuple& tuple) const noexcept { return by_tuple_.contains(tuple); }
   std::size_t allocation_count() const noexcept { return allocations_.size(); }
+  /// Peer data connections, those under way among them.
+  std::size_t connection_count() const noexcept { return connections_.size(); }
   const Counters& counters() const noexcept { return counters_; }
 
  private:
@@ -130,6 +154,25 @@ class Server {
   void handle_create_permission(Request& r);
   void handle_channel_bind(Request& r);
   void handle_send(Request& r);
+  void handle_connect(Request& r);
+  void handle_connection_bind(Request& r);
+
+  // connections.cpp: life of peer data connections (RFC 6062)
+  /// The connection that a ConnectionBind names, if we have it.
+  PeerConnection* connection_named_in(const stun::MessageView& message) noexcept;
+  /// The allocation whose user the request claims to be: that of the five-tuple or, for ConnectionBind, of
+  /// the connection: its credentials, and its nonce, are those of the control connection.
+  Allocation* claimed_allocation(const Request& r) noexcept;
+  /// True when a ConnectionBind is for another shard, which gets the stream.
+  bool handed_over(const Request& r);
+  bool has_connection_to(const Allocation& allocation, const Endpoint& peer) noexcept;
+  PeerConnection& add_connection(SlotHandle handle, Allocation& allocation, const Endpoint& peer);
+  void answer_connect(const PeerConnection& connection, Outcome outcome, Outbox& out);
+  /// Forgets one; the shell is told to close it.
+  void drop_connection(ConnectionId id, Outbox& out);
+  void drop_connections(Allocation& allocation, Outbox& out);
+  /// Ends what took too long; the earliest time at which there is more to do.
+  TimePoint sweep_connections(Allocation& allocation, TimePoint now, Outbox& out);
 
   // allocation.cpp: life of allocations
   Allocation* find(const FiveTuple& tuple) noexcept;
@@ -209,6 +252,9 @@ class Server {
   DeadlineQueue<SlotHandle> deadlines_;
   SourceLimiter bindings_;
   SourceLimiter challenges_;
+  std::uint8_t shard_;
+  std::uint8_t shard_count_;
+  boost::unordered_flat_map<ConnectionId, std::unique_ptr<PeerConnection>> connections_;
 };
 
 }  // namespace ts::turn

@@ -13,6 +13,7 @@ using stun::ErrorCode;
 
 /// What the request asks for, once it has passed the checks of form.
 struct Wish {
+  RelayProtocol protocol = RelayProtocol::Udp;
   IpFamily family = IpFamily::V4;
   PortParity parity = PortParity::Any;
   std::optional<ReservationToken> token;
@@ -29,15 +30,23 @@ const RelayAddress* relay_of(const Options& options, IpFamily family) noexcept {
 }
 
 /// Checks 3 to 9 of §7.2 as far as the request alone decides them.
-Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, const Options& options) {
+Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, Transport client, const Options& options) {
   Wish wish;
   const auto transport = m.find(AttributeType::RequestedTransport);
   const auto protocol = transport ? stun::decode_requested_transport(*transport) : std::nullopt;
   if (!protocol) return ErrorCode::BadRequest;
-  if (*protocol != stun::kTransportUdp) return ErrorCode::UnsupportedTransportProtocol;
+  const bool tcp = *protocol == stun::kTransportTcp && options.tcp_relay;
+  if (!tcp && *protocol != stun::kTransportUdp) return ErrorCode::UnsupportedTransportProtocol;
 
   const auto token = m.find(AttributeType::ReservationToken);
   const auto even = m.find(AttributeType::EvenPort);
+  if (tcp) {
+    // RFC 6062 §5.1: over TCP and TLS alone, and without what belongs to datagrams.
+    if (!is_stream(client) || token || even || m.find(AttributeType::DontFragment)) {
+      return ErrorCode::BadRequest;
+    }
+    wish.protocol = RelayProtocol::Tcp;
+  }
   const auto family = m.find(AttributeType::RequestedAddressFamily);
   const auto additional = m.find(AttributeType::AdditionalAddressFamily);
   if (const auto lifetime = m.find(AttributeType::Lifetime)) {
@@ -58,7 +67,9 @@ Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, const Options& opt
     if (!known) return ErrorCode::AddressFamilyNotSupported;
     wish.family = *known;
   }
-  if (relay_of(options, wish.family) == nullptr) return ErrorCode::AddressFamilyNotSupported;
+  const bool second_will_do = additional && relay_of(options, IpFamily::V6) != nullptr;
+  if (relay_of(options, wish.family) == nullptr && !second_will_do)
+    return ErrorCode::AddressFamilyNotSupported;
   if (even) {
     if (even->size() != 1) return ErrorCode::BadRequest;
     const bool reserve_next = ((*even)[0] & 0x80) != 0;
@@ -114,6 +125,7 @@ void fill(Allocation& allocation, const Request& r, const Wish& wish, const Opti
   allocation.made_by = r.message.transaction_id();
   allocation.granted_seconds = granted_lifetime(wish.lifetime_seconds, options);
   allocation.answers_with_fingerprint = r.message.fingerprint_offset() != 0;
+  allocation.protocol = wish.protocol;
   allocation.opening->parity = wish.parity;
   allocation.opening->port_was_reserved = wish.token.has_value();
   allocation.started = r.now.mono;
@@ -136,7 +148,7 @@ void Server::handle_allocate(Request& r) {
     // It has expired and the clock's tick is late. The five-tuple is free.
     end(by_tuple_.find(r.in.tuple)->second, EndReason::Expired, r.now, r.out);
   }
-  const auto wish = read_wish(r.message, options_);
+  const auto wish = read_wish(r.message, r.in.tuple.transport, options_);
   if (!wish) return respond_error(r, wish.error());
   // Check 11. A reserved port is here and nowhere else.
   if (!wish->token && send_elsewhere(r)) return;
@@ -166,7 +178,8 @@ void Server::handle_allocate(Request& r) {
   limit(allocation, r);
   reserve_next(allocation, r.now.mono);
   by_tuple_.emplace(allocation.tuple, handle);
-  r.out.open_relays.push_back(OpenRelay{RelayId{handle, allocation.family()}, allocation.local});
+  r.out.open_relays.push_back(
+      OpenRelay{RelayId{handle, allocation.family()}, allocation.local, allocation.protocol});
   if (allocation.second)
     r.out.open_relays.push_back(
         OpenRelay{RelayId{handle, other_family(allocation.family())}, allocation.second->local});

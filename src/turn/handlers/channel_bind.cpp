@@ -11,6 +11,8 @@ using stun::ErrorCode;
 
 void Server::handle_channel_bind(Request& r) {
   Allocation& allocation = *r.allocation;
+  // RFC 6062: data of a TCP allocation goes over data connections alone.
+  if (allocation.protocol == RelayProtocol::Tcp) return respond_error(r, ErrorCode::BadRequest);
   const auto number_value = r.message.find(AttributeType::ChannelNumber);
   const auto peer_value = r.message.find(AttributeType::XorPeerAddress);
   const auto number = number_value ? stun::decode_channel_number(*number_value) : std::nullopt;

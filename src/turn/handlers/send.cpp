@@ -13,8 +13,7 @@ namespace {
 /// RFC 8656 §14 and §15 honour DONT-FRAGMENT between IPv4 and IPv4 and from streams; §13: "the DONT-FRAGMENT
 /// attribute MUST be ignored" in every other relay from UDP to UDP.
 constexpr bool may_forbid_fragments(const FiveTuple& tuple, const Endpoint& peer) noexcept {
-  const bool stream = tuple.transport == Transport::Tcp || tuple.transport == Transport::Tls;
-  return stream || (tuple.client.address.is_v4() && peer.address.is_v4());
+  return is_stream(tuple.transport) || (tuple.client.address.is_v4() && peer.address.is_v4());
 }
 
 }  // namespace
@@ -25,6 +24,8 @@ void Server::handle_send(Request& r) {
       r.now.mono >= allocation->expires) {
     return drop(Drop::NoAllocation);
   }
+  // RFC 6062: data of a TCP allocation goes over data connections alone.
+  if (allocation->protocol == RelayProtocol::Tcp) return drop(Drop::BadMessage);
   bool unknown = false;
   r.message.for_each([&](const stun::Attribute& attribute) {
     unknown = unknown || (stun::is_comprehension_required(static_cast<std::uint16_t>(attribute.type)) &&
