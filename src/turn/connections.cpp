@@ -120,7 +120,7 @@ void Server::answer_connect(const PeerConnection& connection, Outcome outcome, O
     builder.add_error(outcome == Outcome::E447 ? stun::ErrorCode::ConnectionTimeoutOrFailure
                                                : stun::ErrorCode::InsufficientCapacity);
   }
-  builder.add_integrity(connection.key);
+  connection.key.sign(builder);
   if (connection.answers_with_fingerprint) builder.add_fingerprint();
   const ByteView bytes = builder.finish();
   out.commit(bytes.size());
@@ -161,7 +161,7 @@ std::optional<ConnectionId> Server::peer_accepted(Now now, const RelayId& relay,
   };
   if (allocation == nullptr || now.mono >= allocation->expires) return refuse(Drop::NoAllocation);
   if (!allocation->permits(peer.address, now.mono)) return refuse(Drop::NoPermission);
-  if (policy_.check(peer)) return refuse(Drop::PeerDenied);
+  if (policy_.check(peer) || denied_by_credential(*allocation, peer.address)) return refuse(Drop::PeerDenied);
   const std::size_t most = options_.max_connections_per_allocation;
   if (most != 0 && allocation->connections.size() >= most) {
     ++counters_.denials[index(Denial::QuotaConnections)];

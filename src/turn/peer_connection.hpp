@@ -2,7 +2,7 @@
 // The state of one peer data connection of a TCP allocation (RFC 6062 §5.2, §5.3).
 #pragma once
 
-#include <turnstone/base/hash.hpp>
+#include <turnstone/auth/message_key.hpp>
 #include <turnstone/base/time.hpp>
 #include <turnstone/stun/message.hpp>
 #include <turnstone/turn/client.hpp>
@@ -25,7 +25,7 @@ struct PeerConnection {
 
   // What the answer to Connect needs, long after the request's bytes are gone.
   stun::TransactionId asked_by{};
-  HmacSha1Key key;
+  auth::MessageKey key;
   bool answers_with_fingerprint = false;
 };
 

@@ -213,6 +213,8 @@ class Server {
   }
 
   // admission.cpp: quotas and what credentials allow
+  /// Some rate limits the payload of the request's allocation.
+  bool has_rates(const Request& r) const noexcept;
   /// Counts a new allocation, or says which quota it would break.
   std::optional<Denial> admit(const Request& r);
   void leave(std::string_view account, std::string_view username, const auth::Policy* policy);

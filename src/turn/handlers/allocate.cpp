@@ -150,6 +150,9 @@ void Server::handle_allocate(Request& r) {
   }
   const auto wish = read_wish(r.message, r.in.tuple.transport, options_);
   if (!wish) return respond_error(r, wish.error());
+  // Policing drops datagrams; the bytes of a stream cannot be dropped.
+  if (wish->protocol == RelayProtocol::Tcp && has_rates(r))
+    return respond_error(r, ErrorCode::UnsupportedTransportProtocol);
   // Check 11. A reserved port is here and nowhere else.
   if (!wish->token && send_elsewhere(r)) return;
 

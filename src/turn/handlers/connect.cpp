@@ -22,6 +22,8 @@ void Server::handle_connect(Request& r) {
   }
   if (has_connection_to(allocation, *peer)) return respond_error(r, ErrorCode::ConnectionAlreadyExists);
   if (const auto denial = policy_.check(*peer)) return deny(r, ErrorCode::Forbidden, *denial);
+  if (const auto denial = denied_by_credential(allocation, peer->address))
+    return deny(r, ErrorCode::Forbidden, *denial);
   // A socket that connects to its own address finds itself.
   if (*peer == allocation.relayed || *peer == allocation.local) {
     return deny(r, ErrorCode::Forbidden, Denial::OwnEndpoint);
@@ -30,6 +32,8 @@ void Server::handle_connect(Request& r) {
   if (most != 0 && allocation.connections.size() >= most) {
     return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaConnections);
   }
+  if (names_too_many(allocation, 1, r.now.mono))
+    return deny(r, ErrorCode::InsufficientCapacity, Denial::NewPeerRate);
   PeerConnection& connection = add_connection(r.handle, allocation, *peer);
   connection.asked_by = r.message.transaction_id();
   connection.key = *r.key;
