@@ -77,7 +77,6 @@ std::vector<Bytes> small_requests(Client& client) {
   return out;
 }
 
-// RFC 8489 §6.3.1 MAY: the amplification to whoever has not authenticated is at most 2.1 on the wire
 TEST_F(Strangers, GetAtMost21TimesWhatTheySent) {
   for (const bool enabled : {true, false}) {
     Options options = default_options();

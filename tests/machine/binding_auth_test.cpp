@@ -51,6 +51,7 @@ TEST_F(Binding, FingerprintIsAnsweredWithFingerprint) {
   EXPECT_EQ(drops(Drop::BadFingerprint), 1U);
 }
 
+// RFC 5389 §12.2 SHOULD: the magic cookie field is copied, and MAPPED-ADDRESS replaces XOR-MAPPED-ADDRESS
 TEST_F(Binding, ClassicClientGetsItsCookieFieldBackAndAClearAddress) {
   Bytes bytes = alice.make_plain(stun::MessageClass::Request, Method::Binding, [](auto&) {});
   store_be32(&bytes[4], 0xDEADBEEF);
@@ -250,6 +251,7 @@ TEST_F(Auth, AnExpiredAllocationsKeyIsWorthNothingEvenBeforeTheTick) {
   EXPECT_EQ(eve.refresh(600).code(), 401);
 }
 
+// RFC 8489 §6.3.1 MUST: 420 lists them, and is looked at once the authentication checks are done
 TEST_F(Auth, UnknownAttributesAreListedToTheAuthenticated) {
   const Answer answer =
       alice.request(Method::Allocate, [](auto& b) { b.add_flag(static_cast<AttributeType>(0x7001)); });

@@ -108,8 +108,7 @@ struct Suite {
   Mac answer;
 };
 
-// RFC 8489 §9.2.4 MUST: answers carry MESSAGE-INTEGRITY-SHA256, but MESSAGE-INTEGRITY without
-// PASSWORD-ALGORITHM
+// RFC 8489 §9.2.4 MUST: answers carry MESSAGE-INTEGRITY-SHA256, or MESSAGE-INTEGRITY to an RFC 5389 client
 TEST_F(Rfc8489, EverySuiteAllocatesAndIsAnsweredWithTheAttributeThatIsDue) {
   const Suite table[] = {
       {"RFC 5389", false, PasswordAlgorithm::Md5, {Mac::Sha1}, Mac::Sha1},
@@ -144,6 +143,7 @@ TEST_F(Rfc8489, EverySuiteAllocatesAndIsAnsweredWithTheAttributeThatIsDue) {
   }
 }
 
+// RFC 8489 §9.2.4 MUST: with neither PASSWORD-ALGORITHMS nor PASSWORD-ALGORITHM the key is the MD5 one
 TEST_F(Rfc8489, OneAllocationMayBeUsedWithEverySuiteOfItsUser) {
   ASSERT_EQ(allocate(Form{}).code(), 0);
   const Answer modern_refresh = refresh(modern());
@@ -193,7 +193,7 @@ TEST_F(Rfc8489, AlgorithmsThatAreNotAsOfferedAreABadRequest) {
   EXPECT_EQ(world.gauges(), Gauges{});
 }
 
-// RFC 8489 §9.2.4 MUST: the checks stand in this order: 401, 400, algorithms, user, MAC, nonce
+// RFC 8489 §9.2.4 MUST: the checks are made in the order of the text
 TEST_F(Rfc8489, ChecksStandInTheStandardsOrder) {
   // Each row is wrong in one point and, but for the first two, in all later ones.
   Form form = modern();
@@ -225,6 +225,7 @@ TEST_F(Rfc8489, ChecksStandInTheStandardsOrder) {
   EXPECT_EQ(allocate(form).code(), 0);
 }
 
+// RFC 8489 §9.2.4 MUST: 438 has a valid NONCE, REALM and PASSWORD-ALGORITHMS
 TEST_F(Rfc8489, ANonceWithoutACookieIsStaleWithEverySuite) {
   // An attacker who took the cookie and the offer away from the challenge.
   Form old;
@@ -242,8 +243,7 @@ TEST_F(Rfc8489, ANonceWithoutACookieIsStaleWithEverySuite) {
   expect_challenge(allocate(without_feature), 438);
 }
 
-// RFC 8489 §9.2.4 MUST: an invalid USERNAME or USERHASH is answered with 401, REALM, NONCE and
-// PASSWORD-ALGORITHMS
+// RFC 8489 §9.2.4 MUST: an invalid USERHASH: 401 with REALM, NONCE and PASSWORD-ALGORITHMS
 TEST_F(Rfc8489, UserhashNamesStaticUsers) {
   const auto hashed = [](const std::string& name, const std::string& realm = "example.org") {
     const Sha256Digest digest = auth::userhash(name, realm);
@@ -313,8 +313,7 @@ TEST_F(Rfc8489, OfTwoMacsTheWrongStrongerOneDecides) {
   EXPECT_EQ(with("guess", "wonder").code(), 0);
 }
 
-// RFC 8489 §9 MUST: what follows MESSAGE-INTEGRITY is ignored, but for MESSAGE-INTEGRITY-SHA256 and
-// FINGERPRINT
+// RFC 8489 §9 MUST: attributes that follow MESSAGE-INTEGRITY(-SHA256) are ignored
 TEST_F(Rfc8489, UnknownAttributesBehindTheMacAreIgnored) {
   for (const Form& form : {Form{}, modern()}) {
     const Answer answer =
@@ -364,7 +363,7 @@ TEST_F(Rfc8489, AnEphemeralCredentialHasEverySuiteAndMayExpireUnderItsAllocation
   EXPECT_EQ(refresh(form).code(), 401);
 }
 
-// RFC 8489 §9.2 SHOULD: the nonce expires after the time that the operator sets
+// RFC 8656 §5 SHOULD: the nonce expires, by default within an hour
 TEST_F(Rfc8489, TheNoncesLifeIsTheOperators) {
   auth::Options options = default_auth();
   options.nonce_lifetime = seconds(7);
@@ -381,8 +380,7 @@ TEST_F(Rfc8489, TheNoncesLifeIsTheOperators) {
   EXPECT_EQ(user.refresh(600).code(), 0);
 }
 
-// RFC 8489 §11 MUST: over DTLS a request without the magic cookie is answered with 500, an indication is
-// ignored
+// RFC 8489 §11 MUST: over DTLS, requests without the magic cookie get 500, indications are ignored
 TEST_F(Rfc8489, ClassicRequestsOverDtlsAreAServerError) {
   Client dtls(world, "192.12.0.9:40000", Transport::Dtls);
   for (const Method method : {Method::Binding, Method::Allocate}) {

@@ -144,6 +144,7 @@ TEST_F(NonceTest, HasNoCharacterThatNeedsQuoting) {
   }
 }
 
+// RFC 8489 §9.2.4 MUST: no NONCE is chosen for two source addresses or ports
 TEST_F(NonceTest, DiffersBySecondAndClient) {
   std::set<std::string> seen;
   for (int s = 0; s < 100; ++s) seen.emplace(maker.make(made + seconds(s), client).text());
