@@ -359,7 +359,6 @@ TEST_F(TcpAllocation, ConnectionBindNeedsAPendingConnection) {
   EXPECT_EQ(world.binds.size(), 1U);
 }
 
-// RFC 6062 §4.3 MUST: the credentials of ConnectionBind are those of the control connection
 TEST_F(TcpAllocation, ConnectionBindIsForTheSameUser) {
   const ConnectionId id = client.connected(kPeer);
   TcpClient bob(world, "192.12.0.2:40000", Transport::Tcp, "bob", "builder");

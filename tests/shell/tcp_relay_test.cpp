@@ -128,10 +128,10 @@ class TcpTurn : public TurnClient {
     Endpoint peer;
   };
   std::optional<Attempt> attempt(std::chrono::milliseconds patience = kPatience) {
-    const auto got = receive(Clock::now() + patience);
-    const auto m = stun::MessageView::parse(got.value_or(Bytes{}));
+    const Bytes got = receive(Clock::now() + patience).value_or(Bytes{});
+    const auto m = stun::MessageView::parse(got);
     if (!m || m->method() != Method::ConnectionAttempt) return std::nullopt;
-    return Attempt{connection_id(*got).value_or(0),
+    return Attempt{connection_id(got).value_or(0),
                    stun::decode_xor_address(*m->find(AttributeType::XorPeerAddress), m->transaction_id())
                        .value_or(Endpoint{})};
   }
@@ -360,7 +360,6 @@ TEST_P(TcpRelay, HalfCloseGoesThrough) {
   EXPECT_TRUE(data.wire().ends());
 
   // And the other way round.
-  ASSERT_EQ(client.connect(TcpPeer().local()), 447);
   TcpPeer second;
   ASSERT_EQ(client.connect(second.local()), 0);
   PeerSocket done = second.accept();
