@@ -116,6 +116,34 @@ TEST(Dtls, ManyClientsOnSeveralShards) {
   EXPECT_EQ(server.metric("turnstone_streams", "turn_dtls"), 12);
 }
 
+TEST(Dtls, PlainAndEncryptedFromOneSocketAreTwoClients) {
+  const Server server;
+  const auto socket = std::make_shared<UdpSocket>(at("127.0.0.1"));
+  TurnClient client(Via::Dtls, server.turn(), socket);
+  ASSERT_EQ(client.allocate(), 0);
+  TurnClient maker(Via::Dtls, server.turn());
+  const Bytes request = maker.make_request(Method::Binding);
+  socket->send(server.turn(), request);
+  const auto answer = socket->receive();
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(stun::MessageView::parse(answer->bytes).has_value());
+  // A channel of the association is none of the plain client's.
+  UdpSocket peer(at("127.0.0.1"));
+  ASSERT_EQ(client.bind(kChannel, peer.local()), 0);
+  socket->send(server.turn(), client.channel_frame(kChannel, pattern(10)));
+  EXPECT_FALSE(peer.receive(kSilence));
+  EXPECT_EQ(server.metric("turnstone_drops_total", "no_allocation"), 1);
+}
+
+TEST(Dtls, WhatIsOfNoAssociationIsCounted) {
+  const Server server;
+  UdpSocket stranger(at("127.0.0.1"));
+  stranger.send(server.dtls(), Bytes{23, 0xFE, 0xFD, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 9});
+  stranger.send(server.dtls(), Bytes{22, 0xFE});
+  EXPECT_TRUE(server.settles("turnstone_drops_total", "not_stun", 2));
+  EXPECT_FALSE(stranger.receive(kSilence));
+}
+
 // RFC 6347 §4.2.4 MUST: a flight that is not answered is sent again
 class LostFlight : public testing::TestWithParam<int> {};
 

@@ -60,10 +60,12 @@ TEST_P(PortInUse, IsSaidForEachProtocolAndFlag) {
   const auto [shards, share] = GetParam();
   const Taken turn(share);
   const Taken tls(share);
+  const Taken dtls(share);
   const Taken http(share);
   config::Config config = loopback_config(shards);
   config.net.port = turn.port;
   config.net.tls_port = tls.port;
+  config.net.dtls_port = dtls.port;
   config.net.http_port = http.port;
   const auto problems = problems_of(std::move(config));
   const auto about = [](std::uint16_t port, const char* protocol, const char* flag) {
@@ -73,8 +75,9 @@ TEST_P(PortInUse, IsSaidForEachProtocolAndFlag) {
   EXPECT_THAT(problems, Contains(about(turn.port, "(UDP)", "--port")));
   EXPECT_THAT(problems, Contains(about(turn.port, "(TCP)", "--port")));
   EXPECT_THAT(problems, Contains(about(tls.port, "(TCP)", "--tls-port")));
+  EXPECT_THAT(problems, Contains(about(dtls.port, "(UDP)", "--dtls-port")));
   EXPECT_THAT(problems, Contains(about(http.port, "(TCP)", "--http-port")));
-  EXPECT_EQ(problems.size(), 4U) << "::1 is free";
+  EXPECT_EQ(problems.size(), 5U) << "::1 is free";
 }
 INSTANTIATE_TEST_SUITE_P(Shards, PortInUse, testing::Combine(testing::Values(1U, 2U), testing::Bool()));
 
@@ -133,6 +136,11 @@ TEST_F(Certificates, GoodOnesAreServed) {
   TurnClient client(Via::Tls, server.tls());
   ASSERT_TRUE(client.ok());
   EXPECT_TRUE(client.binding());
+  TurnClient datagrams(Via::Dtls, server.dtls());
+  ASSERT_TRUE(datagrams.ok());
+  EXPECT_TRUE(datagrams.binding());
+  EXPECT_THAT(server.runtime->ice_urls(),
+              Contains(HasSubstr(":" + std::to_string(server.dtls().port) + "?transport=udp")));
 }
 
 TEST_F(Certificates, BadOnesAreNamed) {
