@@ -91,10 +91,16 @@ void Server::message(Now now, const Inbound& in, Outbox& out) {
   if (!stun::fingerprint_absent_or_right(*parsed)) return drop(Drop::BadFingerprint);
   const stun::MessageView& message = *parsed;
 
-  // RFC 5389 §12.2: a classic client has no magic cookie; only Binding is answered.
-  if (!message.has_magic_cookie() && message.method() != Method::Binding) return drop(Drop::BadMessage);
-
   Request r{now, in, message, out, RequestKind::Other, {}, {}, {}, {}, nullptr};
+  if (!message.has_magic_cookie()) {
+    // RFC 8489 §11: over DTLS every request without the magic cookie is answered with 500.
+    if (in.tuple.transport == Transport::Dtls && message.message_class() == MessageClass::Request) {
+      r.kind = kind_of(message.method()).value_or(RequestKind::Other);
+      return respond_error(r, ErrorCode::ServerError);
+    }
+    // RFC 5389 §12.2: a classic client has no magic cookie; only Binding is answered.
+    if (message.method() != Method::Binding) return drop(Drop::BadMessage);
+  }
   if (message.message_class() == MessageClass::Indication && message.method() == Method::Send) {
     r.kind = RequestKind::Send;
     return handle_send(r);
