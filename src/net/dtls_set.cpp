@@ -63,16 +63,18 @@ DtlsSet::DtlsSet(const ShardSurroundings& surroundings, DatagramSink& sink, turn
 
 DtlsSet::~DtlsSet() = default;
 
-void DtlsSet::received(Now now, std::size_t listener, const turn::FiveTuple& tuple, MutableBytes datagram) {
+bool DtlsSet::received(Now now, std::size_t listener, const turn::FiveTuple& tuple, MutableBytes datagram) {
   const auto record = stun::parse_dtls_record(datagram);
-  if (!record) return;
+  if (!record) return false;
   if (stun::begins_dtls_client_hello(*record)) {
     const auto parsed = stun::parse_dtls_client_hello(*record);
     if (parsed) hello(now, listener, tuple, *parsed, datagram.first(record->bytes));
-    return;
+    return parsed.has_value();
   }
   const auto found = by_tuple_.find(tuple);
-  if (found != by_tuple_.end()) feed(now, choose(found->second, *record), datagram);
+  if (found == by_tuple_.end()) return false;
+  feed(now, choose(found->second, *record), datagram);
+  return true;
 }
 
 void DtlsSet::hello(Now now, std::size_t listener, const turn::FiveTuple& tuple,
@@ -249,7 +251,7 @@ void DtlsSet::look(Now now, SlotHandle handle, DtlsSession& session) {
     }
     return await_retransmission(now.mono, handle, session);
   }
-  const Duration idle_timeout = surroundings_.options.stream_idle_timeout;
+  const Duration idle_timeout = std::max<Duration>(surroundings_.options.stream_idle_timeout, kLeastWait);
   const bool idle = now.mono - session.last_message >= idle_timeout;
   if (idle && !server_.has_allocation(session.origin().tuple)) {
     session.close();

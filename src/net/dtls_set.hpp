@@ -46,8 +46,8 @@ class DtlsSet final : DtlsWriter {
   ~DtlsSet();
 
   /// A datagram whose first byte is DTLS's. What it carries is decrypted into its own room, which has
-  /// kRoomBytes and lives until the Outbox is flushed.
-  void received(Now now, std::size_t listener, const turn::FiveTuple& tuple, MutableBytes datagram);
+  /// kRoomBytes and lives until the Outbox is flushed. False: it is of no association, and begins none.
+  bool received(Now now, std::size_t listener, const turn::FiveTuple& tuple, MutableBytes datagram);
   static constexpr std::size_t kRoomBytes = 65'536;
 
   /// Encrypts and sends an answer or relayed data.

@@ -136,8 +136,7 @@ std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
     if (dtls_ != nullptr && is_dtls(datagram.bytes)) {
       ::ts::turn::FiveTuple tuple = in.tuple;
       tuple.transport = ::ts::turn::Transport::Dtls;
-      dtls_->received(moment, index, tuple, datagram.bytes);
-      continue;
+      if (dtls_->received(moment, index, tuple, datagram.bytes)) continue;
     }
     in.bytes = datagram.bytes;
     in.tos = datagram.tos;

@@ -66,9 +66,12 @@ void Server::message(Now now, const Inbound& in, Outbox& out) {
 
   Request r{now, in, message, out, RequestKind::Other, {}, {}, nullptr, {}, {}, {}, nullptr};
   if (!message.has_magic_cookie()) {
-    // RFC 8489 §11: over DTLS there are no classic clients. RFC 5389 §12.2: elsewhere they send Binding.
-    if (in.tuple.transport == Transport::Dtls && message.message_class() == MessageClass::Request)
+    // RFC 8489 §11: over DTLS every request without the magic cookie is answered with 500.
+    if (in.tuple.transport == Transport::Dtls && message.message_class() == MessageClass::Request) {
+      r.kind = kind_of(message.method()).value_or(RequestKind::Other);
       return respond_error(r, ErrorCode::ServerError);
+    }
+    // RFC 5389 §12.2: a classic client has no magic cookie; only Binding is answered.
     if (message.method() != Method::Binding) return drop(Drop::BadMessage);
   }
   if (message.message_class() == MessageClass::Indication && message.method() == Method::Send) {

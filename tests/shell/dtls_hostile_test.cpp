@@ -69,7 +69,8 @@ TEST(DtlsHostile, ManyClientHellosLeaveNothing) {
   EXPECT_EQ(sample(metrics, "turnstone_streams_refused_total"), 0);
 }
 
-// RFC 6347 §4.2.1 MUST: an invalid cookie is treated as no cookie
+// RFC 6347 §4.2.1 SHOULD: a ClientHello with an invalid cookie is treated as one without
+// RFC 6347 §4.2.1 SHOULD: the cookie is made of the ClientHello's parameters, which are verified
 TEST(DtlsHostile, ACookieIsForOneAddressAndOneClientHello) {
   const Server server;
   DtlsWire client(server.dtls());

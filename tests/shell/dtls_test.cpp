@@ -28,7 +28,7 @@ bool has(ByteView datagram, int kind) {
 constexpr int kHelloVerifyRequest = 2203;
 constexpr int kServerHello = 2202;
 
-// RFC 7350 §3 MUST: STUN over DTLS, with DTLS 1.2
+// RFC 8489 §6.2.3: STUN over DTLS-over-UDP, on the port of STUN over UDP too
 TEST(Dtls, BindingOnEitherPortAndBothFamilies) {
   const Server server;
   ASSERT_NE(server.runtime->ports().dtls, 0);
@@ -47,7 +47,7 @@ TEST(Dtls, BindingOnEitherPortAndBothFamilies) {
   EXPECT_EQ(server.metric("turnstone_streams_accepted_total", "turn_dtls"), 4);
 }
 
-// RFC 8656 §2.1 MUST: TURN over DTLS-over-UDP between the client and the server
+// RFC 8656 §2.1: DTLS over UDP between the client and the server
 TEST(Dtls, RelaysBothWaysAsUdpDoes) {
   const Server server;
   TurnClient client(Via::Dtls, server.dtls());
@@ -116,7 +116,35 @@ TEST(Dtls, ManyClientsOnSeveralShards) {
   EXPECT_EQ(server.metric("turnstone_streams", "turn_dtls"), 12);
 }
 
-// RFC 6347 §4.2.4 MUST: a flight that is not answered is sent again
+TEST(Dtls, PlainAndEncryptedFromOneSocketAreTwoClients) {
+  const Server server;
+  const auto socket = std::make_shared<UdpSocket>(at("127.0.0.1"));
+  TurnClient client(Via::Dtls, server.turn(), socket);
+  ASSERT_EQ(client.allocate(), 0);
+  TurnClient maker(Via::Dtls, server.turn());
+  const Bytes request = maker.make_request(Method::Binding);
+  socket->send(server.turn(), request);
+  const auto answer = socket->receive();
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(stun::MessageView::parse(answer->bytes).has_value());
+  // A channel of the association is none of the plain client's.
+  UdpSocket peer(at("127.0.0.1"));
+  ASSERT_EQ(client.bind(kChannel, peer.local()), 0);
+  socket->send(server.turn(), client.channel_frame(kChannel, pattern(10)));
+  EXPECT_FALSE(peer.receive(kSilence));
+  EXPECT_EQ(server.metric("turnstone_drops_total", "no_allocation"), 1);
+}
+
+TEST(Dtls, WhatIsOfNoAssociationIsCounted) {
+  const Server server;
+  UdpSocket stranger(at("127.0.0.1"));
+  stranger.send(server.dtls(), Bytes{23, 0xFE, 0xFD, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 9});
+  stranger.send(server.dtls(), Bytes{22, 0xFE});
+  EXPECT_TRUE(server.settles("turnstone_drops_total", "not_stun", 2));
+  EXPECT_FALSE(stranger.receive(kSilence));
+}
+
+// RFC 6347 §4.2.4: a flight that is not answered is sent again.
 class LostFlight : public testing::TestWithParam<int> {};
 
 TEST_P(LostFlight, IsSentAgain) {
@@ -183,7 +211,7 @@ TEST(Dtls, AClientThatRestartsOnTheSamePortGetsANewAssociation) {
   EXPECT_EQ(after.mapped, socket->local());
 }
 
-// RFC 6347 §4.1.2.6 MUST: replayed records are discarded
+// RFC 6347 §4.1.2.6 MUST: a record whose sequence number was seen before is not accepted
 TEST(Dtls, AReplayedRecordIsNotRelayedTwice) {
   const Server server;
   const auto socket = std::make_shared<UdpSocket>(at("127.0.0.1"));
@@ -278,7 +306,7 @@ TEST(Dtls, AServerThatStopsSaysSo) {
   EXPECT_TRUE(client.dtls().ends());
 }
 
-// RFC 7443 §3 MUST: ALPN "stun.turn" and "stun.nat-discovery"
+// RFC 7443 §3: ALPN "stun.turn" and "stun.nat-discovery".
 TEST(Dtls, AlpnNamesTurn) {
   const Server server;
   const auto negotiated = [&server](std::string_view offer) -> std::string {
@@ -296,7 +324,7 @@ TEST(Dtls, AlpnNamesTurn) {
   EXPECT_EQ(negotiated("\x08http/1.1"), "");
 }
 
-// RFC 8656 §2.1 / RFC 9325 §3.1.1: nothing below DTLS 1.2
+// Nothing below DTLS 1.2.
 TEST(Dtls, VersionOneIsRefusedWithAnAlert) {
   const Server server;
   DtlsWire old(server.dtls());
@@ -330,7 +358,7 @@ TEST(Dtls, OnTheSamePortAsUdp) {
   EXPECT_TRUE(client.binding());
 }
 
-// RFC 6347 §4.2.1 SHOULD: the cookie exchange is stateless
+// RFC 6347 §4.2.1 SHOULD: a cookie exchange is performed whenever a new handshake is
 TEST(Dtls, TheCookieExchangeKeepsNothing) {
   const Server server;
   DtlsWire client(server.dtls());
