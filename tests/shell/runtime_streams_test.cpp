@@ -38,7 +38,7 @@ TEST_P(EveryPort, ServesTurnAndHttpPlainAndInTls) {
 INSTANTIATE_TEST_SUITE_P(Ports, EveryPort, testing::Values("turn", "tls", "http"),
                          [](const auto& p) { return std::string(p.param); });
 
-// RFC 7443 §2 MUST: ALPN stun.turn and stun.nat-discovery are answered
+// RFC 7443 §3 MUST: ALPN stun.turn and stun.nat-discovery are answered
 TEST(Streams, AlpnIsAnswered) {
   const Server server;
   const std::string turn_first = "\x09stun.turn\x08http/1.1";
