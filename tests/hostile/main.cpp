@@ -142,7 +142,8 @@ void check_remains(Storm& storm, ServerProcess& server, const Usage& before) {
               before.resident_bytes >> 10, before.descriptors, after.resident_bytes >> 10, after.descriptors,
               sum_of(metrics, "turnstone_udp_packets_total{direction=\"received"));
   for (const auto& [name, value] : metrics) {
-    if (name.starts_with("turnstone_requests_total") && value != 0) std::printf("  %s %.0f\n", name.c_str(), value);
+    if (name.starts_with("turnstone_requests_total") && value != 0)
+      std::printf("  %s %.0f\n", name.c_str(), value);
   }
   if (after.descriptors > before.descriptors) storm.fail("descriptors remain open");
   if (after.resident_bytes > before.resident_bytes + kToleratedBytes) storm.fail("memory did not come back");

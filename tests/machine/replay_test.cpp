@@ -112,7 +112,6 @@ void session(World& world, Client& client, Auditor& audit, int lost, const std::
   deliver(client.make(Method::Refresh, [](auto& b) { b.add_u32(AttributeType::Lifetime, 0); }));
 }
 
-// RFC 8656 §5 MUST: a retransmitted request is answered as the first, without a second effect
 TEST(Replay, EachStepLostInTurn) {
   for (int lost = -1; lost < 12; ++lost) {
     for (const Transport transport : {Transport::Udp, Transport::Tcp}) {
