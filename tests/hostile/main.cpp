@@ -105,8 +105,8 @@ void run_attacks(Storm& storm, std::uint64_t messages) {
     attack_streams(storm, 0, part * (dtls ? 8 : 13), false);
   });
   attacks.emplace_back([&] { attack_streams(storm, 1, messages - part * 93, true); });
-  attacks.emplace_back([&] { attack_handshakes(storm, 0, std::min<std::uint64_t>(part / 4, 20'000)); });
-  attacks.emplace_back([&] { attack_http(storm, 0, std::min<std::uint64_t>(part / 2, 50'000)); });
+  attacks.emplace_back([&] { attack_handshakes(storm, 0, std::min<std::uint64_t>(messages / 800, 20'000)); });
+  attacks.emplace_back([&] { attack_http(storm, 0, std::min<std::uint64_t>(messages / 400, 50'000)); });
   if (dtls) attacks.emplace_back([&] { attack_dtls(storm, 0, part * 5); });
   attacks.clear();
   storm.over = true;
@@ -150,6 +150,7 @@ void check_remains(Storm& storm, ServerProcess& server, const Usage& before) {
 }
 
 int run(const Arguments& arguments) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::signal(SIGPIPE, SIG_IGN);
   load::raise_descriptor_limit();
   std::printf("seed %llu, %llu messages, %s\n", static_cast<unsigned long long>(arguments.seed),

@@ -41,6 +41,8 @@ Pipe::Pipe(Via via, std::uint16_t port) {
   ok_ = true;
   if (via == Via::Tcp) return;
   ssl_.reset(SSL_new(context(datagrams)));
+  // A record that is no data (a session ticket) ends a read.
+  SSL_clear_mode(ssl_.get(), SSL_MODE_AUTO_RETRY);
   if (datagrams) {
     BIO* bio = BIO_new_dgram(socket_.get(), BIO_NOCLOSE);
     BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, to.get());
