@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "sockets.hpp"
@@ -38,9 +39,10 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kUsage =
-    "usage: hostile [--server BINARY] [--messages N] [--seed N]\n"
+    "usage: hostile [--server BINARY] [--messages N] [--core N] [--seed N]\n"
     "  --server BINARY  the server under test (default: $TURNSTONE, else turnstone beside this program)\n"
     "  --messages N     mutated messages in all (default 100000)\n"
+    "  --core N         as many at turn::Server in this process, first (default: as --messages)\n"
     "  --seed N         of the storm (default 1)\n";
 /// Room for the allocator's moods under a sanitizer.
 constexpr std::size_t kToleratedBytes = 48U << 20;
@@ -48,6 +50,7 @@ constexpr std::size_t kToleratedBytes = 48U << 20;
 struct Arguments {
   std::string server;
   std::uint64_t messages = 100'000;
+  std::optional<std::uint64_t> core;
   std::uint64_t seed = 1;
 };
 
@@ -62,6 +65,8 @@ Arguments read_arguments(int argc, char** argv) {
       out.server = argv[i + 1];
     } else if (name == "--messages") {
       out.messages = std::strtoull(argv[i + 1], nullptr, 10);
+    } else if (name == "--core") {
+      out.core = std::strtoull(argv[i + 1], nullptr, 10);
     } else if (name == "--seed") {
       out.seed = std::strtoull(argv[i + 1], nullptr, 10);
     } else {
@@ -149,12 +154,29 @@ void check_remains(Storm& storm, ServerProcess& server, const Usage& before) {
   if (after.resident_bytes > before.resident_bytes + kToleratedBytes) storm.fail("memory did not come back");
 }
 
+/// The core alone. False: something was wrong.
+bool run_core(const Arguments& arguments) {
+  Storm storm;
+  storm.seed = arguments.seed;
+  const auto started = Clock::now();
+  storm_core(storm, arguments.core.value_or(arguments.messages));
+  const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
+  std::printf("core: %llu mutated messages in %.0f s, %.0f a second; %llu answers, of which %llu successes\n",
+              static_cast<unsigned long long>(storm.core_messages.load()), seconds,
+              static_cast<double>(storm.core_messages) / seconds,
+              static_cast<unsigned long long>(storm.answers.load()),
+              static_cast<unsigned long long>(storm.successes.load()));
+  for (const std::string& what : storm.failures()) std::printf("FAIL %s\n", what.c_str());
+  return !storm.failed();
+}
+
 int run(const Arguments& arguments) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::signal(SIGPIPE, SIG_IGN);
   load::raise_descriptor_limit();
   std::printf("seed %llu, %llu messages, %s\n", static_cast<unsigned long long>(arguments.seed),
               static_cast<unsigned long long>(arguments.messages), arguments.server.c_str());
+  if (!run_core(arguments)) return EXIT_FAILURE;
   char pattern[] = "/tmp/turnstone-hostile.XXXXXX";
   if (mkdtemp(pattern) == nullptr) load::die("mkdtemp");
   const std::filesystem::path folder = pattern;

@@ -21,6 +21,7 @@ struct Storm {
   std::atomic<std::uint64_t> tcp_messages{0};
   std::atomic<std::uint64_t> tls_messages{0};
   std::atomic<std::uint64_t> dtls_messages{0};
+  std::atomic<std::uint64_t> core_messages{0};
   std::atomic<std::uint64_t> http_requests{0};
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> answers{0};
@@ -45,6 +46,8 @@ struct Storm {
   std::atomic<std::uint64_t> failure_count_{0};
 };
 
+/// Mutated messages at turn::Server in this process.
+void storm_core(Storm& storm, std::uint64_t messages);
 /// Mutated datagrams on many five-tuples.
 void attack_udp(Storm& storm, unsigned index, std::uint64_t messages);
 /// Mutated messages on streams that are cut, merged, left and reset; `tls` inside of TLS.

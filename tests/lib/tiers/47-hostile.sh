@@ -19,7 +19,7 @@ log=$TS_LOGS/$TS_TIER.storm.log
 status=0
 logged $((600 + messages / 3000)) storm "${fixed[@]}" build/asan/hostile --server build/asan/turnstone \
   --messages "$messages" --seed "${TS_HOSTILE_SEED:-1}" || status=$?
-sed -n 's/^\(seed \|[0-9]* mutated\|witness\|before\)/    \1/p' "$log"
+sed -n 's/^\(seed \|[0-9]* mutated\|core:\|witness\|before\)/    \1/p' "$log"
 while read -r reason; do skip "storm: ${reason%%:*}" "${reason#*: }"; done < <(sed -n 's/^SKIPPED: //p' "$log")
 if [ $status -eq 0 ]; then
   pass "storm: $messages messages"
