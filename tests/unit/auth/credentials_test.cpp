@@ -42,6 +42,7 @@ Options options() {
   return out;
 }
 
+// RFC 8489 §9.2.2 MUST: the long-term key is the hash of username, realm and password
 TEST(LongTermKey, MatchesRfc5769Section24) {
   // The MESSAGE-INTEGRITY of RFC 5769 §2.4 over its first 96 bytes, whose length field counts up to it.
   const std::vector<std::uint8_t> covered = {

@@ -36,6 +36,7 @@ TEST_F(NonceTest, FromTheFutureIsStale) {
   EXPECT_FALSE(maker.is_fresh(nonce.text(), made, client));
 }
 
+// RFC 8489 §9.2.4 MUST: no nonce is given to two different source addresses or ports
 TEST_F(NonceTest, IsBoundToAddressPortAndFamily) {
   const Nonce nonce = maker.make(made, client);
   EXPECT_FALSE(maker.is_fresh(nonce.text(), made, ep("192.0.2.2:40000")));
