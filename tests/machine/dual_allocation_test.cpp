@@ -80,6 +80,13 @@ TEST_F(Dual, HasOneRelayedAddressOfEachFamily) {
   EXPECT_EQ(Client(w, "192.12.0.1:40001").allocate().code(), 0);
 }
 
+TEST_F(Dual, TheNumberOfTheDraftIsUnderstoodToo) {
+  const Answer answer =
+      alice.allocate([](auto& b) { b.add_u32(static_cast<AttributeType>(0x8032), 2U << 24); });
+  ASSERT_EQ(answer.code(), 0);
+  EXPECT_EQ(relayed_of(answer).size(), 2U);
+}
+
 TEST_F(Dual, AnEvenPortIsEvenInBothFamilies) {
   const Answer answer = alice.allocate([](auto& b) {
     both_families(b);

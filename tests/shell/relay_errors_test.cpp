@@ -137,8 +137,7 @@ bool in_network_with_mtu(int mtu, const std::function<void()>& body) {
       .get();
 }
 
-// RFC 8656 §14 SHOULD: with DONT-FRAGMENT a datagram that is too long is not sent in fragments; the client is
-// told as of "fragmentation needed"
+// RFC 8656 §14 SHOULD: with DONT-FRAGMENT a datagram that is too long is not sent in fragments
 TEST(RelayErrors, WithDontFragmentWhatIsTooLongIsToldAndNotSent) {
   const bool ran = in_network_with_mtu(1400, [] {
     config::Config config = loopback_config();

@@ -11,6 +11,10 @@ namespace {
 using stun::AttributeType;
 using stun::ErrorCode;
 
+/// ADDITIONAL-ADDRESS-FAMILY under the number of draft-martinsen-tram-ssoda, which coturn's clients send
+/// still.
+constexpr auto kDraftAdditionalAddressFamily = static_cast<AttributeType>(0x8032);
+
 /// What the request asks for, once it has passed the checks of form.
 struct Wish {
   RelayProtocol protocol = RelayProtocol::Udp;
@@ -48,7 +52,8 @@ Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, Transport client, 
     wish.protocol = RelayProtocol::Tcp;
   }
   const auto family = m.find(AttributeType::RequestedAddressFamily);
-  const auto additional = m.find(AttributeType::AdditionalAddressFamily);
+  auto additional = m.find(AttributeType::AdditionalAddressFamily);
+  if (!additional) additional = m.find(kDraftAdditionalAddressFamily);
   if (const auto lifetime = m.find(AttributeType::Lifetime)) {
     wish.lifetime_seconds = stun::decode_u32(*lifetime);
     if (!wish.lifetime_seconds) return ErrorCode::BadRequest;
