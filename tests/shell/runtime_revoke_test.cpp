@@ -57,7 +57,9 @@ TEST(RuntimeLimits, TheTotalRateIsForAllShards) {
   const double dropped = server.metric("turnstone_drops_total", "bit_rate");
   EXPECT_GT(passed, 500);
   EXPECT_LE(passed, 1000 * (1.2 + seconds));
-  if (seconds < 1) EXPECT_GT(dropped, 500);
+  if (seconds < 1) {
+    EXPECT_GT(dropped, 500);
+  }
 }
 
 }  // namespace
