@@ -149,7 +149,8 @@ TEST_F(Allocate, LifetimeIsClampedBetweenDefaultAndMaximum) {
   std::uint16_t port = 41000;
   for (const auto& [asked, granted] : table) {
     Client client(world, "192.12.0.1:" + std::to_string(port++));
-    const auto answer = client.allocate([&](auto& b) { b.add_u32(AttributeType::Lifetime, asked); });
+    const auto answer =
+        client.allocate([&, asked = asked](auto& b) { b.add_u32(AttributeType::Lifetime, asked); });
     ASSERT_EQ(answer.code(), 0);
     EXPECT_EQ(answer.u32(AttributeType::Lifetime), granted) << asked;
     EXPECT_EQ(client.refresh(asked).u32(AttributeType::Lifetime), asked == 0 ? 0 : granted) << asked;
