@@ -137,11 +137,22 @@ bool Server::authenticate(Request& r) {
     return false;
   }
   // "the NONCE is no longer valid": 438.
-  if (!nonces_.is_fresh(sender.nonce, r.now.mono, r.in.tuple.client)) {
+  if (!is_valid_nonce(r, sender.nonce)) {
     challenge(r, ErrorCode::StaleNonce, AuthFailure::StaleNonce);
     return false;
   }
   return usable(r);
+}
+
+bool Server::is_valid_nonce(const Request& r, std::string_view nonce) {
+  if (nonces_.is_fresh(nonce, r.now.mono, r.in.tuple.client)) return true;
+  const Allocation* allocation = claimed_allocation(r);
+  if (allocation == nullptr || allocation->username != r.username) return false;
+  // The nonce of the control connection is good for its data connections (RFC 6062).
+  if (r.kind == RequestKind::ConnectionBind)
+    return nonces_.is_fresh(nonce, r.now.mono, allocation->tuple.client);
+  // A retransmission is answered alike (RFC 8489 §6.3.1), though the nonce went stale meanwhile.
+  return r.kind == RequestKind::Allocate && allocation->made_by == r.message.transaction_id();
 }
 
 std::optional<AuthFailure> Server::identify(Request& r, const auth::Claim& claim, auth::Mac mac) {

@@ -491,6 +491,7 @@ TEST(TcpLimits, ConnectionsOfAnAllocationAreBounded) {
 TEST(TcpNames, AreUniqueAndTellTheShard) {
   Options options = default_options();
   options.max_connections_per_allocation = 0;
+  options.max_new_peers_per_second = 0;
   World world(options, 3, default_auth(), 5, 8);
   TcpClient client(world);
   ASSERT_EQ(client.allocate_tcp().code(), 0);

@@ -140,6 +140,7 @@ class Server {
   // authentication.cpp
   /// RFC 8489 §9.2.4. False: answered with an error, or dropped.
   bool authenticate(Request& r);
+  bool is_valid_nonce(const Request& r, std::string_view nonce);
   /// Finds out who sent the request; why not, if nobody whom we know.
   std::optional<AuthFailure> identify(Request& r, const auth::Claim& claim, auth::Mac mac);
   /// False: the source had too many unauthenticated answers of late, and this one is dropped.
