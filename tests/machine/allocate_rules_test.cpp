@@ -23,8 +23,10 @@ Options with_alternates(std::vector<Endpoint> servers) {
   return o;
 }
 
-// RFC 8489 §10 MUST: 300 holds an ALTERNATE-SERVER of the client's family
-// RFC 8656 §7.2 MAY: an Allocate is sent to another server with 300
+// RFC 8489 §10 MUST: a 300 has an ALTERNATE-SERVER of the request's address family
+// RFC 8489 §10 SHOULD: a 300 has an ALTERNATE-SERVER of the other family behind it
+// RFC 8489 §14.8 MUST: a 300 is sent to authenticated requests only, and signed
+// RFC 8656 §7.2 MAY: check 11: 300 sends the client elsewhere
 TEST_F(AllocateRules, AnotherServerIsNamed) {
   World w(with_alternates({ep("[2620:fe::a]:3478"), ep("198.41.0.5:3478")}));
   Client client(w);
@@ -42,6 +44,7 @@ TEST_F(AllocateRules, AnotherServerIsNamed) {
             ep("[2620:fe::a]:3478"));
 }
 
+// RFC 8489 §14.8 MUST: a 300 is sent to authenticated requests only, and signed
 TEST_F(AllocateRules, AnotherServerIsForThoseWhoAuthenticateAndAskRightly) {
   World w(with_alternates({ep("198.41.0.5:3478")}));
   Client client(w);
@@ -98,7 +101,9 @@ TEST_F(AllocateRules, APortInUseElsewhereIsNotTriedTwice) {
   }
 }
 
-// RFC 8656 §10.2 MUST: a malformed XOR-PEER-ADDRESS is 400, another family 443, and nothing is installed
+// RFC 8656 §10.2 MUST: no XOR-PEER-ADDRESS, or a malformed one, is 400
+// RFC 8656 §10.2 MUST: a peer of another family is 443
+// RFC 8656 §10.2 MUST: all permissions of a request are installed or none
 TEST_F(AllocateRules, CreatePermissionJudgesTheWholeRequest) {
   ASSERT_EQ(alice.allocate().code(), 0);
   const auto good = ep("8.8.8.8:1");
@@ -123,7 +128,8 @@ TEST_F(AllocateRules, CreatePermissionJudgesTheWholeRequest) {
   EXPECT_EQ(world.gauges().permissions, 0U);
 }
 
-// RFC 8656 §5 MUST: without an allocation a request is answered with 437, and an indication with nothing
+// RFC 8656 §5 MUST: a request with no allocation on its five-tuple is 437
+// RFC 8656 §5 MUST: an indication or ChannelData with no allocation on its five-tuple is ignored
 TEST_F(AllocateRules, WithoutAnAllocationRequestsAreAMismatch) {
   EXPECT_EQ(alice.refresh(0).code(), 437);
   EXPECT_EQ(alice.refresh(600).code(), 437);
@@ -138,7 +144,7 @@ TEST_F(AllocateRules, WithoutAnAllocationRequestsAreAMismatch) {
   EXPECT_TRUE(world.to_peers.empty());
 }
 
-// RFC 8656 §8.3 MUST: a Refresh with 0 deletes at once, its retransmission is a mismatch, the 5-tuple is free
+// RFC 8656 §8.2 MUST: lifetime zero deletes the allocation and frees the five-tuple
 TEST_F(AllocateRules, ADeletedAllocationIsGoneAtOnce) {
   ASSERT_EQ(alice.allocate().code(), 0);
   const Bytes request = alice.make(Method::Refresh, [](auto& b) { b.add_u32(AttributeType::Lifetime, 0); });
@@ -148,7 +154,7 @@ TEST_F(AllocateRules, ADeletedAllocationIsGoneAtOnce) {
   EXPECT_EQ(alice.allocate().code(), 0);
 }
 
-// RFC 8656 §12.6 MUST: a ChannelData message of length zero sends an empty datagram
+// RFC 8656 §12.6 MUST: ChannelData of length zero is relayed as an empty datagram
 // RFC 8656 §11.2 MUST: DATA may be empty
 TEST_F(AllocateRules, EmptyDataIsRelayed) {
   ASSERT_EQ(alice.allocate().code(), 0);

@@ -143,6 +143,7 @@ TEST_F(Allocate, WithoutIpv4TheDefaultFamilyIsNotSupported) {
 // RFC 8656 §7.2 MUST: the lifetime is the wish between the default and the maximum
 // RFC 8656 §8.2 MUST: any other lifetime is the wish between the default and the maximum
 // RFC 8656 §8.2 MUST: success has LIFETIME with what was granted
+// RFC 8656 §7.2 SHOULD: the maximum lifetime is 3600 seconds at most
 TEST_F(Allocate, LifetimeIsClampedBetweenDefaultAndMaximum) {
   const std::pair<std::uint32_t, std::uint32_t> table[] = {
       {0, 600}, {1, 600}, {599, 600}, {600, 600}, {601, 601}, {3600, 3600}, {3601, 3600}, {0xFFFFFFFF, 3600}};

@@ -27,6 +27,7 @@ using Binding = Script;
 // RFC 8489 §12 MUST: Binding is served
 // RFC 8489 §12 SHOULD: Binding needs no credentials
 // RFC 8489 §5 MUST: responses carry the transaction id of their request
+// RFC 8489 §12 MUST: FINGERPRINT is not required
 TEST_F(Binding, AnswersWithTheXoredAddressAndNothingElse) {
   const Answer answer =
       alice.send(alice.make_plain(stun::MessageClass::Request, Method::Binding, [](auto&) {}));
@@ -58,9 +59,9 @@ TEST_F(Binding, FingerprintIsAnsweredWithFingerprint) {
   EXPECT_EQ(drops(Drop::BadFingerprint), 1U);
 }
 
-// RFC 5389 §12.2 SHOULD: the magic cookie field is copied, and MAPPED-ADDRESS replaces XOR-MAPPED-ADDRESS
-// RFC 5389 §12.2 MUST: a classic Binding request is answered with MAPPED-ADDRESS and its own transaction id
-// RFC 8489 §11 SHOULD: a Binding request without the magic cookie is answered as RFC 5389 §12.2 asks
+// RFC 5389 §12.2 SHOULD: the magic cookie field of a client of RFC 3489 comes back as it was
+// RFC 5389 §12.2 SHOULD: a client of RFC 3489 gets MAPPED-ADDRESS, and no attribute that it cannot know
+// RFC 8489 §12 SHOULD: a Binding request without the magic cookie is answered as RFC 5389 §12.2 asks
 TEST_F(Binding, ClassicClientGetsItsCookieFieldBackAndAClearAddress) {
   Bytes bytes = alice.make_plain(stun::MessageClass::Request, Method::Binding, [](auto&) {});
   store_be32(&bytes[4], 0xDEADBEEF);
@@ -71,7 +72,7 @@ TEST_F(Binding, ClassicClientGetsItsCookieFieldBackAndAClearAddress) {
   EXPECT_EQ(load_be32(&answer.bytes[4]), 0xDEADBEEFU);
 }
 
-// RFC 8489 §11 SHOULD: a Binding request without the magic cookie is answered as RFC 5389 §12.2 asks
+// RFC 8489 §12 SHOULD: a Binding request without the magic cookie is answered as RFC 5389 §12.2 asks
 TEST_F(Binding, ClassicClientGetsItsCookieFieldBackInErrorsToo) {
   Bytes bytes = alice.make_plain(stun::MessageClass::Request, Method::Binding,
                                  [](auto& b) { b.add_u32(AttributeType::ChangeRequest, 2); });
@@ -83,6 +84,7 @@ TEST_F(Binding, ClassicClientGetsItsCookieFieldBackInErrorsToo) {
 
 // RFC 8489 §6.3.1 MUST: an unknown comprehension-required attribute in a request is 420
 // RFC 8489 §6.3.1.1 MUST: a 420 lists the attributes in UNKNOWN-ATTRIBUTES
+// RFC 8489 §6.3 MUST: unknown comprehension-optional attributes are ignored
 TEST_F(Binding, UnknownAttributesAreListedOnceEach) {
   const Answer answer =
       alice.send(alice.make_plain(stun::MessageClass::Request, Method::Binding, [](auto& b) {
@@ -95,7 +97,7 @@ TEST_F(Binding, UnknownAttributesAreListedOnceEach) {
   EXPECT_EQ(Bytes(list.begin(), list.end()), (Bytes{0x70, 0x01, 0x70, 0x02}));
 }
 
-// RFC 8489 §6.3.1 MUST: UNKNOWN-ATTRIBUTES lists the unknown comprehension-required attributes
+// RFC 8489 §6.3.1.1 MUST: a 420 lists the attributes in UNKNOWN-ATTRIBUTES
 TEST_F(Binding, ManyUnknownAttributesAreAllListedAsFarAsAnAnswerHasRoom) {
   for (const unsigned count : {1U, 20U, 32U, 33U, 350U, 512U, 513U, 3000U}) {
     const Bytes request = alice.make_plain(stun::MessageClass::Request, Method::Binding, [&](auto& b) {
@@ -110,7 +112,7 @@ TEST_F(Binding, ManyUnknownAttributesAreAllListedAsFarAsAnAnswerHasRoom) {
 
 // RFC 8489 §6.3.2 MUST: indications are never answered
 // RFC 8489 §6.3 MUST: malformed messages are discarded without an answer
-// RFC 8489 §6.3.1 MUST: a request with an unknown method is not treated as a known one
+// RFC 8489 §6.3 MUST: an unknown method, or a class that its method does not have, is discarded
 TEST_F(Binding, IndicationsResponsesAndNoiseAreNotAnswered) {
   for (const auto c : {stun::MessageClass::Indication, stun::MessageClass::SuccessResponse,
                        stun::MessageClass::ErrorResponse}) {
@@ -169,6 +171,8 @@ TEST_F(Auth, TheChallengesNonceLeadsToAnAllocation) {
 // RFC 8489 §9.2.4 SHOULD: that 400 has no USERNAME, USERHASH, NONCE or REALM
 // RFC 8489 §9.2.4 MUST: an unknown user is 401 with REALM and NONCE
 // RFC 8489 §9.2.4 MUST: a wrong integrity value is 401 with REALM and NONCE
+// RFC 8489 §6.3 MUST: unknown attributes are looked at once the authentication checks are done
+// RFC 8489 §9.2.4 MUST: the checks are made in the order of the text
 TEST_F(Auth, ChecksStandInTheStandardsOrder) {
   // Each row breaks one check and all later ones; the first that is broken decides.
   const HmacSha1Key good = alice.key();
@@ -247,6 +251,7 @@ TEST_F(Auth, ANonceExpiresAndTheNewOneWorks) {
   EXPECT_EQ(alice.refresh(600).code(), 0);
 }
 
+// RFC 8489 §9.2.4 MUST: no nonce is given to two different source addresses or ports
 TEST_F(Auth, AnothersNonceIsStale) {
   Client other(world, "192.12.0.2:40000");
   alice.nonce = other.nonce;
@@ -281,7 +286,7 @@ TEST_F(Auth, AnExpiredAllocationsKeyIsWorthNothingEvenBeforeTheTick) {
   EXPECT_EQ(eve.refresh(600).code(), 401);
 }
 
-// RFC 8489 §6.3.1 MUST: 420 lists them, and is looked at once the authentication checks are done
+// RFC 8489 §6.3.1 MUST: an unknown comprehension-required attribute in a request is 420
 // RFC 8489 §6.3.1.1 SHOULD: responses to authenticated requests are authenticated
 TEST_F(Auth, UnknownAttributesAreListedToTheAuthenticated) {
   const Answer answer =

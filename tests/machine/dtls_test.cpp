@@ -18,7 +18,7 @@ class OverDtls : public ::testing::Test {
   Client alice{world, "192.12.0.1:40000", Transport::Dtls};
 };
 
-// RFC 8489 §11 MUST: over DTLS all requests without the magic cookie generate a 500 (Server Error) response
+// RFC 8489 §11 MUST: a request without the magic cookie over DTLS is 500; an indication is ignored
 TEST_F(OverDtls, ARequestWithoutTheMagicCookieIsAServerError) {
   for (const Method method :
        {Method::Binding, Method::Allocate, Method::Refresh, static_cast<Method>(0x7F)}) {
@@ -28,7 +28,7 @@ TEST_F(OverDtls, ARequestWithoutTheMagicCookieIsAServerError) {
   }
 }
 
-// RFC 8489 §11 MUST: over DTLS indications without the magic cookie are ignored
+// RFC 8489 §11 MUST: a request without the magic cookie over DTLS is 500; an indication is ignored
 TEST_F(OverDtls, AnIndicationWithoutTheMagicCookieIsIgnored) {
   EXPECT_TRUE(alice.send(classic(stun::MessageClass::Indication, Method::Binding)).none());
   ASSERT_EQ(alice.allocate().code(), 0);
@@ -41,7 +41,7 @@ TEST_F(OverDtls, TheMagicCookieMakesThemGood) {
             0);
 }
 
-// RFC 8489 §6.3.1 MUST: a retransmitted request leaves the state as if there had been only one
+// RFC 8489 §6.3.1 MUST: a retransmitted request leaves the state as it was and gets an equivalent response
 TEST_F(OverDtls, ARetransmittedAllocateIsAnsweredAlike) {
   ASSERT_EQ(alice.refresh(0).code(), 437);  // takes the nonce
   const Bytes request = alice.make(Method::Allocate, Client::requested_transport);

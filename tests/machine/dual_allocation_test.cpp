@@ -56,7 +56,7 @@ struct Dual : ::testing::Test {
   }
 };
 
-// RFC 8656 §7.2 MUST: a dual allocation has two XOR-RELAYED-ADDRESS, one of each family, and counts once
+// RFC 8656 §7.2 MUST: check 9: ADDITIONAL-ADDRESS-FAMILY of IPv4 is 400; of IPv6 gives two addresses
 TEST_F(Dual, HasOneRelayedAddressOfEachFamily) {
   Options o = default_options();
   o.max_allocations_per_user = 1;
@@ -115,7 +115,7 @@ TEST_F(Dual, RelaysBothFamiliesWithSendAndChannels) {
   EXPECT_EQ(world.shell_error, "");
 }
 
-// RFC 8656 §7.2 MUST: a family that is not relayed is told with ADDRESS-ERROR-CODE 440, one without ports 508
+// RFC 8656 §7.2 MUST: check 9: a family that cannot be given is named in ADDRESS-ERROR-CODE
 TEST_F(Dual, PartOfItSucceedsWithAnAddressErrorCode) {
   const auto error_of = [](World& w) {
     Client client(w);
@@ -199,6 +199,7 @@ TEST_F(Dual, TheAnswerWaitsForBothSocketsAndAnEarlyEndClosesThem) {
   EXPECT_EQ(world.ledger.ports().used, 0U);
 }
 
+// RFC 8656 §8.1 MUST: of a dual allocation one family can be refreshed or deleted alone
 // RFC 8656 §8.1 MUST: deleting one family leaves permissions and channels of the other alone
 TEST_F(Dual, ARefreshWithZeroDeletesOneFamilyOnly) {
   for (const std::uint8_t family : std::array<std::uint8_t, 2>{1, 2}) {
@@ -251,7 +252,7 @@ TEST_F(Dual, ARefreshWithZeroDeletesOneFamilyOnly) {
   }
 }
 
-// RFC 8656 §8.2 MUST: a Refresh for a family that the allocation does not have is answered with 443
+// RFC 8656 §8.2 MUST: REQUESTED-ADDRESS-FAMILY of another family than the allocation's is 443
 TEST_F(Dual, ARefreshForAFamilyThatIsNotThereIsAMismatch) {
   ASSERT_EQ(alice.allocate().code(), 0);
   EXPECT_EQ(refresh(600, 2).code(), 443);

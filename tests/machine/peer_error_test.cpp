@@ -31,8 +31,8 @@ struct PeerError : ::testing::Test {
   }
 };
 
-// RFC 8656 §11.5 MUST: the Data indication holds XOR-PEER-ADDRESS and ICMP
-// RFC 8656 §18.13 MUST: the Error Data is the MTU for "packet too big" and "fragmentation needed", else zero
+// RFC 8656 §11.5 MUST: a Data indication of an ICMP error has XOR-PEER-ADDRESS and ICMP, and no DATA
+// RFC 8656 §18.13 MUST: ICMP has type, code, and the MTU where the packet was too big, else zero
 TEST_F(PeerError, IsToldInADataIndication) {
   ASSERT_EQ(alice.allocate().code(), 0);
   ASSERT_EQ(alice.permit({peer}).code(), 0);
@@ -44,7 +44,7 @@ TEST_F(PeerError, IsToldInADataIndication) {
   EXPECT_FALSE(told(relay, other_port, {3, 1, 0}).empty()) << "ports are not compared";
 }
 
-// RFC 8656 §11.5 MUST: ICMPv4 types other than 3 and 11 are dropped silently
+// RFC 8656 §11.5 MUST: ICMP type 3 or 11 (ICMPv6 1, 2, 3) becomes a Data indication with ICMP
 TEST_F(PeerError, OtherTypesAreNot) {
   ASSERT_EQ(alice.allocate().code(), 0);
   ASSERT_EQ(alice.permit({peer}).code(), 0);
@@ -54,7 +54,7 @@ TEST_F(PeerError, OtherTypesAreNot) {
   }
 }
 
-// RFC 8656 §11.5 MUST: ICMPv6 types other than 1, 2 and 3 are dropped silently
+// RFC 8656 §11.5 MUST: ICMP type 3 or 11 (ICMPv6 1, 2, 3) becomes a Data indication with ICMP
 TEST_F(PeerError, NamesTheTypesOfIcmpV6) {
   ASSERT_EQ(alice.allocate([](auto& b) { Client::address_family(b, 2); }).code(), 0);
   const Endpoint six = ep("[2001:4860::8]:9");
@@ -67,7 +67,7 @@ TEST_F(PeerError, NamesTheTypesOfIcmpV6) {
   }
 }
 
-// RFC 8656 §11.5 MUST: the destination is compared with the permissions, and without one nothing is said
+// RFC 8656 §11.5 MUST: an ICMP error is checked against the permissions by its inner destination
 TEST_F(PeerError, WithoutPermissionOrAllocationNothingIsSaid) {
   ASSERT_EQ(alice.allocate().code(), 0);
   EXPECT_TRUE(told(alice.relay(), peer, {3, 3, 0}).empty());
@@ -97,7 +97,7 @@ TEST_F(PeerError, IsBoundedInEachSecond) {
 
 struct IpFields : PeerError {};
 
-// RFC 8656 §14 SHOULD: DSCP and ECN leave as they came, both ways
+// RFC 8656 §14 SHOULD: DSCP and ECN are kept, or Best Effort and Not-ECT
 TEST_F(IpFields, DscpAndEcnAreKept) {
   ASSERT_EQ(alice.allocate().code(), 0);
   ASSERT_EQ(alice.permit({peer}).code(), 0);
@@ -119,7 +119,7 @@ TEST_F(IpFields, DscpAndEcnAreKept) {
   }
 }
 
-// RFC 8656 §16 SHOULD: the DSCP and ECN of a peer's datagram are ignored towards a stream
+// RFC 8656 §16 SHOULD: towards a stream the DSCP and ECN of a peer's datagram are ignored
 TEST_F(IpFields, StreamsAreNotMarked) {
   Client tcp(world, "192.12.0.1:40009", Transport::Tcp);
   ASSERT_EQ(tcp.allocate().code(), 0);
@@ -128,8 +128,8 @@ TEST_F(IpFields, StreamsAreNotMarked) {
   EXPECT_EQ(world.to_clients.back().tos, 0);
 }
 
-// RFC 8656 §13 MUST: DONT-FRAGMENT is ignored when UDP is relayed to UDP and either side is IPv6
-// RFC 8656 §15 SHOULD: from a stream DONT-FRAGMENT is honoured
+// RFC 8656 §13 MUST: DONT-FRAGMENT is ignored from UDP to UDP where either side is IPv6
+// RFC 8656 §15 SHOULD: from a stream DF is set for DONT-FRAGMENT only
 TEST_F(IpFields, DontFragmentCountsBetweenIpv4AndFromStreams) {
   const Endpoint six = ep("[2001:4860::8]:9");
   const auto sets = [&](const std::string& from, Transport transport, const Endpoint& to) {

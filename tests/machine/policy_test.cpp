@@ -89,7 +89,7 @@ TEST(PolicyTest, AnotherAddressIsForbiddenAndToldWhy) {
   EXPECT_EQ(w.gauges().allocations, 2U);
 }
 
-// RFC 8656 §10.2 MAY: the server restricts the peers of CreatePermission; another one is answered with 403
+// RFC 8656 §10.2 MAY: restricted peers are 403
 TEST(PolicyTest, PeersOutsideOfTheCredentialAreForbidden) {
   World w;
   Client c = with_policy(w, policy([](auth::Policy& p) { p.peers = {*IpNetwork::parse("8.8.0.0/16")}; }));
@@ -111,7 +111,7 @@ TEST(PolicyTest, PeersOutsideOfTheCredentialAreForbidden) {
   EXPECT_EQ(w.to_peers.size(), 1U);
 }
 
-// RFC 8656 §12.2 MAY: the server restricts the peers of ChannelBind; another one is answered with 403
+// RFC 8656 §12.2 MAY: restricted peers are 403
 TEST(PolicyTest, ChannelsToPeersOutsideOfTheCredentialAreForbidden) {
   World w;
   Client c = with_policy(w, policy([](auth::Policy& p) { p.peers = {*IpNetwork::parse("8.8.0.0/16")}; }));
@@ -142,7 +142,7 @@ TEST(PolicyTest, PeersAreJudgedByWhatTheyLeadTo) {
   EXPECT_EQ(c.permit({ep("[2620:fe:7::1]:1")}).code(), 0);
 }
 
-// RFC 8656 §7.2 MAY: an allocation quota of a username is answered with 486
+// RFC 8656 §7.2 MAY: check 10: a quota is 486
 TEST(PolicyTest, TheCredentialLimitsItsAllocations) {
   World w;
   const auth::Policy two = policy([](auth::Policy& p) { p.max_allocations = 2; });

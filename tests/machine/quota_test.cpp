@@ -28,7 +28,7 @@ void connect(Client& c) {
   ASSERT_EQ(c.bind(0x4000, kPeer).code(), 0);
 }
 
-// RFC 8656 §7.2 MAY: an allocation quota of a username is answered with 486
+// RFC 8656 §7.2 MAY: check 10: a quota is 486
 TEST(QuotaTest, AUsersAllocationsAreLimitedAndFreed) {
   World w(with([](Options& o) { o.max_allocations_per_user = 2; }));
   Client a(w, "192.12.0.1:1000");
@@ -82,6 +82,7 @@ std::size_t relayed(World& w, const std::vector<Client*>& clients, seconds time)
   return 1000 * (w.to_peers.size() + w.to_clients.size());
 }
 
+// RFC 8656 §5 SHOULD: bandwidth beyond a quota is discarded
 TEST(QuotaTest, AnAllocationsBitRateIsItsOwn) {
   World w(with([](Options& o) { o.max_bits_per_second_per_allocation = 800'000; }));
   Client a(w, "192.12.0.1:1000");
@@ -190,7 +191,8 @@ TEST(QuotaTest, LimitsAllocateNothingPerPacket) {
   EXPECT_GT(drops(w, Drop::PacketRate), 0U);
 }
 
-// RFC 8656 §10.2 SHOULD: a capacity limit on new permissions is answered with 508
+// RFC 8656 §10.2 MUST: beyond capacity is 508
+// RFC 8656 §12.2 MUST: beyond capacity is 508
 TEST(QuotaTest, NewPeersAreLimited) {
   World w(with([](Options& o) { o.max_new_peers_per_second = 20, o.max_permissions_per_allocation = 0; }));
   Client a(w);

@@ -62,6 +62,7 @@ TEST_P(Relay, SendGoesOutUnchanged) {
 // RFC 8656 §11.2 MUST: a Send indication to a peer without a permission is discarded and refreshes nothing
 // RFC 8656 §11.2 MAY: a Send indication to a restricted peer is discarded
 // RFC 8656 §5 MUST: an indication or ChannelData with no allocation on its five-tuple is ignored
+// RFC 8489 §6.3.2 MUST: an indication with an unknown comprehension-required attribute is discarded
 TEST_P(Relay, SendIsDroppedSilently) {
   ASSERT_EQ(alice.permit({kPeer, ep("198.41.0.4:50000")}).code(), 0);
   const std::size_t answers = world.to_clients.size();

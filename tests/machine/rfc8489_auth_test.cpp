@@ -82,7 +82,8 @@ struct Rfc8489 : ::testing::Test {
   }
 };
 
-// RFC 8489 §9.2.4 MUST: the challenge has REALM, NONCE and, with PASSWORD-ALGORITHMS, the feature bit set
+// RFC 8489 §9.2.4 MUST: a challenge with PASSWORD-ALGORITHMS has the bit that says so
+// RFC 8489 §9.2.4 MUST: the 401 has REALM and NONCE
 TEST_F(Rfc8489, TheChallengeOffersBothAlgorithmsAndSaysSoInTheNonce) {
   const Answer answer = client.send(
       client.make_plain(stun::MessageClass::Request, Method::Allocate, Client::requested_transport));
@@ -91,7 +92,7 @@ TEST_F(Rfc8489, TheChallengeOffersBothAlgorithmsAndSaysSoInTheNonce) {
   EXPECT_EQ(nonce.substr(0, 13), "obMatJos2gAAA") << "there are secrets: not every user has a USERHASH";
 }
 
-// RFC 8489 §9.2.4 MUST: "Username anonymity" is set where the server supports it
+// RFC 8489 §9.2.4 MUST: the username anonymity bit is set where the server supports it
 TEST_F(Rfc8489, WithStaticUsersOnlyTheNonceAsksForUserhash) {
   World anonymous(default_options(), 1, static_users_only());
   Client stranger(anonymous);
@@ -108,7 +109,10 @@ struct Suite {
   Mac answer;
 };
 
-// RFC 8489 §9.2.4 MUST: answers carry MESSAGE-INTEGRITY-SHA256, or MESSAGE-INTEGRITY to an RFC 5389 client
+// RFC 8489 §9.2.4 MUST: responses to requests with SHA-256 are signed with MESSAGE-INTEGRITY-SHA256
+// RFC 8489 §9.2.4 MUST: responses to requests without PASSWORD-ALGORITHMS are signed with MESSAGE-INTEGRITY
+// RFC 8489 §9.2.4 SHOULD: signed responses have no REALM, NONCE, USERNAME or USERHASH
+// RFC 8489 §9.2.4 MUST: neither PASSWORD-ALGORITHMS nor PASSWORD-ALGORITHM: as though it were MD5
 TEST_F(Rfc8489, EverySuiteAllocatesAndIsAnsweredWithTheAttributeThatIsDue) {
   const Suite table[] = {
       {"RFC 5389", false, PasswordAlgorithm::Md5, {Mac::Sha1}, Mac::Sha1},
@@ -134,6 +138,8 @@ TEST_F(Rfc8489, EverySuiteAllocatesAndIsAnsweredWithTheAttributeThatIsDue) {
         EXPECT_FALSE(both) << suite.what;
         EXPECT_FALSE(answer.attribute(AttributeType::Nonce)) << suite.what;
         EXPECT_FALSE(answer.attribute(AttributeType::Realm)) << suite.what;
+        EXPECT_FALSE(answer.attribute(AttributeType::Username)) << suite.what;
+        EXPECT_FALSE(answer.attribute(AttributeType::Userhash)) << suite.what;
         EXPECT_FALSE(answer.attribute(AttributeType::PasswordAlgorithms)) << suite.what;
         EXPECT_TRUE(answer.code() == 0 || answer.code() == 437) << suite.what << answer.code();
       }
@@ -143,7 +149,7 @@ TEST_F(Rfc8489, EverySuiteAllocatesAndIsAnsweredWithTheAttributeThatIsDue) {
   }
 }
 
-// RFC 8489 §9.2.4 MUST: with neither PASSWORD-ALGORITHMS nor PASSWORD-ALGORITHM the key is the MD5 one
+// RFC 8489 §9.2.4 MUST: neither PASSWORD-ALGORITHMS nor PASSWORD-ALGORITHM: as though it were MD5
 TEST_F(Rfc8489, OneAllocationMayBeUsedWithEverySuiteOfItsUser) {
   ASSERT_EQ(allocate(Form{}).code(), 0);
   const Answer modern_refresh = refresh(modern());
@@ -157,7 +163,8 @@ TEST_F(Rfc8489, OneAllocationMayBeUsedWithEverySuiteOfItsUser) {
   EXPECT_EQ(refresh(Form{}).code(), 0);
 }
 
-// RFC 8489 §9.2.4 MUST: unless both are present, match the offer and each other, 400 (Bad Request)
+// RFC 8489 §9.2.4 MUST: PASSWORD-ALGORITHMS that are not those of the challenge are 400
+// RFC 8489 §9.2.4 MUST: one of PASSWORD-ALGORITHM and PASSWORD-ALGORITHMS without the other is 400
 TEST_F(Rfc8489, AlgorithmsThatAreNotAsOfferedAreABadRequest) {
   const struct {
     const char* what;
@@ -225,7 +232,8 @@ TEST_F(Rfc8489, ChecksStandInTheStandardsOrder) {
   EXPECT_EQ(allocate(form).code(), 0);
 }
 
-// RFC 8489 §9.2.4 MUST: 438 has a valid NONCE, REALM and PASSWORD-ALGORITHMS
+// RFC 8489 §9.2.4 MUST: an invalid nonce is 438 with NONCE and REALM
+// RFC 8489 §9.2.4 MUST: the 401 for an unknown user and the 438 have PASSWORD-ALGORITHMS
 TEST_F(Rfc8489, ANonceWithoutACookieIsStaleWithEverySuite) {
   // An attacker who took the cookie and the offer away from the challenge.
   Form old;
@@ -243,7 +251,9 @@ TEST_F(Rfc8489, ANonceWithoutACookieIsStaleWithEverySuite) {
   expect_challenge(allocate(without_feature), 438);
 }
 
-// RFC 8489 §9.2.4 MUST: an invalid USERHASH: 401 with REALM, NONCE and PASSWORD-ALGORITHMS
+// RFC 8489 §9.2.4 MUST: an unknown user is 401 with REALM and NONCE
+// RFC 8489 §9.2.4 MUST: the 401 for an unknown user and the 438 have PASSWORD-ALGORITHMS
+// RFC 8489 §14.4 MAY: USERHASH stands in for USERNAME
 TEST_F(Rfc8489, UserhashNamesStaticUsers) {
   const auto hashed = [](const std::string& name, const std::string& realm = "example.org") {
     const Sha256Digest digest = auth::userhash(name, realm);
@@ -271,7 +281,7 @@ TEST_F(Rfc8489, UserhashNamesStaticUsers) {
   EXPECT_EQ(refresh(both).code(), 441) << "alice's allocation";
 }
 
-// RFC 8489 §14.6 MUST: a truncated MESSAGE-INTEGRITY-SHA256 is not accepted
+// RFC 8489 §14.6 MUST: the value has its full 32 bytes, as TURN allows no truncation
 TEST_F(Rfc8489, AShortMacIsAWrongOne) {
   for (const std::size_t size : {0U, 16U, 28U}) {
     Form form = modern();
@@ -295,6 +305,7 @@ TEST_F(Rfc8489, AShortMacIsAWrongOne) {
   }
 }
 
+// RFC 8489 §9.2.4 MUST: of two integrity attributes MESSAGE-INTEGRITY-SHA256 is the one that is checked
 TEST_F(Rfc8489, OfTwoMacsTheWrongStrongerOneDecides) {
   // A right MESSAGE-INTEGRITY does not help a wrong MESSAGE-INTEGRITY-SHA256 behind it.
   const auto with = [&](const char* weak, const char* strong) {
@@ -313,7 +324,8 @@ TEST_F(Rfc8489, OfTwoMacsTheWrongStrongerOneDecides) {
   EXPECT_EQ(with("guess", "wonder").code(), 0);
 }
 
-// RFC 8489 §9 MUST: attributes that follow MESSAGE-INTEGRITY(-SHA256) are ignored
+// RFC 8489 §9 MUST: behind MESSAGE-INTEGRITY only -SHA256 and FINGERPRINT count
+// RFC 8489 §9 MUST: behind MESSAGE-INTEGRITY-SHA256 only FINGERPRINT counts
 TEST_F(Rfc8489, UnknownAttributesBehindTheMacAreIgnored) {
   for (const Form& form : {Form{}, modern()}) {
     const Answer answer =
@@ -332,7 +344,8 @@ TEST_F(Rfc8489, UnknownAttributesBehindTheMacAreIgnored) {
   }
 }
 
-// RFC 8489 §14.9 MUST: REALM and NONCE are read up to 763 bytes
+// RFC 8489 §14.9 MUST: a REALM of up to 763 bytes is read
+// RFC 8489 §14.10 MUST: a NONCE of up to 763 bytes is read
 TEST_F(Rfc8489, OverlongTextIsABadRequest) {
   Form form;
   form.nonce = std::string(763, 'n');
@@ -363,7 +376,7 @@ TEST_F(Rfc8489, AnEphemeralCredentialHasEverySuiteAndMayExpireUnderItsAllocation
   EXPECT_EQ(refresh(form).code(), 401);
 }
 
-// RFC 8656 §5 SHOULD: the nonce expires, by default within an hour
+// RFC 8656 §5 SHOULD: a new random nonce for the first attempt; it expires at least hourly
 TEST_F(Rfc8489, TheNoncesLifeIsTheOperators) {
   auth::Options options = default_auth();
   options.nonce_lifetime = seconds(7);
@@ -380,7 +393,7 @@ TEST_F(Rfc8489, TheNoncesLifeIsTheOperators) {
   EXPECT_EQ(user.refresh(600).code(), 0);
 }
 
-// RFC 8489 §11 MUST: over DTLS, requests without the magic cookie get 500, indications are ignored
+// RFC 8489 §11 MUST: a request without the magic cookie over DTLS is 500; an indication is ignored
 TEST_F(Rfc8489, ClassicRequestsOverDtlsAreAServerError) {
   Client dtls(world, "192.12.0.9:40000", Transport::Dtls);
   for (const Method method : {Method::Binding, Method::Allocate}) {
@@ -394,7 +407,8 @@ TEST_F(Rfc8489, ClassicRequestsOverDtlsAreAServerError) {
   }
 }
 
-// RFC 5389 §12.2 SHOULD: a classic client gets its transaction id of 16 bytes back and MAPPED-ADDRESS
+// RFC 5389 §12.2 SHOULD: the magic cookie field of a client of RFC 3489 comes back as it was
+// RFC 5389 §12.2 SHOULD: a client of RFC 3489 gets MAPPED-ADDRESS, and no attribute that it cannot know
 TEST_F(Rfc8489, ClassicAnswersHaveNothingThatClassicClientsDoNotKnow) {
   Bytes bytes = client.make_plain(stun::MessageClass::Request, Method::Binding, [](auto& b) {
     b.add_u32(AttributeType::Priority, 1).add_flag(AttributeType::ChangeRequest);

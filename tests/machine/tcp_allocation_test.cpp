@@ -104,7 +104,7 @@ TEST(TcpAllocate, TakesNothingThatBelongsToDatagrams) {
   EXPECT_EQ(world.gauges(), Gauges{});
 }
 
-// RFC 6062 §5.1 MUST: 442 for a transport that is neither UDP nor TCP, or that policy forbids
+// RFC 6062 §5.1 MUST: 442 for a transport that is neither UDP nor TCP
 TEST(TcpAllocate, UnsupportedTransport) {
   World world;
   Client other(world, "192.12.0.1:40000", Transport::Tcp);
@@ -218,7 +218,7 @@ TEST_F(TcpAllocation, OneConnectionToAPeer) {
   EXPECT_EQ(world.connects.size(), 3U);
 }
 
-// RFC 6062 §5.2 MUST: 447 when the connection attempt fails
+// RFC 6062 §5.2 MUST: 447 when the connection attempt fails or times out
 TEST_F(TcpAllocation, ConnectFails) {
   EXPECT_TRUE(client.connect(kPeer).none());
   std::size_t before = world.to_clients.size();
@@ -233,6 +233,7 @@ TEST_F(TcpAllocation, ConnectFails) {
 }
 
 // RFC 6062 §5.2 MUST: the timeout value of a connection attempt is at least 30 seconds
+// RFC 6062 §5.2 MUST: 447 when the connection attempt fails or times out
 TEST_F(TcpAllocation, ConnectTimesOut) {
   EXPECT_TRUE(client.connect(kPeer).none());
   const ConnectionId id = world.connects[0].connection;
@@ -331,7 +332,7 @@ TEST_F(TcpAllocation, AcceptedConnectionsWaitThirtySeconds) {
   EXPECT_EQ(world.closed_connections, std::vector{*id});
 }
 
-// RFC 6062 §5.4 MUST: 400 for a ConnectionBind over UDP
+// RFC 6062 §5.4 MUST: 400 for a ConnectionBind that does not come over TCP or TLS
 TEST_F(TcpAllocation, ConnectionBindNeedsAStreamOfItsOwn) {
   const ConnectionId id = client.connected(kPeer);
   for (const Transport transport : {Transport::Udp, Transport::Dtls}) {
@@ -359,6 +360,7 @@ TEST_F(TcpAllocation, ConnectionBindNeedsAPendingConnection) {
   EXPECT_EQ(world.binds.size(), 1U);
 }
 
+// RFC 6062 §5.4 MUST: ConnectionBind uses the credentials of the control connection
 TEST_F(TcpAllocation, ConnectionBindIsForTheSameUser) {
   const ConnectionId id = client.connected(kPeer);
   TcpClient bob(world, "192.12.0.2:40000", Transport::Tcp, "bob", "builder");

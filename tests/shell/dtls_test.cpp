@@ -48,6 +48,7 @@ TEST(Dtls, BindingOnEitherPortAndBothFamilies) {
 }
 
 // RFC 8656 §2.1: DTLS over UDP between the client and the server
+// RFC 8656 §5 SHOULD: TCP, TLS and DTLS between client and server
 TEST(Dtls, RelaysBothWaysAsUdpDoes) {
   const Server server;
   TurnClient client(Via::Dtls, server.dtls());
@@ -307,6 +308,7 @@ TEST(Dtls, AServerThatStopsSaysSo) {
 }
 
 // RFC 7443 §3: ALPN "stun.turn" and "stun.nat-discovery".
+// RFC 7443 §3 MUST: ALPN stun.turn and stun.nat-discovery are answered
 TEST(Dtls, AlpnNamesTurn) {
   const Server server;
   const auto negotiated = [&server](std::string_view offer) -> std::string {
@@ -325,6 +327,7 @@ TEST(Dtls, AlpnNamesTurn) {
 }
 
 // Nothing below DTLS 1.2.
+// RFC 8489 §6.2.3 MUST: TLS 1.2 at least, as BCP 195 asks
 TEST(Dtls, VersionOneIsRefusedWithAnAlert) {
   const Server server;
   DtlsWire old(server.dtls());

@@ -162,7 +162,7 @@ TEST(Relay, NothingWithoutPermission) {
 
 class Wildcard : public testing::TestWithParam<std::uint32_t> {};
 
-// RFC 8489 §6.3.1.1 MUST: the response goes from the address and port that were asked back to the source
+// RFC 8489 §6.3.1.2 MUST: the response goes from the address and port that were asked back to the source
 // RFC 8656 §7.2 MUST: the response goes to the five-tuple of the request
 TEST_P(Wildcard, AnswersAndDataLeaveFromTheAddressThatWasAsked) {
   config::Config config = loopback_config(GetParam());

@@ -57,7 +57,8 @@ Bytes without_fragments(const Endpoint& peer, ByteView data) {
   return out;
 }
 
-// RFC 8656 §11.5 MUST: an ICMP error for a relayed datagram comes as a Data indication with ICMP
+// RFC 8656 §11.5 MUST: ICMP type 3 or 11 (ICMPv6 1, 2, 3) becomes a Data indication with ICMP
+// RFC 8656 §11.5 MUST: a Data indication of an ICMP error has XOR-PEER-ADDRESS and ICMP, and no DATA
 TEST(RelayErrors, PortUnreachableIsTold) {
   const Server server;
   for (const bool v6 : {false, true}) {
@@ -137,7 +138,7 @@ bool in_network_with_mtu(int mtu, const std::function<void()>& body) {
       .get();
 }
 
-// RFC 8656 §14 SHOULD: with DONT-FRAGMENT a datagram that is too long is not sent in fragments
+// RFC 8656 §14 SHOULD: DF is set for DONT-FRAGMENT, else copied or clear
 TEST(RelayErrors, WithDontFragmentWhatIsTooLongIsToldAndNotSent) {
   const bool ran = in_network_with_mtu(1400, [] {
     config::Config config = loopback_config();

@@ -31,7 +31,7 @@ int next_tos(int fd) {
   return -1;
 }
 
-// RFC 8656 §14 SHOULD: DSCP and ECN of a datagram are those of the one it came in
+// RFC 8656 §14 SHOULD: DSCP and ECN are kept, or Best Effort and Not-ECT
 TEST(RelayFields, DscpAndEcnGoThrough) {
   for (const bool wildcard : {false, true}) {
     config::Config config = loopback_config();
@@ -117,7 +117,8 @@ class Sniffer {
   int fd_;
 };
 
-// RFC 8656 §14 SHOULD: DF is set with DONT-FRAGMENT in Send, and else not
+// RFC 8656 §14 SHOULD: DF is set for DONT-FRAGMENT, else copied or clear
+// RFC 8656 §15 SHOULD: from a stream DF is set for DONT-FRAGMENT only
 TEST(RelayFields, DontFragmentSetsTheBitAndNothingElseDoes) {
   Sniffer sniffer;
   if (!sniffer.ok()) GTEST_SKIP() << "no raw sockets for this user";
@@ -151,7 +152,7 @@ TEST(RelayFields, DontFragmentSetsTheBitAndNothingElseDoes) {
   }
 }
 
-// RFC 8656 §7.2 MUST: a dual allocation relays to peers of both families
+// RFC 8656 §7.2 MUST: check 9: ADDITIONAL-ADDRESS-FAMILY of IPv4 is 400; of IPv6 gives two addresses
 TEST(RelayFields, ADualAllocationRelaysBothFamilies) {
   if (!has_v6()) GTEST_SKIP() << "no IPv6 loopback on this machine";
   const Server server(loopback_config(2));

@@ -144,7 +144,8 @@ TEST_F(Certificates, GoodOnesAreServed) {
               Contains(HasSubstr(":" + std::to_string(server.dtls().port) + "?transport=udp")));
 }
 
-// RFC 8489 §6.2.3 MUST: TLS_DHE_RSA_WITH_AES_128_GCM_SHA256 and TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+// RFC 8489 §6.2.3 MUST: TLS_DHE_RSA_ and TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 are there
+// RFC 8489 §6.2.3 MUST: forward-secret cipher suites are preferred; none with known weaknesses
 TEST_F(Certificates, MandatorySuitesAreThereOverTlsAndDtls) {
   write_pair("rsa", EVP_RSA_gen(2048));
   config::Config config = loopback_config();

@@ -18,6 +18,7 @@ class EveryPort : public testing::TestWithParam<const char*> {
 };
 
 // RFC 8489 §12 MUST: UDP and TCP are served
+// RFC 8656 §5 SHOULD: TCP, TLS and DTLS between client and server
 TEST_P(EveryPort, ServesTurnAndHttpPlainAndInTls) {
   const Server server(loopback_config(2));
   const Endpoint endpoint = port(server);

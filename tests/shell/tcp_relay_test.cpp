@@ -223,7 +223,8 @@ TEST_P(TcpRelay, DataBeforeTheBindIsNotLost) {
   EXPECT_EQ(data.receive_data(5000), pattern(5000, 3));
 }
 
-// RFC 6062 §5.3 MUST: a peer's connection is announced when it has a permission, and closed when not
+// RFC 6062 §5.3 MUST: a peer without a permission is closed at once
+// RFC 6062 §5.3 MUST: ConnectionAttempt carries XOR-PEER-ADDRESS and CONNECTION-ID
 TEST_P(TcpRelay, PeersConnectToo) {
   const Server server;
   TcpTurn client(GetParam(), server);
@@ -266,7 +267,9 @@ TEST_P(TcpRelay, TwoClientsMeetThroughTheirRelays) {
   EXPECT_EQ(at_a.receive_data(50'000), pattern(50'000, 2));
 }
 
-// RFC 6062 §5.2 MUST: 446 for a second connection to a peer, 447 for one that fails, 403 for a forbidden one
+// RFC 6062 §5.2 MUST: 446 while a Connect to the same peer is being processed, or its connection lives
+// RFC 6062 §5.2 MUST: 447 when the connection attempt fails or times out
+// RFC 6062 §5.2 MUST: 403 for a connection that local policy forbids
 TEST(TcpConnect, Refusals) {
   const Server server;
   TcpTurn client(Via::Tcp, server);
@@ -303,7 +306,8 @@ TEST(TcpConnect, AgainAfterTheFirstHasEnded) {
   }
 }
 
-// RFC 6062 §5.2 MUST: 447 when the attempt times out; §5.3: what is not bound in time is closed
+// RFC 6062 §5.2 MUST: 447 when the connection attempt fails or times out
+// RFC 6062 §5.2 MUST: a peer data connection that is not bound within 30 seconds is closed
 TEST(TcpConnect, TimeLimits) {
   config::Config config = loopback_config();
   config.turn.connect_timeout = std::chrono::seconds(1);
@@ -494,7 +498,7 @@ TEST_P(TcpRelay, AMisdirectedStreamIsAnsweredWhereItArrives) {
   }
 }
 
-// RFC 6062 §5.5 MUST: the data connections of an allocation that ends are closed
+// RFC 6062 §5.5 MUST: data connections are closed with their allocation
 TEST_P(TcpRelay, TheAllocationTakesItsConnectionsAlong) {
   const Server server;
   server.metrics();

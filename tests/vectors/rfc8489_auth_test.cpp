@@ -21,7 +21,8 @@ Credentials credentials(const char* password) {
 
 class LongTermVectors : public ::testing::TestWithParam<const char*> {};
 
-// RFC 8489 §14.4 MUST: USERHASH and MESSAGE-INTEGRITY-SHA256 of §B.1 are a known user's
+// RFC 8489 §14.4 MAY: USERHASH stands in for USERNAME
+// RFC 8489 §B.1 MUST: the sample request with MESSAGE-INTEGRITY-SHA256 and USERHASH is read (erratum 6268)
 TEST_P(LongTermVectors, AppendixB1Authenticates) {
   const Credentials known = credentials(GetParam());
   const auto message = stun::MessageView::parse(vectors::kSha256Errata);

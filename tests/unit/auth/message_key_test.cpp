@@ -38,7 +38,7 @@ MessageKey key(PasswordAlgorithm algorithm, Mac mac, const char* password = "won
   return message_key("alice", "example.org", password, algorithm, mac);
 }
 
-// RFC 8489 §9.2.2 MUST: the key of user, realm and pass is 0x8493fbc53ba582fb4c044c456bdc40eb
+// RFC 8489 §9.2.2 MUST: the long-term key is the hash of username, realm and password
 TEST(MessageKey, IsMadeAsTheTextsExample) {
   const Md5Digest md5_key = md5({as_bytes("user:realm:pass")});
   EXPECT_EQ(hex(md5_key), "8493fbc53ba582fb4c044c456bdc40eb");
@@ -46,7 +46,7 @@ TEST(MessageKey, IsMadeAsTheTextsExample) {
   EXPECT_TRUE(message_key("user", "realm", "pass", PasswordAlgorithm::Md5, Mac::Sha1).verify(message.view()));
 }
 
-// RFC 8489 §18.5.1.2 MUST: a SHA-256 key has 32 bytes, SHA-256 of username, realm and password
+// RFC 8489 §18.5.1.2 MUST: the SHA-256 key has 32 bytes: SHA-256 of username, realm and password
 TEST(MessageKey, Sha256KeyIsTheWholeDigest) {
   const Sha256Digest digest = sha256({as_bytes("alice:example.org:wonder")});
   const Message message([&](auto& b) { b.add_integrity(HmacSha256Key(digest)); });
@@ -76,7 +76,7 @@ TEST(MessageKey, EachCombinationVerifiesWhatItSignsAndNoOther) {
   }
 }
 
-// RFC 8489 §9.2.4 MUST: where both MACs are present, MESSAGE-INTEGRITY-SHA256 is the one that is checked
+// RFC 8489 §9.2.4 MUST: of two integrity attributes MESSAGE-INTEGRITY-SHA256 is the one that is checked
 TEST(MessageKey, OfTwoMacsTheStrongerDecides) {
   const MessageKey sha1 = key(PasswordAlgorithm::Md5, Mac::Sha1);
   const MessageKey sha256 = key(PasswordAlgorithm::Md5, Mac::Sha256);
@@ -89,7 +89,7 @@ TEST(MessageKey, OfTwoMacsTheStrongerDecides) {
   EXPECT_FALSE(sha256.verify(wrong.view()));
 }
 
-// RFC 8489 §14.6 MUST: the value has the full 32 bytes, since RFC 8656 allows no truncation
+// RFC 8489 §14.6 MUST: the value has its full 32 bytes, as TURN allows no truncation
 TEST(MessageKey, TruncatedMacsAreNotRight) {
   const MessageKey signer = key(PasswordAlgorithm::Sha256, Mac::Sha256);
   const Message whole([&](auto& b) { signer.sign(b); });
@@ -114,7 +114,7 @@ TEST(MessageKey, WithoutAMacNothingVerifies) {
   for (const auto mac : kMacs) EXPECT_FALSE(key(PasswordAlgorithm::Md5, mac).verify(bare.view()));
 }
 
-// RFC 8489 §14.12 MUST: PASSWORD-ALGORITHM is a number and parameters, which are empty for both
+// RFC 8489 §14.12 MUST: PASSWORD-ALGORITHM is a number and parameters
 TEST(PasswordAlgorithm, OnlyOursDecode) {
   using Bytes = std::vector<std::uint8_t>;
   EXPECT_EQ(decode_password_algorithm(Bytes{0, 1, 0, 0}), PasswordAlgorithm::Md5);
@@ -126,7 +126,7 @@ TEST(PasswordAlgorithm, OnlyOursDecode) {
   }
 }
 
-// RFC 8489 §14.4 MUST: USERHASH is SHA-256 of username, a colon and realm
+// RFC 8489 §14.4 MUST: USERHASH is SHA-256 over username, colon and realm, both as OpaqueString
 TEST(Userhash, IsTheDigestOfUsernameAndRealm) {
   EXPECT_EQ(userhash("alice", "example.org"), sha256({as_bytes("alice:example.org")}));
 }

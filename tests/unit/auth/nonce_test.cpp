@@ -22,6 +22,7 @@ struct NonceTest : ::testing::Test {
   const TimePoint made = at(seconds(1000));
 };
 
+// RFC 8489 §14.10 MUST: NONCE has fewer than 128 characters
 TEST_F(NonceTest, IsFreshFromTheFirstToTheLastNanosecondOfItsLife) {
   const Nonce nonce = maker.make(made, client);
   EXPECT_EQ(nonce.text().size(), 24U);
@@ -87,7 +88,8 @@ TEST_F(NonceTest, LivesAcrossTheWrapOf24BitsOfSecondsAndIsNotRevivedByIt) {
   EXPECT_FALSE(maker.is_fresh(nonce.text(), before + wrap + seconds(1), client));
 }
 
-// RFC 8489 §9.2 MUST: the NONCE of a server that supports RFC 8489 begins with the nonce cookie
+// RFC 8489 §9.2 MUST: the nonce begins with obMatJos2 and the security features in base64
+// RFC 8489 §9.2 MUST: where no security feature is used, the nonce cookie has 24 zero bits
 TEST_F(NonceTest, BeginsWithTheNonceCookieAndItsFeatures) {
   const struct {
     SecurityFeatures features;
@@ -135,6 +137,7 @@ TEST_F(NonceTest, ACompactOneIsShortAndNeverFresh) {
   EXPECT_NE(nonce.text(), maker.make_compact(made + seconds(1), client).text());
 }
 
+// RFC 8489 §14.10 MUST: a NONCE has no character that needs quoting
 TEST_F(NonceTest, HasNoCharacterThatNeedsQuoting) {
   // RFC 8489 §14.10: qdtext of RFC 3261, which base64 and base64url are part of.
   for (int s = 0; s < 200; ++s) {
@@ -145,7 +148,7 @@ TEST_F(NonceTest, HasNoCharacterThatNeedsQuoting) {
   }
 }
 
-// RFC 8489 §9.2.4 MUST: no NONCE is chosen for two source addresses or ports
+// RFC 8489 §9.2.4 MUST: no nonce is given to two different source addresses or ports
 TEST_F(NonceTest, DiffersBySecondAndClient) {
   std::set<std::string> seen;
   for (int s = 0; s < 100; ++s) seen.emplace(maker.make(made + seconds(s), client).text());

@@ -130,7 +130,7 @@ TEST(Suites, AnEphemeralUsernameCannotBeFoundByUserhashButMayComeWithIt) {
   EXPECT_FALSE(find(minted.username, wrong));
 }
 
-// RFC 8489 §9.2.4 MUST: a server that supports anonymous usernames sets the "Username anonymity" bit
+// RFC 8489 §9.2.4 MUST: the username anonymity bit is set where the server supports it
 TEST(Suites, AnonymityIsPromisedWhereEveryUserCanBeFound) {
   EXPECT_EQ(Credentials(options()).features(), kFeaturePasswordAlgorithms | kFeatureUsernameAnonymity);
   Options with_secret = options();
@@ -139,7 +139,7 @@ TEST(Suites, AnonymityIsPromisedWhereEveryUserCanBeFound) {
   EXPECT_EQ(Credentials(Options{}).features(), kFeaturePasswordAlgorithms);
 }
 
-// RFC 8489 §9.2.2 MUST: the password is processed with OpaqueString before it is hashed
+// RFC 8489 §9.2.2 MUST: realm and password are prepared as OpaqueString before they are hashed
 TEST(Suites, APasswordIsRightInEachFormThatClientsHash) {
   // U+2168 is ROMAN NUMERAL NINE; "e" and U+0301 compose to U+00E9 in NFC.
   Options unicode = options();
@@ -169,7 +169,8 @@ TEST(Suites, APasswordIsRightInEachFormThatClientsHash) {
   }
 }
 
-// RFC 8489 §14.3 MUST: the username is processed with OpaqueString
+// RFC 8489 §14.3 MUST: usernames are compared as OpaqueString prepares them
+// RFC 8489 §14.4 MUST: USERHASH is SHA-256 over username, colon and realm, both as OpaqueString
 TEST(Suites, ANameIsOneUserInEachForm) {
   Options unicode = options();
   unicode.users = {{"Ren\x65\xcc\x81", "wonder"}};
@@ -185,7 +186,7 @@ TEST(Suites, ANameIsOneUserInEachForm) {
   }
 }
 
-// RFC 8489 §14.3 MUST: USERNAME is UTF-8
+// RFC 8489 §14.3 MUST: a username is UTF-8
 TEST(Suites, AUsernameThatIsNotUtf8IsNobodys) {
   Options with_secret = options();
   with_secret.secrets = {"north"};

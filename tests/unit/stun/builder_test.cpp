@@ -120,6 +120,7 @@ TEST(Attributes, ErrorCodes) {
 }
 
 // RFC 8489 §6.3.1.1 MUST: an error response has an ERROR-CODE
+// RFC 8489 §6.3.1.1 SHOULD: the reason phrase suits the code
 TEST(Builder, RoundTripsErrors) {
   for (const ErrorCode code : {ErrorCode::TryAlternate, ErrorCode::Unauthenticated, ErrorCode::StaleNonce,
                                ErrorCode::AllocationQuotaReached, ErrorCode::InsufficientCapacity}) {
@@ -202,7 +203,7 @@ TEST(Builder, UnknownAttributesAreListed) {
   }
 }
 
-// RFC 5389 §12.2 MUST: a classic Binding request is answered with MAPPED-ADDRESS and its own transaction id
+// RFC 5389 §12.2 SHOULD: the magic cookie field of a client of RFC 3489 comes back as it was
 TEST(Builder, EchoesAClassicCookie) {
   const auto bytes = build([](MessageBuilder& b) { b.echo_classic_cookie(0x01020304); });
   EXPECT_FALSE(parsed(bytes).has_magic_cookie());

@@ -138,8 +138,8 @@ TEST(Dtls, WhatIsNoClientHello) {
   EXPECT_FALSE(is_hello(record(22, 0, {})));
 }
 
-// RFC 6347 §4.2.1 SHOULD: DTLS 1.2 server implementations use DTLS version 1.0 in a HelloVerifyRequest
-// RFC 6347 §4.2.1 MUST: the record sequence number of a HelloVerifyRequest is that of the ClientHello
+// RFC 6347 §4.2.1 SHOULD: a HelloVerifyRequest has version 1.0
+// RFC 6347 §4.2.1 MUST: a HelloVerifyRequest has the record sequence number of its ClientHello
 TEST(Dtls, AHelloVerifyRequestByteForByte) {
   const Bytes bytes = record(22, 0, handshake(hello_body()));
   const auto hello = parse_dtls_client_hello(*parse_dtls_record(bytes));
