@@ -29,7 +29,7 @@ std::optional<IpAddress> packet_destination(msghdr& header) noexcept {
 }
 
 /// Writes the control message that makes a datagram leave from `source`.
-std::size_t write_source(std::uint8_t* control, const IpAddress& source) noexcept {
+std::size_t write_source(std::uint8_t* control, const IpAddress& source, std::uint32_t scope) noexcept {
   msghdr header{};
   header.msg_control = control;
   header.msg_controllen = CMSG_SPACE(sizeof(in6_pktinfo));
@@ -45,11 +45,17 @@ std::size_t write_source(std::uint8_t* control, const IpAddress& source) noexcep
   }
   in6_pktinfo info{};
   std::memcpy(&info.ipi6_addr, source.bytes().data(), 16);
+  info.ipi6_ifindex = scope;
   c->cmsg_level = IPPROTO_IPV6;
   c->cmsg_type = IPV6_PKTINFO;
   c->cmsg_len = CMSG_LEN(sizeof info);
   std::memcpy(CMSG_DATA(c), &info, sizeof info);
   return CMSG_SPACE(sizeof info);
+}
+
+/// The kernel tells it for link-local addresses only.
+std::uint32_t scope_of(const sockaddr_storage& from) noexcept {
+  return from.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(from).sin6_scope_id : 0;
 }
 
 }  // namespace
@@ -94,7 +100,8 @@ std::span<const Datagram> ReceiveBatch::receive(int descriptor, bool with_packet
     auto* bytes = static_cast<std::uint8_t*>(parts_[i].iov_base);
     received_[kept++] = Datagram{from_sockaddr(names_[i]),
                                  with_packet_info ? packet_destination(header) : std::nullopt,
-                                 {bytes, headers_[i].msg_len}};
+                                 {bytes, headers_[i].msg_len},
+                                 scope_of(names_[i])};
     header.msg_namelen = sizeof names_[i];
   }
   used_ += kept;
@@ -102,8 +109,8 @@ std::span<const Datagram> ReceiveBatch::receive(int descriptor, bool with_packet
 }
 
 void SendBatch::add(int descriptor, const Endpoint& to, const std::optional<IpAddress>& source,
-                    ByteView bytes) {
-  items_.push_back(Item{descriptor, static_cast<std::uint32_t>(items_.size()), to, source, bytes});
+                    ByteView bytes, std::uint32_t scope) {
+  items_.push_back(Item{descriptor, static_cast<std::uint32_t>(items_.size()), scope, to, source, bytes});
 }
 
 void SendBatch::prepare(std::size_t slot, const Item& item) noexcept {
@@ -114,8 +121,9 @@ void SendBatch::prepare(std::size_t slot, const Item& item) noexcept {
   header.msg_iovlen = 1;
   header.msg_name = &names_[slot];
   header.msg_namelen = to_sockaddr(item.to, names_[slot]);
+  if (item.scope != 0) reinterpret_cast<sockaddr_in6&>(names_[slot]).sin6_scope_id = item.scope;
   header.msg_control = item.source ? control_[slot].data() : nullptr;
-  header.msg_controllen = item.source ? write_source(control_[slot].data(), *item.source) : 0;
+  header.msg_controllen = item.source ? write_source(control_[slot].data(), *item.source, item.scope) : 0;
 }
 
 void SendBatch::send_run(std::size_t first, std::size_t count, Stats& stats) noexcept {

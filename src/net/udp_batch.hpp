@@ -21,6 +21,8 @@ struct Datagram {
   /// The address it was sent to, where the socket tells (enable_packet_info).
   std::optional<IpAddress> to;
   MutableBytes bytes;
+  /// The interface of a link-local sender (IPv6), without which it cannot be answered; else 0.
+  std::uint32_t scope = 0;
 };
 
 /// Asks the kernel to tell with each datagram which of our addresses it was sent to.
@@ -71,8 +73,10 @@ class SendBatch {
     std::uint64_t failed = 0;
   };
 
-  /// A datagram to send; `bytes` must live until flush(). `source`: leave from this address of ours.
-  void add(int descriptor, const Endpoint& to, const std::optional<IpAddress>& source, ByteView bytes);
+  /// A datagram to send; `bytes` must live until flush(). `source`: leave from this address of ours. `scope`:
+  /// the interface of a link-local receiver.
+  void add(int descriptor, const Endpoint& to, const std::optional<IpAddress>& source, ByteView bytes,
+           std::uint32_t scope = 0);
   /// Sends everything, in order for each socket. What the kernel does not take at once is dropped and
   /// counted.
   Stats flush() noexcept;
@@ -84,6 +88,7 @@ class SendBatch {
   struct Item {
     int descriptor;
     std::uint32_t order;
+    std::uint32_t scope;
     Endpoint to;
     std::optional<IpAddress> source;
     ByteView bytes;

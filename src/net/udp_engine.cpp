@@ -25,6 +25,10 @@ std::uint64_t tag_of(const turn::RelayId& relay) noexcept {
          (std::uint64_t{relay.allocation.generation & kGenerationMask} << 32) | relay.allocation.index;
 }
 
+/// A client's route: its listener and, of a link-local client, the interface (Linux numbers them from 1).
+constexpr int kScopeShift = 16;
+constexpr turn::Route kListenerMask = (turn::Route{1} << kScopeShift) - 1;
+
 std::size_t family_index(IpFamily family) noexcept { return family == IpFamily::V4 ? 0 : 1; }
 
 int make_epoll() {
@@ -105,8 +109,8 @@ std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
   const bool wildcard = listener.local.address.is_unspecified();
   const auto batch = received_.receive(listener.descriptor.get(), wildcard);
   ::ts::turn::Inbound in;
-  in.route = index;
   for (const Datagram& datagram : batch) {
+    in.route = index | ::ts::turn::Route{datagram.scope} << kScopeShift;
     in.tuple.client = datagram.from;
     in.tuple.server = Endpoint{datagram.to.value_or(listener.local.address), listener.local.port};
     in.bytes = datagram.bytes;
@@ -159,10 +163,11 @@ void UdpEngine::close(const turn::RelayId& relay) noexcept {
 }
 
 void UdpEngine::queue(const turn::ToClient& transmit) {
-  const BoundSocket& listener = listeners_[transmit.route];
+  const BoundSocket& listener = listeners_[transmit.route & kListenerMask];
   const bool wildcard = listener.local.address.is_unspecified();
   sends_.add(listener.descriptor.get(), transmit.tuple.client,
-             wildcard ? std::optional(transmit.tuple.server.address) : std::nullopt, transmit.bytes);
+             wildcard ? std::optional(transmit.tuple.server.address) : std::nullopt, transmit.bytes,
+             static_cast<std::uint32_t>(transmit.route >> kScopeShift));
 }
 
 void UdpEngine::queue(const turn::ToPeer& transmit) {
