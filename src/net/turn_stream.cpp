@@ -78,10 +78,10 @@ bool TurnStream::take_frames(MutableBytes bytes) {
   const bool begins = !carried_on || rest.size() < bytes.size();
   if (!rest.empty() && begins) partial_since_ = now().mono;
   // What came before a malformed frame is done first.
-  owner_.end_of_turn();
-  if (rest.size() > kStrangersFrameBytes && !owner_.has_allocation(*this)) return false;
   partial_.assign(rest.begin(), rest.end());
   if (partial_.empty()) std::vector<std::uint8_t>().swap(partial_);
+  owner_.end_of_turn();
+  if (partial_.size() > kStrangersFrameBytes && !owner_.has_allocation(*this)) return false;
   return well_formed;
 }
 
