@@ -2,7 +2,7 @@
 // Composition. Threads: one a shard, and one for HTTP and signaling.
 #include <algorithm>
 #include <atomic>
-#include <system_error>
+#include <exception>
 #include <thread>
 
 #include <boost/asio/as_tuple.hpp>
@@ -20,8 +20,10 @@
 #include <turnstone/metrics/exposition.hpp>
 #include <turnstone/metrics/labels.hpp>
 #include <turnstone/net/clock.hpp>
+#include <turnstone/net/descriptors.hpp>
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/net/shard.hpp>
+#include <turnstone/net/stream_budget.hpp>
 #include <turnstone/signal/router.hpp>
 
 #include "credentials_watch.hpp"
@@ -134,6 +136,7 @@ class Runtime::Impl {
         auth_(config_.auth),
         credentials_(config_.auth),
         ledger_(config_.turn),
+        stream_budget_(config_.net, random_),
         ice_(config_.signal.ice_urls, minter()),
         router_(config_.signal, random_, ice_),
         native_(router_),
@@ -169,6 +172,15 @@ class Runtime::Impl {
     for (const auto& shard : shards_) shard->revoke(revocation);
   }
 
+  /// What is wrong with the limit of descriptors, once all listeners are there; empty: nothing.
+  std::string share_descriptors(std::uint64_t limit) {
+    const std::uint64_t open = net::open_descriptors();
+    const auto streams = net::descriptors_for_streams(limit, open);
+    if (!streams) return net::explain_descriptors(config_.net, limit, open);
+    stream_budget_.cap(*streams);
+    return {};
+  }
+
   const config::Config& config() const noexcept { return config_; }
   Ports ports() const noexcept { return ports_; }
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
@@ -180,7 +192,7 @@ class Runtime::Impl {
     return net::ShardSurroundings{
         config_.net,
         turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_, shard, shards},
-        (config_.net.max_streams + config_.net.threads - 1) / config_.net.threads,
+        stream_budget_,
         tls_,
         [this](net::DetachedStream stream) {
           asio::post(http_context_,
@@ -212,7 +224,6 @@ class Runtime::Impl {
     out.metrics_allow_from = config_.metrics.allow_from;
     out.turn_token = config_.signal.token;
     out.turn_open = config_.signal.open;
-    out.max_connections = config_.net.max_streams;
     return out;
   }
 
@@ -309,6 +320,7 @@ class Runtime::Impl {
   auth::Options auth_;  // of the HTTP thread; config_ has what there was at the start
   auth::Credentials credentials_;
   net::SharedLedger ledger_;
+  net::StreamBudget stream_budget_;  // outlives every stream
   signal::UrlIceProvider ice_;
   signal::Router router_;
   dialect::Native native_;
@@ -355,8 +367,10 @@ Runtime::Made Runtime::make(config::Config config) {
     }
   }
 
-  if (config.net.threads == 0) config.net.threads = std::max(1U, std::thread::hardware_concurrency());
-  net::raise_descriptor_limit();
+  const std::uint64_t descriptors = net::raise_descriptor_limit();
+  if (config.net.threads == 0) {
+    config.net.threads = net::shards_that_fit(config.net, descriptors, std::thread::hardware_concurrency());
+  }
   net::Listeners listeners = net::open_listeners(config.net, config.net.threads, tls != nullptr);
   out.problems.insert(out.problems.end(), listeners.problems.begin(), listeners.problems.end());
   if (!out.problems.empty()) return out;
@@ -369,11 +383,16 @@ Runtime::Made Runtime::make(config::Config config) {
   closed.insert(closed.end(), endpoints.begin(), endpoints.end());
   if (config.signal.ice_urls.empty()) config.signal.ice_urls = own_urls(config, listeners);
   try {
-    out.runtime.reset(
-        new Runtime(std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls))));
-  } catch (const std::system_error& error) {
+    auto impl = std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls));
+    std::string problem = impl->share_descriptors(descriptors);
+    if (problem.empty()) {
+      out.runtime.reset(new Runtime(std::move(impl)));
+    } else {
+      out.problems.push_back(std::move(problem));
+    }
+  } catch (const std::exception& error) {  // Boost's system_error is not the standard's
     out.problems.push_back(std::string("the system gives no descriptors or memory: ") + error.what() +
-                           "; raise the limits (ulimit -n)");
+                           "; raise the limits (ulimit -n) or lower listen.threads");
   }
   return out;
 }

@@ -57,6 +57,7 @@ std::string explain(const Endpoint& wanted, const char* protocol, const char* fl
   std::string out = "cannot listen on " + wanted.to_string() + " (" + protocol + "): " + std::strerror(error);
   if (error == EADDRINUSE)
     out += std::string("; another program has it: stop that one or choose another ") + flag;
+  if (error == EMFILE) out += "; raise the limit (ulimit -n) or lower listen.threads";
   if (error == EACCES) out += "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
   if (error == EADDRNOTAVAIL) out += "; no interface of this host has that address: correct --bind";
   return out;

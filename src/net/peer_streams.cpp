@@ -205,16 +205,13 @@ void PeerStreams::bind(turn::ConnectionId id, std::optional<MovedStream> client)
     return ended(*connection);
   }
   connection->bind(context_, *std::move(client));
-  ++client_count_;
   ++counters_.streams_open[index(connection->is_tls() ? StreamKind::TurnTls : StreamKind::TurnTcp)];
 }
 
 void PeerStreams::forget(const DataConnection& connection) noexcept {
   --counters_.streams_open[index(StreamKind::PeerTcp)];
-  if (connection.is_bound()) {
-    --client_count_;
+  if (connection.is_bound())
     --counters_.streams_open[index(connection.is_tls() ? StreamKind::TurnTls : StreamKind::TurnTcp)];
-  }
   connections_.erase(connection.id());
 }
 

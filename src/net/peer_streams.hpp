@@ -36,9 +36,6 @@ class PeerStreams final : public DataConnectionOwner {
   void close(turn::ConnectionId id) noexcept;
   void stop() noexcept;
 
-  /// Client data connections.
-  const std::size_t& client_count() const noexcept { return client_count_; }
-
  private:
   struct Relay {
     Relay(asio::io_context& context, const turn::RelayId& id, const Endpoint& at)
@@ -82,7 +79,6 @@ class PeerStreams final : public DataConnectionOwner {
   asio::steady_timer sweep_timer_;
   bool sweeping_ = false;
   bool stopped_ = false;
-  std::size_t client_count_ = 0;
   boost::unordered_flat_map<std::uint64_t, std::shared_ptr<Relay>> relays_;
   boost::unordered_flat_map<turn::ConnectionId, std::shared_ptr<Attempt>> attempts_;
   boost::unordered_flat_map<turn::ConnectionId, std::shared_ptr<DataConnection>> connections_;

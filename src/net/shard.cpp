@@ -25,7 +25,6 @@ class Shard::Impl {
         peers_(context_, server_, outbox_, counters_, [this] { flush(); }),
         timer_(context_),
         work_(context_.get_executor()) {
-    streams_.count_with(peers_.client_count());
     if (!surroundings_.tls) return;
     dtls_.emplace(surroundings_, udp_, server_, outbox_, counters_);
     udp_.set_dtls(&*dtls_);

@@ -40,12 +40,6 @@ inline Endpoint from_sockaddr(const sockaddr_storage& in) noexcept {
   return Endpoint{IpAddress::from_bytes({ip, 16}), ntohs(v6.sin6_port)};
 }
 
-inline Endpoint from_asio(const boost::asio::ip::tcp::endpoint& in) noexcept {
-  sockaddr_storage storage{};
-  std::memcpy(&storage, in.data(), in.size());
-  return from_sockaddr(storage);
-}
-
 inline int family_of(const IpAddress& address) noexcept { return address.is_v4() ? AF_INET : AF_INET6; }
 
 }  // namespace ts::net

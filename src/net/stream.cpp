@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+
 #include <boost/asio/error.hpp>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -49,7 +52,11 @@ Stream::Stream(tcp::socket socket, const Endpoint& local, const Endpoint& remote
 }
 
 Stream::Stream(asio::io_context& context, DetachedStream detached)
-    : socket_(context), tls_(std::move(detached.tls)), local_(detached.local), remote_(detached.remote) {
+    : socket_(context),
+      tls_(std::move(detached.tls)),
+      local_(detached.local),
+      remote_(detached.remote),
+      ticket_(std::move(detached.ticket)) {
   error_code error;
   socket_.assign(remote_.address.is_v4() ? tcp::v4() : tcp::v6(), detached.descriptor, error);
   if (error) return;
@@ -60,7 +67,9 @@ Stream::Stream(asio::io_context& context, DetachedStream detached)
 DetachedStream Stream::detach() {
   error_code error;
   const int descriptor = socket_.release(error);
-  return DetachedStream(error ? -1 : descriptor, std::move(tls_), local_, remote_);
+  DetachedStream out(error ? -1 : descriptor, std::move(tls_), local_, remote_);
+  out.ticket = std::move(ticket_);
+  return out;
 }
 
 bool Stream::begin_tls(const TlsContext& context) {
@@ -97,6 +106,20 @@ Stream::Step Stream::peek(std::uint8_t& first) noexcept {
   return step_of(::recv(socket_.native_handle(), &first, 1, MSG_PEEK), Status::WantRead);
 }
 
+Stream::Step Stream::peek_raw(MutableBytes out) noexcept {
+  if (!socket_.is_open()) return {};
+  return step_of(::recv(socket_.native_handle(), out.data(), out.size(), MSG_PEEK), Status::WantRead);
+}
+
+void Stream::skip_raw(std::size_t count) noexcept {
+  std::array<std::uint8_t, 512> sink;
+  while (count != 0 && socket_.is_open()) {
+    const ssize_t got = ::recv(socket_.native_handle(), sink.data(), std::min(count, sink.size()), 0);
+    if (got <= 0) return;
+    count -= static_cast<std::size_t>(got);
+  }
+}
+
 void Stream::shutdown_send() noexcept {
   if (!socket_.is_open()) return;
   if (tls_ && SSL_is_init_finished(tls_.get())) SSL_shutdown(tls_.get());
@@ -112,6 +135,7 @@ void Stream::close() noexcept {
   ERR_clear_error();
   error_code ignored;
   socket_.close(ignored);
+  ticket_.reset();
 }
 
 void Stream::reset() noexcept {
@@ -119,6 +143,7 @@ void Stream::reset() noexcept {
   error_code ignored;
   socket_.set_option(tcp::socket::linger(true, 0), ignored);
   socket_.close(ignored);
+  ticket_.reset();
 }
 
 error_code Stream::eof() noexcept { return asio::error::eof; }

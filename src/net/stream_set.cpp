@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stream_set.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <turnstone/net/clock.hpp>
-#include <turnstone/stun/demux.hpp>
 #include <turnstone/stun/framer.hpp>
-
-#include "socket_address.hpp"
 
 namespace ts::net {
 namespace {
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-/// Without descriptors an accept fails at once, again and again: wait instead.
-constexpr std::chrono::milliseconds kAcceptBackOff{200};
 constexpr std::chrono::seconds kSweepPeriod{1};
+/// A stream that has been quiet for so long keeps no buffers.
+constexpr std::chrono::seconds kTrimAge{1};
 
 std::size_t index(StreamKind kind) noexcept { return static_cast<std::size_t>(kind); }
 StreamKind kind_of(const TurnStream& stream) noexcept {
@@ -37,113 +28,43 @@ StreamSet::StreamSet(asio::io_context& context, std::vector<BoundSocket> listene
       counters_(counters),
       flush_(std::move(flush)),
       read_buffer_(std::make_unique<std::uint8_t[]>(kReadBufferBytes)),
-      sweep_timer_(context) {
+      sweep_timer_(context),
+      door_(context, std::move(listeners), surroundings, counters,
+            [this](Stream stream, StreamKind kind) { admit(std::move(stream), kind); }) {
   static_assert(kReadBufferBytes > 2 * stun::kMaxFrameBytes, "a partial frame and one more read must fit");
-  for (BoundSocket& listener : listeners) {
-    const auto protocol = listener.local.address.is_v4() ? tcp::v4() : tcp::v6();
-    acceptors_.push_back(std::make_unique<tcp::acceptor>(context, protocol, listener.descriptor.release()));
-  }
 }
 
 StreamSet::~StreamSet() = default;
 
 void StreamSet::start() {
-  for (const auto& acceptor : acceptors_) asio::co_spawn(context_, accept_loop(*acceptor), asio::detached);
+  door_.start();
   schedule_sweep();
 }
 
 void StreamSet::stop() {
   stopped_ = true;
-  error_code ignored;
-  for (const auto& acceptor : acceptors_) acceptor->close(ignored);
+  door_.stop();
   sweep_timer_.cancel();
-  for (const auto& [id, newcomer] : newcomers_) newcomer->stream.close();
   const auto streams = std::exchange(streams_, {});
   for (const auto& [route, stream] : streams) stream->close();
 }
 
-asio::awaitable<void> StreamSet::accept_loop(tcp::acceptor& acceptor) {
-  asio::steady_timer pause(context_);
-  while (!stopped_) {
-    tcp::endpoint remote;
-    auto [error, socket] = co_await acceptor.async_accept(remote, kAwait);
-    if (stopped_ || error == asio::error::operation_aborted) co_return;
-    if (error) {
-      refuse(StreamRefusal::AcceptFailed);
-      pause.expires_after(kAcceptBackOff);
-      co_await pause.async_wait(kAwait);
-      continue;
-    }
-    const std::uint32_t most = surroundings_.max_streams;
-    if (most != 0 && open_count() >= most) {
-      refuse(StreamRefusal::Limit);
-      continue;
-    }
-    error_code nowhere;
-    const Endpoint local = from_asio(socket.local_endpoint(nowhere));
-    Stream stream(std::move(socket), local, from_asio(remote));
-    const auto newcomer =
-        std::make_shared<Newcomer>(std::move(stream), now().mono + surroundings_.options.handshake_timeout);
-    const std::uint64_t id = next_id_++;
-    newcomers_.emplace(id, newcomer);
-    asio::co_spawn(context_, take_in(newcomer, id), asio::detached);
-  }
-}
-
-asio::awaitable<void> StreamSet::take_in(std::shared_ptr<Newcomer> newcomer, std::uint64_t id) {
-  Stream& stream = newcomer->stream;
-  enum class Stage { Sniff, Handshake, SniffInside } stage = Stage::Sniff;
-  std::optional<StreamRefusal> refusal;
-  std::optional<StreamKind> kind;
-  while (!refusal && !kind) {
-    std::uint8_t first = 0;
-    const Stream::Step step = stage == Stage::Handshake ? stream.handshake() : stream.peek(first);
-    if (step.status == Stream::Status::WantRead || step.status == Stream::Status::WantWrite) {
-      const auto [error] = co_await stream.socket().async_wait(Stream::wait_type(step.status), kAwait);
-      if (error || stopped_) break;
-      continue;
-    }
-    if (step.status == Stream::Status::Closed) {
-      if (stage == Stage::Handshake) refusal = StreamRefusal::TlsFailed;
-      break;
-    }
-    if (stage == Stage::Handshake) {
-      stage = Stage::SniffInside;
-      continue;
-    }
-    const bool inside = stage == Stage::SniffInside;
-    switch (stun::classify_stream(first)) {
-      case stun::Stream::Turn: kind = inside ? StreamKind::TurnTls : StreamKind::TurnTcp; break;
-      case stun::Stream::Http: kind = inside ? StreamKind::Https : StreamKind::Http; break;
-      case stun::Stream::Tls:
-        if (inside || !surroundings_.tls || !stream.begin_tls(*surroundings_.tls)) {
-          refusal = StreamRefusal::UnknownProtocol;
-        }
-        stage = Stage::Handshake;
-        break;
-      case stun::Stream::Unknown: refusal = StreamRefusal::UnknownProtocol; break;
-    }
-  }
-  if (stopped_) co_return;
-  newcomers_.erase(id);
-  if (refusal) refuse(*refusal);
-  if (kind) admit(*newcomer, *kind);
-}
-
-void StreamSet::admit(Newcomer& newcomer, StreamKind kind) {
+void StreamSet::admit(Stream incoming, StreamKind kind) {
   ++counters_.streams_accepted[index(kind)];
   if (kind == StreamKind::Http || kind == StreamKind::Https) {
-    DetachedStream detached = newcomer.stream.detach();
+    DetachedStream detached = incoming.detach();
     if (detached.descriptor >= 0 && surroundings_.to_http) surroundings_.to_http(std::move(detached));
     return;
   }
-  run(std::move(newcomer.stream), kind, nullptr);
+  run(std::move(incoming), kind, nullptr);
 }
 
 void StreamSet::run(Stream stream, StreamKind kind, MovedStream* moved) {
+  const bool proxied = stream.is_proxied();
   const turn::Route route = kStreamRoute | next_id_++;
   const auto started = std::make_shared<TurnStream>(std::move(stream), route,
                                                     surroundings_.options.stream_send_queue_bytes, *this);
+  if (proxied && !proxied_.insert(started->tuple()).second) return refuse(StreamRefusal::BadProxyHeader);
   started->touch(now().mono);
   if (moved != nullptr) started->resume(std::move(moved->received), std::move(moved->unsent));
   streams_.emplace(route, started);
@@ -156,14 +77,13 @@ std::optional<MovedStream> StreamSet::release(turn::Route route) {
   if (found == streams_.end()) return std::nullopt;
   const std::shared_ptr<TurnStream> stream = found->second;
   streams_.erase(found);
+  if (stream->is_proxied()) proxied_.erase(stream->tuple());
   --counters_.streams_open[index(kind_of(*stream))];
   return stream->release();
 }
 
 void StreamSet::adopt(MovedStream moved) {
   if (stopped_) return;
-  const std::uint32_t most = surroundings_.max_streams;
-  if (most != 0 && open_count() >= most) return refuse(StreamRefusal::Limit);
   const StreamKind kind = moved.stream.tls ? StreamKind::TurnTls : StreamKind::TurnTcp;
   run(Stream(context_, std::move(moved.stream)), kind, &moved);
 }
@@ -181,6 +101,7 @@ void StreamSet::frame(TurnStream& stream, ByteView bytes) {
 void StreamSet::ended(TurnStream& stream) {
   --counters_.streams_open[index(kind_of(stream))];
   if (stopped_) return;
+  if (stream.is_proxied()) proxied_.erase(stream.tuple());
   server_.client_closed(now(), stream.tuple(), outbox_);
   streams_.erase(stream.route());
   // Not flushed here: the end may come in the middle of a flush.
@@ -212,15 +133,21 @@ void StreamSet::schedule_sweep() {
 
 void StreamSet::sweep() {
   const TimePoint moment = now().mono;
-  for (const auto& [id, newcomer] : newcomers_) {
-    if (moment < newcomer->deadline || !newcomer->stream.socket().is_open()) continue;
-    refuse(StreamRefusal::HandshakeTimeout);
-    newcomer->stream.close();  // wakes take_in()
-  }
+  const auto& options = surroundings_.options;
+  // Looked at once a second: early rather than late.
+  const Duration limit =
+      std::max<Duration>(options.handshake_timeout - kSweepPeriod, options.handshake_timeout / 2);
   std::vector<std::shared_ptr<TurnStream>> late;
   for (const auto& [route, stream] : streams_) {
-    const bool idle = moment - stream->last_message() > surroundings_.options.stream_idle_timeout;
-    if (idle && !server_.has_allocation(stream->tuple())) late.push_back(stream);
+    const Duration quiet = moment - stream->last_message();
+    if (quiet > kTrimAge) stream->trim();
+    const bool idle = quiet > options.stream_idle_timeout;
+    const auto begun = stream->unfinished_since();
+    const bool drips = begun && moment - *begun > limit;
+    if (!idle && !drips) continue;
+    if (server_.has_allocation(stream->tuple())) continue;
+    if (drips) refuse(StreamRefusal::HandshakeTimeout);
+    late.push_back(stream);
   }
   for (const auto& stream : late) stream->close();
 }

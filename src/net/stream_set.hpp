@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// StreamSet: a shard's TCP listeners and what comes in through them. First bytes tell TLS, TURN and HTTP
-// apart, so that one port serves all; HTTP is handed on. One thread.
+// StreamSet: a shard's TURN streams. What comes in through its StreamDoor and speaks TURN stays here; HTTP is
+// handed on. One thread.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <turnstone/net/listen.hpp>
 #include <turnstone/net/shard.hpp>
 
+#include "stream_door.hpp"
 #include "turn_stream.hpp"
 
 namespace ts::net {
@@ -36,8 +37,6 @@ class StreamSet final : public TurnStreamOwner {
   std::optional<MovedStream> release(turn::Route route);
   /// Takes a stream over from another shard.
   void adopt(MovedStream moved);
-  /// What stays open of a stream that was given away counts here all the same.
-  void count_with(const std::size_t& others) noexcept { others_ = &others; }
 
   /// Relayed datagrams that slow stream clients did not get.
   std::uint64_t dropped_datagrams() const noexcept { return dropped_; }
@@ -47,23 +46,17 @@ class StreamSet final : public TurnStreamOwner {
  private:
   static constexpr turn::Route kStreamRoute = turn::Route{1} << 63;
 
-  /// A stream that has not shown yet what it speaks.
-  struct Newcomer {
-    Newcomer(Stream s, TimePoint d) : stream(std::move(s)), deadline(d) {}
-    Stream stream;
-    TimePoint deadline;
+  struct TupleHash {
+    std::size_t operator()(const turn::FiveTuple& t) const noexcept {
+      return t.client.hash(t.server.hash(static_cast<std::uint64_t>(t.transport)));
+    }
   };
 
-  asio::awaitable<void> accept_loop(tcp::acceptor& acceptor);
-  asio::awaitable<void> take_in(std::shared_ptr<Newcomer> newcomer, std::uint64_t id);
-  void admit(Newcomer& newcomer, StreamKind kind);
+  void admit(Stream stream, StreamKind kind);
   void refuse(StreamRefusal why) noexcept { ++counters_.streams_refused[static_cast<std::size_t>(why)]; }
   /// Closes what is late; once a second.
   void sweep();
   void schedule_sweep();
-  std::size_t open_count() const noexcept {
-    return newcomers_.size() + streams_.size() + (others_ != nullptr ? *others_ : 0);
-  }
   void run(Stream stream, StreamKind kind, MovedStream* moved);
 
   void frame(TurnStream& stream, ByteView bytes) override;
@@ -71,11 +64,13 @@ class StreamSet final : public TurnStreamOwner {
   void ended(TurnStream& stream) override;
   MutableBytes read_buffer() override { return {read_buffer_.get(), kReadBufferBytes}; }
   void dropped_datagram() override { ++dropped_; }
+  bool has_allocation(const TurnStream& stream) const override {
+    return server_.has_allocation(stream.tuple());
+  }
 
   static constexpr std::size_t kReadBufferBytes = 256 * 1024;
 
   asio::io_context& context_;
-  std::vector<std::unique_ptr<tcp::acceptor>> acceptors_;
   const ShardSurroundings& surroundings_;
   turn::Server& server_;
   turn::Outbox& outbox_;
@@ -85,11 +80,12 @@ class StreamSet final : public TurnStreamOwner {
   asio::steady_timer sweep_timer_;
   std::uint64_t next_id_ = 0;
   std::uint64_t dropped_ = 0;
-  const std::size_t* others_ = nullptr;
   bool stopped_ = false;
-  boost::unordered_flat_map<std::uint64_t, std::shared_ptr<Newcomer>> newcomers_;
   boost::unordered_flat_map<turn::Route, std::shared_ptr<TurnStream>> streams_;
   std::vector<std::shared_ptr<TurnStream>> to_write_;
+  /// Five-tuples that a balancer told: the kernel does not see to it that there is one of each.
+  boost::unordered_flat_set<turn::FiveTuple, TupleHash> proxied_;
+  StreamDoor door_;
 };
 
 }  // namespace ts::net

@@ -97,6 +97,11 @@ TlsContext::Context TlsContext::make_context() {
                              SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(
       c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  // A step takes one record: a client that floods us with KeyUpdates holds up nobody else.
+  SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);
+  // Resumption is by ticket alone, which costs us no memory, and one of them is enough.
+  SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(c, 1);
   SSL_CTX_set_alpn_select_cb(c, select_alpn, nullptr);
   allow_ciphers(c);
   static constexpr unsigned char kSessionContext[] = "turnstone";

@@ -5,6 +5,7 @@
 
 #include <netinet/tcp.h>
 
+#include <turnstone/net/clock.hpp>
 #include <turnstone/stun/framer.hpp>
 
 namespace ts::net {
@@ -16,6 +17,8 @@ constexpr int kMaxReads = 4;
 constexpr std::size_t kReadBytes = 16'384;
 /// Answers that may wait for a client to whom nothing was relayed: one that reads has few waiting.
 constexpr std::size_t kAnswersBytes = 32'768;
+/// What may wait of a frame for its rest while there is no allocation: no request of a stranger is larger.
+constexpr std::size_t kStrangersFrameBytes = 2048;
 
 turn::FiveTuple tuple_of(const Stream& stream) noexcept {
   return {stream.remote(), stream.local(), stream.is_tls() ? turn::Transport::Tls : turn::Transport::Tcp};
@@ -46,6 +49,7 @@ void TurnStream::start() {
 
 void TurnStream::resume(std::vector<std::uint8_t> received, std::vector<std::uint8_t> unsent) {
   partial_ = std::move(received);
+  partial_since_ = now().mono;
   queue_ = std::move(unsent);
 }
 
@@ -84,6 +88,7 @@ void TurnStream::on_readable() {
 bool TurnStream::take_frames(MutableBytes bytes) {
   ByteView rest = bytes;
   bool well_formed = true;
+  const bool carried_on = !partial_.empty();
   while (well_formed && !rest.empty() && framing_ == Framing::On) {
     const auto frame = stun::next_frame(rest);
     well_formed = frame.has_value();
@@ -92,10 +97,15 @@ bool TurnStream::take_frames(MutableBytes bytes) {
     if (framing_ == Framing::OverWithFrame) break;
     rest = rest.subspan((*frame)->consumed_bytes);
   }
+  const bool begins = !carried_on || rest.size() < bytes.size();
+  if (!rest.empty() && begins) partial_since_ = now().mono;
   // What came before a malformed frame is done first.
   partial_.assign(rest.begin(), rest.end());
   if (partial_.empty()) std::vector<std::uint8_t>().swap(partial_);
   owner_.end_of_turn();
+  // Released in end_of_turn() it is somebody else's.
+  if (framing_ != Framing::On || closed_) return well_formed;
+  if (partial_.size() > kStrangersFrameBytes && !owner_.has_allocation(*this)) return false;
   return well_formed;
 }
 
@@ -108,6 +118,9 @@ void TurnStream::send(ByteView bytes, bool droppable) {
     overrun_ = true;
     return;
   }
+  // Grown by hand, so that its memory keeps to the limit too.
+  const std::size_t needed = queue_.size() + bytes.size();
+  if (needed > queue_.capacity()) queue_.reserve(std::max(needed, std::min(2 * queue_.capacity(), limit)));
   queue_.insert(queue_.end(), bytes.begin(), bytes.end());
 }
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <turnstone/base/time.hpp>
@@ -26,6 +27,7 @@ class TurnStreamOwner {
   /// Room for one read, shared by all streams of the shard.
   virtual MutableBytes read_buffer() = 0;
   virtual void dropped_datagram() = 0;
+  virtual bool has_allocation(const TurnStream& stream) const = 0;
 
  protected:
   ~TurnStreamOwner() = default;
@@ -58,6 +60,15 @@ class TurnStream : public std::enable_shared_from_this<TurnStream> {
   const turn::FiveTuple& tuple() const noexcept { return tuple_; }
   TimePoint last_message() const noexcept { return last_message_; }
   void touch(TimePoint now) noexcept { last_message_ = now; }
+  /// When a frame began whose rest has not come.
+  std::optional<TimePoint> unfinished_since() const noexcept {
+    return partial_.empty() ? std::nullopt : std::optional(partial_since_);
+  }
+  bool is_proxied() const noexcept { return stream_.is_proxied(); }
+  /// Gives back the memory of an empty queue.
+  void trim() noexcept {
+    if (queue_.empty() && queue_.capacity() != 0) std::vector<std::uint8_t>().swap(queue_);
+  }
   bool has_queued() const noexcept { return !queue_.empty(); }
   /// An answer found no room: write_queued() will close the stream.
   bool is_overrun() const noexcept { return overrun_; }
@@ -76,6 +87,7 @@ class TurnStream : public std::enable_shared_from_this<TurnStream> {
   std::size_t queue_limit_bytes_;
   TurnStreamOwner& owner_;
   std::vector<std::uint8_t> partial_;  // the front of a frame whose rest has not come; no memory while idle
+  TimePoint partial_since_{};
   std::vector<std::uint8_t> queue_;
   std::size_t written_ = 0;
   bool waiting_for_write_ = false;

@@ -46,7 +46,7 @@ std::size_t append(std::uint8_t* control, int level, int type, const T& value) n
 }
 
 /// The control message that makes a datagram leave from `source`.
-std::size_t append_source(std::uint8_t* control, const IpAddress& source) noexcept {
+std::size_t append_source(std::uint8_t* control, const IpAddress& source, std::uint32_t scope) noexcept {
   if (source.is_v4()) {
     in_pktinfo info{};
     std::memcpy(&info.ipi_spec_dst, source.bytes().data(), 4);
@@ -54,6 +54,7 @@ std::size_t append_source(std::uint8_t* control, const IpAddress& source) noexce
   }
   in6_pktinfo info{};
   std::memcpy(&info.ipi6_addr, source.bytes().data(), 16);
+  info.ipi6_ifindex = scope;
   return append(control, IPPROTO_IPV6, IPV6_PKTINFO, info);
 }
 
@@ -61,6 +62,11 @@ std::size_t append_traffic_class(std::uint8_t* control, IpFamily family, std::ui
   const int value = tos;
   return family == IpFamily::V4 ? append(control, IPPROTO_IP, IP_TOS, value)
                                 : append(control, IPPROTO_IPV6, IPV6_TCLASS, value);
+}
+
+/// The kernel tells it for link-local addresses only.
+std::uint32_t scope_of(const sockaddr_storage& from) noexcept {
+  return from.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(from).sin6_scope_id : 0;
 }
 
 }  // namespace
@@ -111,7 +117,8 @@ std::span<const Datagram> ReceiveBatch::receive(int descriptor) noexcept {
     msghdr& header = headers_[i].msg_hdr;
     auto* bytes = static_cast<std::uint8_t*>(parts_[i].iov_base);
     Datagram& datagram = received_[kept++];
-    datagram = Datagram{from_sockaddr(names_[i]), std::nullopt, {bytes, headers_[i].msg_len}, 0};
+    datagram = Datagram{
+        from_sockaddr(names_[i]), std::nullopt, {bytes, headers_[i].msg_len}, 0, scope_of(names_[i])};
     read_control(header, datagram);
     header.msg_namelen = sizeof names_[i];
   }
@@ -120,8 +127,9 @@ std::span<const Datagram> ReceiveBatch::receive(int descriptor) noexcept {
 }
 
 void SendBatch::add(int descriptor, const Endpoint& to, const std::optional<IpAddress>& source,
-                    ByteView bytes, std::uint8_t tos, std::uint64_t tag) {
-  items_.push_back(Item{descriptor, static_cast<std::uint32_t>(items_.size()), to, source, bytes, tos, tag});
+                    ByteView bytes, std::uint8_t tos, std::uint64_t tag, std::uint32_t scope) {
+  items_.push_back(
+      Item{descriptor, static_cast<std::uint32_t>(items_.size()), to, source, bytes, tos, tag, scope});
 }
 
 void SendBatch::prepare(std::size_t slot, const Item& item) noexcept {
@@ -132,8 +140,9 @@ void SendBatch::prepare(std::size_t slot, const Item& item) noexcept {
   header.msg_iovlen = 1;
   header.msg_name = &names_[slot];
   header.msg_namelen = to_sockaddr(item.to, names_[slot]);
+  if (item.scope != 0) reinterpret_cast<sockaddr_in6&>(names_[slot]).sin6_scope_id = item.scope;
   std::uint8_t* control = control_[slot].data();
-  std::size_t used = item.source ? append_source(control, *item.source) : 0;
+  std::size_t used = item.source ? append_source(control, *item.source, item.scope) : 0;
   if (item.tos != 0) used += append_traffic_class(control + used, item.to.address.family(), item.tos);
   header.msg_control = used != 0 ? control : nullptr;
   header.msg_controllen = used;

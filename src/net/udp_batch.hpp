@@ -23,6 +23,8 @@ struct Datagram {
   MutableBytes bytes;
   /// The TOS or traffic class byte, where the socket tells (enable_traffic_class).
   std::uint8_t tos = 0;
+  /// The interface of a link-local sender (IPv6), without which it cannot be answered; else 0.
+  std::uint32_t scope = 0;
 };
 
 /// Asks the kernel to tell with each datagram which of our addresses it was sent to.
@@ -87,9 +89,9 @@ class SendBatch {
   SendBatch() { too_long_.reserve(kMostTooLong); }
 
   /// A datagram to send; `bytes` must live until flush(). `source`: leave from this address of ours. `tos`:
-  /// its TOS or traffic class byte. `tag`: for too_long().
+  /// its TOS or traffic class byte. `tag`: for too_long(). `scope`: the interface of a link-local receiver.
   void add(int descriptor, const Endpoint& to, const std::optional<IpAddress>& source, ByteView bytes,
-           std::uint8_t tos = 0, std::uint64_t tag = 0);
+           std::uint8_t tos = 0, std::uint64_t tag = 0, std::uint32_t scope = 0);
   /// Sends everything, in order for each socket. What the kernel does not take at once is dropped and
   /// counted.
   Stats flush() noexcept;
@@ -108,6 +110,7 @@ class SendBatch {
     ByteView bytes;
     std::uint8_t tos;
     std::uint64_t tag;
+    std::uint32_t scope;
   };
   void prepare(std::size_t slot, const Item& item) noexcept;
   void send_run(std::size_t first, std::size_t count, Stats& stats) noexcept;

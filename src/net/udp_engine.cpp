@@ -29,6 +29,10 @@ std::uint64_t tag_of(const turn::RelayId& relay) noexcept {
          (std::uint64_t{relay.allocation.generation & kGenerationMask} << 32) | relay.allocation.index;
 }
 
+/// A client's route: its listener and, of a link-local client, the interface (Linux numbers them from 1).
+constexpr int kScopeShift = 16;
+constexpr turn::Route kListenerMask = (turn::Route{1} << kScopeShift) - 1;
+
 std::size_t family_index(IpFamily family) noexcept { return family == IpFamily::V4 ? 0 : 1; }
 
 int make_epoll() {
@@ -129,14 +133,14 @@ std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
   const auto batch =
       receive(listener.descriptor.get(), listener.local.address.family(), listener_marks_[index], moment);
   ::ts::turn::Inbound in;
-  in.route = index;
   for (const Datagram& datagram : batch) {
+    in.route = index | ::ts::turn::Route{datagram.scope} << kScopeShift;
     in.tuple.client = datagram.from;
     in.tuple.server = Endpoint{datagram.to.value_or(listener.local.address), listener.local.port};
     if (dtls_ != nullptr && is_dtls(datagram.bytes)) {
       ::ts::turn::FiveTuple tuple = in.tuple;
       tuple.transport = ::ts::turn::Transport::Dtls;
-      if (dtls_->received(moment, index, tuple, datagram.bytes)) continue;
+      if (dtls_->received(moment, in.route, tuple, datagram.bytes)) continue;
     }
     in.bytes = datagram.bytes;
     in.tos = datagram.tos;
@@ -243,10 +247,11 @@ void UdpEngine::queue(const turn::ToClient& transmit) {
 
 void UdpEngine::send_datagram(std::size_t index, const turn::FiveTuple& tuple, ByteView bytes,
                               std::uint8_t tos) {
-  const BoundSocket& listener = listeners_[index];
+  const BoundSocket& listener = listeners_[index & kListenerMask];
   const bool wildcard = listener.local.address.is_unspecified();
   sends_.add(listener.descriptor.get(), tuple.client,
-             wildcard ? std::optional(tuple.server.address) : std::nullopt, bytes, tos);
+             wildcard ? std::optional(tuple.server.address) : std::nullopt, bytes, tos, 0,
+             static_cast<std::uint32_t>(index >> kScopeShift));
 }
 
 void UdpEngine::queue(const turn::ToPeer& transmit) {

@@ -158,9 +158,11 @@ class Wire {
     bool tls = false;
     int receive_buffer = 0;
     std::string alpn = {};  // in ALPN's wire form
+    std::optional<IpAddress> source = {};
+    std::string before_tls = {};
   };
   Wire(const Endpoint& server, const Settings& settings)
-      : socket_(SOCK_STREAM, Endpoint{server.address, 0}, settings.receive_buffer) {
+      : socket_(SOCK_STREAM, Endpoint{settings.source.value_or(server.address), 0}, settings.receive_buffer) {
     std::signal(SIGPIPE, SIG_IGN);
     const timeval patience{15, 0};
     ::setsockopt(socket_.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -168,6 +170,7 @@ class Wire {
     const int on = 1;
     ::setsockopt(socket_.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     ok_ = socket_.connect(server);
+    if (ok_ && !settings.before_tls.empty()) write(settings.before_tls);
     if (ok_ && settings.tls) begin_tls(settings.alpn);
   }
   Wire(const Wire&) = delete;
@@ -193,6 +196,7 @@ class Wire {
   }
   bool ok() const { return ok_; }
   Socket& socket() { return socket_; }
+  SSL* tls() { return tls_; }
   std::string alpn() const {
     const unsigned char* name = nullptr;
     unsigned size = 0;
@@ -558,8 +562,6 @@ class TurnClient {
     }
   }
 
-  /// The latest answer.
-  const Bytes& answer() const { return answer_; }
   /// Bytes of the stream that came behind the latest message.
   Bytes take_rest() { return std::exchange(stream_, {}); }
 

@@ -11,6 +11,7 @@
 #include <turnstone/net/listen.hpp>
 #include <turnstone/net/options.hpp>
 #include <turnstone/net/stream.hpp>
+#include <turnstone/net/stream_budget.hpp>
 #include <turnstone/net/tls.hpp>
 #include <turnstone/turn/server.hpp>
 
@@ -47,8 +48,7 @@ class Shard;
 struct ShardSurroundings {
   const Options& options;
   turn::Surroundings turn;
-  /// This shard's part of Options::max_streams; 0 is no limit.
-  std::uint32_t max_streams = 0;
+  StreamBudget& stream_budget;
   /// Null: no TLS.
   std::shared_ptr<const TlsContext> tls;
   /// Takes a stream that speaks HTTP. Called on the shard's thread; must not block.

@@ -16,6 +16,7 @@
 
 #include <turnstone/base/address.hpp>
 #include <turnstone/base/bytes.hpp>
+#include <turnstone/net/stream_budget.hpp>
 #include <turnstone/net/tls.hpp>
 
 namespace ts::net {
@@ -30,6 +31,7 @@ struct DetachedStream {
   TlsSession tls;
   Endpoint local;
   Endpoint remote;
+  StreamTicket ticket;
 
   DetachedStream() = default;
   DetachedStream(int fd, TlsSession session, const Endpoint& l, const Endpoint& r) noexcept
@@ -38,7 +40,8 @@ struct DetachedStream {
       : descriptor(std::exchange(other.descriptor, -1)),
         tls(std::move(other.tls)),
         local(other.local),
-        remote(other.remote) {}
+        remote(other.remote),
+        ticket(std::move(other.ticket)) {}
   DetachedStream& operator=(DetachedStream&&) = delete;
   ~DetachedStream();
 };
@@ -89,6 +92,9 @@ class Stream {
   Step write(ByteView bytes) noexcept;
   /// The first byte to be read, without taking it.
   Step peek(std::uint8_t& first) noexcept;
+  /// Bytes from before any TLS, without taking them, and taking them (they must be there).
+  Step peek_raw(MutableBytes out) noexcept;
+  void skip_raw(std::size_t count) noexcept;
   /// Ends our direction: TLS's close_notify where it can be sent at once, and FIN.
   void shutdown_send() noexcept;
   /// Sends TLS's close_notify where it can be sent at once, and closes. Steps are Closed from then on.
@@ -98,6 +104,15 @@ class Stream {
 
   const Endpoint& local() const noexcept { return local_; }
   const Endpoint& remote() const noexcept { return remote_; }
+  /// A balancer has told whose connection it passes on; from now on its ends are this stream's.
+  void set_endpoints(const Endpoint& local, const Endpoint& remote) noexcept {
+    local_ = local;
+    remote_ = remote;
+    proxied_ = true;
+  }
+  bool is_proxied() const noexcept { return proxied_; }
+  /// The stream's place in the budget; close() gives it back.
+  StreamTicket& ticket() noexcept { return ticket_; }
   tcp::socket& socket() noexcept { return socket_; }
   static tcp::socket::wait_type wait_type(Status status) noexcept {
     return status == Status::WantWrite ? tcp::socket::wait_write : tcp::socket::wait_read;
@@ -163,6 +178,8 @@ class Stream {
   TlsSession tls_;
   Endpoint local_;
   Endpoint remote_;
+  StreamTicket ticket_;
+  bool proxied_ = false;
 };
 
 }  // namespace ts::net
