@@ -87,6 +87,18 @@ TEST_F(Gaps, ReasonPhrasesAreShortPrintableText) {
   EXPECT_EQ(phrases, 18);
 }
 
+// RFC 8489 §14.9 MUST: REALM is prepared as OpaqueString
+TEST_F(Gaps, TheRealmOfAChallengeIsInNormalForm) {
+  auth::Options options = default_auth();
+  options.realm = "cafe\xcc\x81";
+  World w(default_options(), 1, options);
+  Client client(w);
+  const Answer answer = client.send(
+      client.make_plain(stun::MessageClass::Request, Method::Allocate, Client::requested_transport));
+  EXPECT_EQ(answer.code(), 401);
+  EXPECT_EQ(as_text(answer.attribute(AttributeType::Realm).value()), "caf\xc3\xa9");
+}
+
 // RFC 8656 §5 MUST: another username than the allocation's is 441
 TEST_F(Gaps, EveryRequestNeedsTheAllocationsUser) {
   ASSERT_EQ(alice.allocate().code(), 0);

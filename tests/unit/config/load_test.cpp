@@ -115,6 +115,20 @@ const OneProblem kProblems[] = {
 INSTANTIATE_TEST_SUITE_P(Each, LoadProblem, testing::ValuesIn(kProblems),
                          [](const auto& test) { return std::string(test.param.name); });
 
+// RFC 8489 §14.14 MUST: SOFTWARE is UTF-8 of fewer than 128 characters
+// RFC 8489 §14.9 MUST: REALM is UTF-8 of fewer than 128 characters
+TEST(Load, TextsOfAttributesAreShortUtf8) {
+  const auto problems = [](const std::string& key, const std::string& value) {
+    return load_dev(key + ": \"" + value + "\"").problems.size();
+  };
+  for (const std::string key : {"relay:\n  software", "auth:\n  realm"}) {
+    EXPECT_EQ(problems(key, std::string(127, 'a')), 0U) << key;
+    EXPECT_EQ(problems(key, std::string(128, 'a')), 1U) << key;
+    EXPECT_EQ(problems(key, "caf\xc3\xa9"), 0U) << key;
+    EXPECT_EQ(problems(key, "caf\xe9"), 1U) << key;
+  }
+}
+
 TEST(Load, DefaultsNeedCredentials) {
   const LoadResult result = load_text("");
   ASSERT_THAT(result.problems, SizeIs(1)) << to_text(result.problems);
