@@ -104,13 +104,12 @@ void DtlsSet::hello(Now now, std::size_t listener, const turn::FiveTuple& tuple,
 }
 
 std::optional<StreamRefusal> DtlsSet::no_room_for(const IpAddress& client) const noexcept {
-  const std::uint64_t streams = counters_.streams_open[static_cast<std::size_t>(StreamKind::TurnTcp)] +
-                                counters_.streams_open[static_cast<std::size_t>(StreamKind::TurnTls)];
-  const std::uint32_t most = surroundings_.max_streams;
-  if (most != 0 && sessions_.size() + streams >= most) return StreamRefusal::Limit;
+  // They take no descriptors, and so have a count of their own; each shard has its part.
+  const Options& options = surroundings_.options;
+  if (options.max_streams != 0 && sessions_.size() * options.threads >= options.max_streams)
+    return StreamRefusal::Limit;
   const auto found = held_.find(holder(client));
   if (found == held_.end()) return std::nullopt;
-  const Options& options = surroundings_.options;
   const auto reached = [](std::uint32_t count, std::uint32_t limit) { return limit != 0 && count >= limit; };
   if (reached(found->second.half_open, options.max_half_open_per_address) ||
       reached(found->second.sessions, options.max_streams_per_address)) {

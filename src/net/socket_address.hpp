@@ -2,8 +2,6 @@
 // Between our endpoints and the kernel's and Asio's.
 #pragma once
 
-#include <boost/asio/ip/address.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
