@@ -104,12 +104,19 @@ std::vector<std::string> own_urls(const config::Config& config, const net::Liste
   return out;
 }
 
-std::vector<Endpoint> own_endpoints(const net::Listeners& listeners) {
+std::vector<Endpoint> own_endpoints(const net::Listeners& listeners,
+                                    const std::vector<IpAddress>& alt_addresses) {
   std::vector<Endpoint> out;
   for (const IpAddress& address : listeners.addresses) {
     for (const std::uint16_t port : {listeners.port, listeners.tls_port, listeners.http_port}) {
       if (port != 0) out.push_back(Endpoint{address, port});
     }
+  }
+  if (listeners.alt_port == 0) return out;
+  for (const IpAddress& address : listeners.addresses) out.push_back(Endpoint{address, listeners.alt_port});
+  for (const IpAddress& address : alt_addresses) {
+    out.push_back(Endpoint{address, listeners.port});
+    out.push_back(Endpoint{address, listeners.alt_port});
   }
   return out;
 }
@@ -332,9 +339,12 @@ Runtime::Made Runtime::make(config::Config config) {
   const std::vector<std::string> more = cautions(config);
   listeners.warnings.insert(listeners.warnings.end(), more.begin(), more.end());
   config.turn.peers.own_addresses = host;
-  const std::vector<Endpoint> endpoints = own_endpoints(listeners);
+  const std::vector<Endpoint> endpoints = own_endpoints(listeners, config.net.alt_addresses);
   auto& closed = config.turn.peers.own_endpoints;
   closed.insert(closed.end(), endpoints.begin(), endpoints.end());
+  std::vector<IpAddress> relays;
+  for (const turn::RelayAddress& relay : config.turn.relay_addresses) relays.push_back(relay.local);
+  config.turn.discovery = net::discovery_pairs(config.net, listeners, relays);
   if (config.signal.ice_urls.empty()) config.signal.ice_urls = own_urls(config, listeners);
   try {
     out.runtime.reset(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "udp_engine.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -158,8 +159,20 @@ void UdpEngine::close(const turn::RelayId& relay) noexcept {
   if (Relay* found = find(relay)) found->descriptor = Descriptor();
 }
 
+const BoundSocket& UdpEngine::source_of(const turn::ToClient& transmit) const noexcept {
+  const BoundSocket& asked = listeners_[transmit.route];
+  if (!transmit.other_source) return asked;
+  const Endpoint& wanted = transmit.tuple.server;
+  const auto found = std::find_if(listeners_.begin(), listeners_.end(), [&](const BoundSocket& listener) {
+    const IpAddress& local = listener.local.address;
+    return listener.local.port == wanted.port && local.family() == wanted.address.family() &&
+           (local == wanted.address || local.is_unspecified());
+  });
+  return found != listeners_.end() ? *found : asked;
+}
+
 void UdpEngine::queue(const turn::ToClient& transmit) {
-  const BoundSocket& listener = listeners_[transmit.route];
+  const BoundSocket& listener = source_of(transmit);
   const bool wildcard = listener.local.address.is_unspecified();
   sends_.add(listener.descriptor.get(), transmit.tuple.client,
              wildcard ? std::optional(transmit.tuple.server.address) : std::nullopt, transmit.bytes);

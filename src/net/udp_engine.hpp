@@ -50,6 +50,8 @@ class UdpEngine {
   std::size_t read_relay(std::uint64_t tag, Now now);
   bool watch(int descriptor, std::uint64_t tag) noexcept;
   Relay* find(const turn::RelayId& relay) noexcept;
+  /// The listener whose endpoint the datagram leaves from.
+  const BoundSocket& source_of(const turn::ToClient& transmit) const noexcept;
 
   boost::asio::posix::stream_descriptor epoll_;
   std::vector<BoundSocket> listeners_;

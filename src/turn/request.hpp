@@ -52,6 +52,9 @@ struct Request {
   // Set by Server::allocation_of_user.
   SlotHandle handle;
   Allocation* allocation = nullptr;
+
+  /// Set where the answer takes another way than back (RFC 5780 §6.1).
+  std::optional<FiveTuple> answer_tuple = std::nullopt;
 };
 
 /// The answer to a request. Room for a realm and a nonce of the greatest lengths that we configure.

@@ -5,6 +5,7 @@
 #include <turnstone/stun/integrity.hpp>
 #include <turnstone/turn/server.hpp>
 
+#include "discovery.hpp"
 #include "request.hpp"
 
 namespace ts::turn {
@@ -199,6 +200,9 @@ bool Server::understood(Request& r) {
     const auto type = static_cast<std::uint16_t>(attribute.type);
     if (!stun::is_comprehension_required(type) || is_understood(attribute.type) || count == unknown.size())
       return;
+    if (r.kind == RequestKind::Binding && is_discovery_request(attribute.type) &&
+        other_endpoint(options_, r.in.tuple))
+      return;
     if (std::find(unknown.begin(), unknown.begin() + count, type) == unknown.begin() + count)
       unknown[count++] = type;
   });
@@ -241,7 +245,9 @@ void Server::send_answer(Request& r, ResponseWriter& response, Outcome outcome) 
   if (r.message.fingerprint_offset() != 0) response.builder.add_fingerprint();
   const ByteView bytes = response.builder.finish();
   r.out.commit(bytes.size());
-  if (!bytes.empty()) r.out.to_clients.push_back(ToClient{r.in.route, r.in.tuple, bytes, false});
+  if (bytes.empty()) return;
+  r.out.to_clients.push_back(
+      ToClient{r.in.route, r.answer_tuple.value_or(r.in.tuple), bytes, false, r.answer_tuple.has_value()});
 }
 
 }  // namespace ts::turn

@@ -20,6 +20,9 @@ struct ToClient {
   ByteView bytes;
   /// Relayed payload, which may be dropped when a stream is slow; answers may not.
   bool droppable = false;
+  /// `tuple.server` is not where the request came in (RFC 5780 §6.1): the datagram leaves from the listener
+  /// that has that endpoint.
+  bool other_source = false;
 };
 
 /// A datagram for a peer.

@@ -98,6 +98,8 @@ class Server {
 
   // handlers/*.cpp, one a method
   void handle_binding(Request& r);
+  /// Binding with the attributes of RFC 5780; `other` has the other address and the other port.
+  void handle_discovery(Request& r, const Endpoint& other);
   void handle_allocate(Request& r);
   void handle_refresh(Request& r);
   void handle_create_permission(Request& r);
