@@ -14,6 +14,7 @@
 #include <turnstone/admin/health.hpp>
 #include <turnstone/app/logging.hpp>
 #include <turnstone/app/runtime.hpp>
+#include <turnstone/auth/access_token.hpp>
 #include <turnstone/base/check.hpp>
 #include <turnstone/config/load.hpp>
 #include <turnstone/dialect/native.hpp>
@@ -31,6 +32,8 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
+/// Shards are numbered in one byte.
+constexpr std::uint32_t kMaxShards = 256;
 
 std::atomic<std::uint64_t> g_bugs{0};
 
@@ -132,6 +135,7 @@ class Runtime::Impl {
         warnings_(std::move(listeners.warnings)),
         nonces_(random_.bytes<32>(), config_.auth.nonce_lifetime),
         credentials_(config_.auth),
+        access_tokens_(config_.auth),
         ledger_(config_.turn),
         ice_(config_.signal.ice_urls, minter()),
         router_(config_.signal, random_, ice_),
@@ -140,7 +144,8 @@ class Runtime::Impl {
               config_.signaling_enabled ? &router_ : nullptr),
         work_(http_context_.get_executor()) {
     for (net::ShardSockets& sockets : listeners.shards) {
-      shards_.push_back(std::make_unique<net::Shard>(surroundings(), std::move(sockets)));
+      const auto index = static_cast<std::uint8_t>(shards_.size());
+      shards_.push_back(std::make_unique<net::Shard>(surroundings(index), std::move(sockets)));
     }
   }
 
@@ -163,9 +168,10 @@ class Runtime::Impl {
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
  private:
-  net::ShardSurroundings surroundings() {
+  net::ShardSurroundings surroundings(std::uint8_t index) {
     return net::ShardSurroundings{config_.net,
-                                  turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_},
+                                  turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_,
+                                                     index, &tickets_, &access_tokens_},
                                   (config_.net.max_streams + config_.net.threads - 1) / config_.net.threads,
                                   tls_,
                                   [this](net::DetachedStream stream) {
@@ -173,7 +179,9 @@ class Runtime::Impl {
                                       http_.serve(std::move(stream));
                                     });
                                   },
-                                  log_allocation};
+                                  log_allocation,
+                                  &shards_,
+                                  index};
   }
 
   signal::MintIceCredential minter() {
@@ -283,8 +291,10 @@ class Runtime::Impl {
   Ports ports_;
   std::vector<std::string> warnings_;
   net::SystemRandom random_;
+  SivKey tickets_{random_.bytes<SivKey::kKeyBytes>()};
   auth::NonceMaker nonces_;
   auth::Credentials credentials_;
+  auth::AccessTokens access_tokens_;
   net::SharedLedger ledger_;
   signal::UrlIceProvider ice_;
   signal::Router router_;
@@ -318,6 +328,11 @@ Runtime::Made Runtime::make(config::Config config) {
     out.problems.push_back(problem.to_string());
   }
 
+  for (const std::string& text : config.auth.oauth_keys) {
+    const auto key = auth::parse_oauth_key(text);
+    if (!key) out.problems.push_back("auth.oauth_keys: " + key.error());
+  }
+
   std::shared_ptr<const net::TlsContext> tls;
   if (!config.net.tls_cert_file.empty() || config.net.tls_self_signed) {
     auto context = config.net.tls_cert_file.empty()
@@ -331,6 +346,7 @@ Runtime::Made Runtime::make(config::Config config) {
   }
 
   if (config.net.threads == 0) config.net.threads = std::max(1U, std::thread::hardware_concurrency());
+  config.net.threads = std::min(config.net.threads, kMaxShards);
   net::raise_descriptor_limit();
   net::Listeners listeners = net::open_listeners(config.net, config.net.threads, tls != nullptr);
   out.problems.insert(out.problems.end(), listeners.problems.begin(), listeners.problems.end());

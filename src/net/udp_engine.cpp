@@ -138,15 +138,29 @@ std::optional<turn::RelayError> UdpEngine::open(const turn::OpenRelay& command) 
   RelaySocket socket = open_relay_socket(command.local, relay_buffer_bytes_);
   if (socket.error == EADDRINUSE) return RelayError::AddressInUse;
   if (socket.error != 0) return RelayError::NoResources;
-  const SlotHandle slot = command.relay.allocation;
+  if (!attach(command.relay, std::move(socket.descriptor))) return RelayError::NoResources;
+  return std::nullopt;
+}
+
+bool UdpEngine::attach(const turn::RelayId& id, Descriptor descriptor) {
+  const SlotHandle slot = id.allocation;
   if (slot.index >= relays_.size()) relays_.resize(slot.index + 1);
-  Relay& relay = relays_[slot.index][family_index(command.relay.family)];
-  relay.descriptor = std::move(socket.descriptor);
+  Relay& relay = relays_[slot.index][family_index(id.family)];
+  relay.descriptor = std::move(descriptor);
   relay.generation = slot.generation;
   relay.dont_fragment = false;
-  if (watch(relay.descriptor.get(), tag_of(command.relay))) return std::nullopt;
+  if (watch(relay.descriptor.get(), tag_of(id))) return true;
   relay.descriptor = Descriptor();
-  return RelayError::NoResources;
+  return false;
+}
+
+Descriptor UdpEngine::release(const turn::RelayId& id) noexcept {
+  Relay* relay = find(id);
+  if (relay == nullptr) return Descriptor();
+  ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, relay->descriptor.get(), nullptr);
+  // The next owner takes it as open_relay_socket() makes it.
+  if (relay->dont_fragment) set_dont_fragment(relay->descriptor.get(), id.family, false);
+  return std::move(relay->descriptor);
 }
 
 UdpEngine::Relay* UdpEngine::find(const turn::RelayId& relay) noexcept {

@@ -31,6 +31,10 @@ class UdpEngine {
   /// The outcome of an OpenRelay: nothing when the socket is open.
   std::optional<turn::RelayError> open(const turn::OpenRelay& command);
   void close(const turn::RelayId& relay) noexcept;
+  /// Takes a relay socket out, for another shard; empty: there is none.
+  Descriptor release(const turn::RelayId& relay) noexcept;
+  /// Takes a relay socket in; false: the kernel refuses, and the socket is closed.
+  bool attach(const turn::RelayId& relay, Descriptor descriptor);
 
   /// Queue datagrams; send_queued() sends them. The bytes must live until then.
   void queue(const turn::ToClient& transmit);

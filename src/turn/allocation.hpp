@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 #include <turnstone/stun/message.hpp>
 #include <turnstone/turn/client.hpp>
 #include <turnstone/turn/ledger.hpp>
+
+#include "mobility.hpp"
 
 namespace ts::turn {
 
@@ -60,6 +63,10 @@ struct Allocation {
   std::vector<Channel> channels;        // by number
   Traffic to_peer;
   Traffic to_client;
+  /// RFC 7635: where the access token ends; max(): there was none.
+  TimePoint granted_until = TimePoint::max();
+  /// Null: the client did not ask for mobility.
+  std::unique_ptr<Mobility> mobility;
 
   IpFamily family() const noexcept { return relayed.address.family(); }
 

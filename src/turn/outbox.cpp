@@ -23,6 +23,7 @@ void Outbox::clear() noexcept {
   open_relays.clear();
   close_relays.clear();
   events.clear();
+  letters.clear();
   chunk_ = 0;
   used_ = 0;
 }

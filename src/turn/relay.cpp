@@ -17,6 +17,7 @@ void Server::channel_data(Now now, const Inbound& in, Outbox& out) {
   const Channel* channel = allocation->channel(message->channel);
   if (channel == nullptr || now.mono >= channel->expires) return drop(Drop::NoChannel);
   if (!allocation->permits(channel->peer.address, now.mono)) return drop(Drop::NoPermission);
+  if (allocation->mobility) data_came(found->second, *allocation, in.tuple);
 
   out.to_peers.push_back(
       ToPeer{RelayId{found->second, allocation->family()}, channel->peer, message->data, false});
@@ -64,6 +65,7 @@ void Server::from_peer(Now now, const RelayId& relay, const Endpoint& peer, Muta
   Allocation* allocation = allocations_.find(relay.allocation);
   if (allocation == nullptr || now.mono >= allocation->expires) return drop(Drop::NoAllocation);
   if (!allocation->permits(peer.address, now.mono)) return drop(Drop::NoPermission);
+  if (allocation->mobility && allocation->mobility->detached) return drop(Drop::NoAllocation);
 
   const Transport transport = allocation->tuple.transport;
   const bool stream = transport == Transport::Tcp || transport == Transport::Tls;

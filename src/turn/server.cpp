@@ -72,12 +72,20 @@ Server::Server(const Surroundings& s)
       ledger_(s.ledger),
       random_(s.random),
       policy_(s.options),
-      by_tuple_(0, TupleHash{load_be64(s.random.bytes<8>().data())}) {}
+      by_tuple_(0, TupleHash{load_be64(s.random.bytes<8>().data())}),
+      shard_(s.shard),
+      own_tickets_(options_.mobility && s.tickets == nullptr
+                       ? std::optional<SivKey>(s.random.bytes<SivKey::kKeyBytes>())
+                       : std::nullopt),
+      tickets_(own_tickets_ ? &*own_tickets_ : s.tickets),
+      access_tokens_(s.access_tokens != nullptr && s.access_tokens->is_enabled() ? s.access_tokens : nullptr),
+      visitors_(0, by_tuple_.hash_function()) {}
 
 Server::~Server() = default;
 
 void Server::from_client(Now now, const Inbound& in, Outbox& out) {
   if (in.bytes.empty()) return drop(Drop::NotStun);
+  if (!visitors_.empty() && visit(now, in, out)) return;
   const std::uint8_t first = in.bytes[0];
   if (first >= stun::kMinChannel >> 8 && first <= max_channel() >> 8) return channel_data(now, in, out);
   switch (stun::classify_packet(first)) {
@@ -119,6 +127,7 @@ void Server::request(Request& r) {
   if (!options_.enabled) return respond_error(r, ErrorCode::Forbidden, "TURN is switched off");
   if (!authenticate(r) || !understood(r)) return;
   if (r.kind == RequestKind::Allocate) return handle_allocate(r);
+  if (r.kind == RequestKind::Refresh && r.message.find(AttributeType::MobilityTicket)) return handle_move(r);
   if (!allocation_of_user(r)) return;
   switch (r.kind) {
     case RequestKind::Refresh: return handle_refresh(r);
@@ -149,8 +158,11 @@ bool Server::authenticate(Request& r) {
   // allocations).
   r.username = as_text(*username);
   const Allocation* allocation = find(r.in.tuple);
-  if (allocation != nullptr && r.now.mono < allocation->expires && allocation->username == r.username &&
-      stun::verify_integrity(m, allocation->key)) {
+  const auto token = access_tokens_ != nullptr ? m.find(AttributeType::AccessToken) : std::nullopt;
+  if (token) {
+    if (!take_token(r, *token)) return false;
+  } else if (allocation != nullptr && r.now.mono < allocation->expires &&
+             allocation->username == r.username && stun::verify_integrity(m, allocation->key)) {
     r.key = allocation->key;
     r.account = allocation->account;
   } else {
@@ -184,7 +196,9 @@ bool Server::allocation_of_user(Request& r) {
     return false;
   }
   r.handle = found->second;
-  if (r.allocation->username != r.username) {
+  if (r.token && r.allocation->granted_until != TimePoint::max()) {
+    renew_token(r, *r.allocation);
+  } else if (r.allocation->username != r.username || r.allocation->account != r.account) {
     ++counters_.auth_failures[index(AuthFailure::WrongUser)];
     respond_error(r, ErrorCode::WrongCredentials);
     return false;
@@ -200,6 +214,7 @@ bool Server::understood(Request& r) {
     const auto type = static_cast<std::uint16_t>(attribute.type);
     if (!stun::is_comprehension_required(type) || is_understood(attribute.type) || count == unknown.size())
       return;
+    if (attribute.type == AttributeType::AccessToken && access_tokens_ != nullptr) return;
     if (r.kind == RequestKind::Binding && is_discovery_request(attribute.type) &&
         other_endpoint(options_, r.in.tuple))
       return;
@@ -221,6 +236,8 @@ void Server::challenge(Request& r, ErrorCode code, AuthFailure why) {
   response.builder.add_error(code)
       .add(AttributeType::Realm, credentials_.realm())
       .add(AttributeType::Nonce, nonce.text());
+  if (access_tokens_ != nullptr && code == ErrorCode::Unauthenticated)
+    response.builder.add(AttributeType::ThirdPartyAuthorization, access_tokens_->server_name());
   send_answer(r, response, outcome_of(code));
 }
 

@@ -29,12 +29,18 @@ class SharedLedger final : public turn::Ledger {
   turn::ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
                                  RandomSource& random) override;
   std::optional<Endpoint> redeem(const turn::ReservationToken& token, TimePoint now) override;
+  std::uint64_t add_place(const turn::Place& place, RandomSource& random) override;
+  void set_place(std::uint64_t id, const turn::Place& place) override;
+  std::optional<turn::Place> place_of(std::uint64_t id) const override;
+  void forget_place(std::uint64_t id) override;
   Ports ports() const override;
 
  private:
   mutable std::mutex mutex_;
   turn::LocalLedger ledger_;
 };
+
+class Shard;
 
 /// What shards share; all of it outlives them.
 struct ShardSurroundings {
@@ -48,6 +54,9 @@ struct ShardSurroundings {
   std::function<void(DetachedStream)> to_http;
   /// Begins and ends of allocations, for the log. Called on the shard's thread.
   std::function<void(const turn::AllocationEvent&)> on_allocation;
+  /// All shards of the process by index; null: this is the only one.
+  const std::vector<std::unique_ptr<Shard>>* siblings = nullptr;
+  std::uint8_t index = 0;
 };
 
 struct ShardSnapshot {
@@ -66,6 +75,9 @@ class Shard {
   void start();
   /// Ends every allocation and stream and joins the thread. Idempotent.
   void stop();
+  /// Carries a letter of another shard's core over, and the relay sockets that go with it by family. Any
+  /// thread.
+  void deliver(turn::Letter letter, std::array<Descriptor, 2> relays);
   /// Copies the counters; `done` is called on the shard's thread.
   void snapshot(std::function<void(const ShardSnapshot&)> done);
 

@@ -10,6 +10,7 @@
 
 #include <turnstone/base/time.hpp>
 #include <turnstone/turn/client.hpp>
+#include <turnstone/turn/mobility.hpp>
 
 namespace ts::turn {
 
@@ -63,10 +64,12 @@ class Outbox {
   std::vector<OpenRelay> open_relays;
   std::vector<CloseRelay> close_relays;
   std::vector<AllocationEvent> events;
+  /// For other shards; delivered after the transmits.
+  std::vector<Letter> letters;
 
   bool empty() const noexcept {
     return to_clients.empty() && to_peers.empty() && open_relays.empty() && close_relays.empty() &&
-           events.empty();
+           events.empty() && letters.empty();
   }
 
   /// At least `size` bytes (at most kMaxReserve) for a message under construction; stable until clear().

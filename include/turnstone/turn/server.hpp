@@ -11,6 +11,7 @@
 
 #include <turnstone/auth/credentials.hpp>
 #include <turnstone/auth/nonce.hpp>
+#include <turnstone/base/aead.hpp>
 #include <turnstone/base/deadline_queue.hpp>
 #include <turnstone/base/random.hpp>
 #include <turnstone/base/slot_map.hpp>
@@ -19,13 +20,19 @@
 #include <turnstone/stun/message.hpp>
 #include <turnstone/turn/client.hpp>
 #include <turnstone/turn/ledger.hpp>
+#include <turnstone/turn/mobility.hpp>
 #include <turnstone/turn/options.hpp>
 #include <turnstone/turn/outbox.hpp>
 #include <turnstone/turn/peer_policy.hpp>
 
+namespace ts::auth {
+class AccessTokens;
+}
+
 namespace ts::turn {
 
 struct Allocation;
+struct MobilePath;
 struct Request;
 
 /// What a Server needs from its surroundings; all of it outlives the Server.
@@ -35,6 +42,12 @@ struct Surroundings {
   const auth::NonceMaker& nonces;
   Ledger& ledger;
   RandomSource& random;
+  /// Which of the process's shards this is.
+  std::uint8_t shard = 0;
+  /// Seals mobility tickets, for all shards alike. Null: a key of this Server's own.
+  const SivKey* tickets = nullptr;
+  /// Third-party authorization (RFC 7635). Null: off.
+  const auth::AccessTokens* access_tokens = nullptr;
 };
 
 /// Why a relay socket is not there (any more).
@@ -67,6 +80,10 @@ class Server {
   /// A stream ended: its allocation, if any, ends with it.
   void client_closed(Now now, const FiveTuple& tuple, Outbox& out);
 
+  /// A letter from another shard. Returns the allocation that came with it: the shell gives the relay sockets
+  /// of `letter.departed` at the sender to it, before it flushes the Outbox. The letter must live until then.
+  std::optional<SlotHandle> receive(Now now, Letter& letter, Outbox& out);
+
   /// Ends what has expired. Nothing is relayed late if this is called late: the data path looks at the time
   /// too.
   void tick(Now now, Outbox& out);
@@ -78,7 +95,9 @@ class Server {
   /// Ends every allocation.
   void shut_down(Now now, Outbox& out);
 
-  bool has_allocation(const FiveTuple& tuple) const noexcept { return by_tuple_.contains(tuple); }
+  bool has_allocation(const FiveTuple& tuple) const noexcept {
+    return by_tuple_.contains(tuple) || visitors_.contains(tuple);
+  }
   std::size_t allocation_count() const noexcept { return allocations_.size(); }
   const Counters& counters() const noexcept { return counters_; }
 
@@ -88,6 +107,10 @@ class Server {
   void request(Request& r);
   /// RFC 8489 §9.2.4. False: answered with an error.
   bool authenticate(Request& r);
+  /// RFC 7635: opens ACCESS-TOKEN and checks the integrity with its key. False: answered with an error.
+  bool take_token(Request& r, ByteView token);
+  /// A new token takes the place of the one that an allocation began with.
+  void renew_token(const Request& r, Allocation& allocation);
   bool allocation_of_user(Request& r);
   bool understood(Request& r);
   void challenge(Request& r, stun::ErrorCode code, AuthFailure why);
@@ -102,6 +125,8 @@ class Server {
   void handle_discovery(Request& r, const Endpoint& other);
   void handle_allocate(Request& r);
   void handle_refresh(Request& r);
+  /// The life in seconds that a Refresh gets, 0: it ends the allocation; nothing: LIFETIME is malformed.
+  std::optional<std::uint32_t> granted_refresh(const Request& r) const;
   void handle_create_permission(Request& r);
   void handle_channel_bind(Request& r);
   void handle_send(Request& r);
@@ -132,6 +157,32 @@ class Server {
     return options_.rfc5766_channels ? stun::kMaxRfc5766Channel : stun::kMaxChannel;
   }
 
+  // mobility.cpp, moves.cpp: RFC 8016
+  void make_mobile(SlotHandle handle, Allocation& allocation);
+  void next_ticket(Allocation& allocation);
+  /// A five-tuple leads to the allocation no more, if it did.
+  void unlink(const FiveTuple& tuple, SlotHandle handle);
+  void forget_paths(SlotHandle handle, Allocation& allocation);
+  /// Refresh with a MOBILITY-TICKET (§3.2.2).
+  void handle_move(Request& r);
+  void answer_move(Request& r, const Letter& reply);
+  /// The live allocation of this shard that the tickets with the id are for.
+  Allocation* find_mobile(std::uint64_t id, TimePoint now, SlotHandle& handle) noexcept;
+  Letter move(Now now, const Letter& query, Outbox& out);
+  void set_next(SlotHandle handle, Allocation& allocation, const Letter& query, Now now);
+  /// Data came on a five-tuple of a mobile allocation: if it is the new one, the old one is left behind.
+  void data_came(SlotHandle handle, Allocation& allocation, const FiveTuple& tuple);
+  void settle(SlotHandle handle, Allocation& allocation);
+  /// The client has moved away from the five-tuple.
+  bool is_left(const Allocation& allocation, const FiveTuple& tuple) const noexcept;
+  /// True when a mobile allocation outlives the stream that ended.
+  bool survives_close(SlotHandle handle, const FiveTuple& tuple, Now now, Outbox& out);
+  void hand_over(SlotHandle handle, const MobilePath& to, std::uint64_t id, Outbox& out);
+  void move_answered(Now now, const Letter& reply, Outbox& out);
+  /// True when the message waits for its allocation, which another shard still has.
+  bool visit(Now now, const Inbound& in, Outbox& out);
+  std::optional<SlotHandle> arrive(Now now, Letter& letter, Outbox& out);
+
   // relay.cpp: the data path
   void channel_data(Now now, const Inbound& in, Outbox& out);
 
@@ -152,6 +203,11 @@ class Server {
   SlotMap<Allocation> allocations_;
   boost::unordered_flat_map<FiveTuple, SlotHandle, TupleHash> by_tuple_;
   DeadlineQueue<SlotHandle> deadlines_;
+  std::uint8_t shard_;
+  std::optional<SivKey> own_tickets_;
+  const SivKey* tickets_;
+  const auth::AccessTokens* access_tokens_;
+  boost::unordered_flat_map<FiveTuple, Visitor, TupleHash> visitors_;
 };
 
 }  // namespace ts::turn

@@ -101,6 +101,10 @@ void Server::handle_allocate(Request& r) {
   }
   const auto wish = read_wish(r.message, options_);
   if (!wish) return respond_error(r, wish.error());
+  const auto ticket = r.message.find(AttributeType::MobilityTicket);
+  // RFC 8016 §3.1.2: without a value it asks for mobility; there is no ticket yet.
+  if (ticket && !ticket->empty()) return respond_error(r, ErrorCode::BadRequest);
+  if (ticket && !options_.mobility) return deny(r, ErrorCode::MobilityForbidden, Denial::MobilityOff);
 
   // The quota first ("at any point"), so that a refusal does not use up a token.
   if (const auto quota = ledger_.admit(r.account)) {
@@ -132,6 +136,13 @@ void Server::handle_allocate(Request& r) {
   allocation.key = *r.key;
   allocation.made_by = r.message.transaction_id();
   allocation.granted_seconds = granted_lifetime(wish->lifetime_seconds, options_);
+  if (r.token) {
+    // RFC 7635 §4.1.1: no allocation outlives its token.
+    const auto left =
+        static_cast<std::uint32_t>(std::min<std::int64_t>(r.token->remaining.count(), UINT32_MAX));
+    allocation.granted_seconds = std::min(allocation.granted_seconds, left);
+    allocation.granted_until = r.now.mono + r.token->remaining;
+  }
   allocation.answers_with_fingerprint = r.message.fingerprint_offset() != 0;
   allocation.parity = wish->parity;
   allocation.port_was_reserved = wish->token.has_value();
@@ -140,6 +151,7 @@ void Server::handle_allocate(Request& r) {
   allocation.started = r.now.mono;
   allocation.expires = r.now.mono + std::chrono::seconds(allocation.granted_seconds);
   reserve_next(allocation, r.now.mono);
+  if (ticket) make_mobile(handle, allocation);
   by_tuple_.emplace(allocation.tuple, handle);
   r.out.open_relays.push_back(OpenRelay{RelayId{handle, family}, allocation.local});
 }
@@ -152,6 +164,7 @@ void write_success(stun::MessageBuilder& builder, const Allocation& a) {
       .add_u32(AttributeType::Lifetime, a.granted_seconds);
   if (a.has_reservation) builder.add(AttributeType::ReservationToken, ByteView(a.reservation_token));
   builder.add_xor_address(AttributeType::XorMappedAddress, a.tuple.client);
+  if (a.mobility) builder.add(AttributeType::MobilityTicket, a.mobility->ticket);
   if (a.second_family_refused) {
     // ADDRESS-ERROR-CODE (RFC 8656 §18.12), without a phrase: IPv6 with 440, or with 508 where we do relay
     // it. Departs from RFC 8656 §7.2, check 9: an allocation has one family, so this is always a partial

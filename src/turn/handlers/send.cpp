@@ -30,6 +30,7 @@ void Server::handle_send(Request& r) {
 
   const bool dont_fragment = r.message.find(AttributeType::DontFragment).has_value();
   const RelayId relay{by_tuple_.find(r.in.tuple)->second, allocation->family()};
+  if (allocation->mobility) data_came(relay.allocation, *allocation, r.in.tuple);
   r.out.to_peers.push_back(ToPeer{relay, *peer, *data, dont_fragment});
   ++counters_.requests[index(RequestKind::Send)][index(Outcome::Success)];
   allocation->to_peer.add(data->size());
