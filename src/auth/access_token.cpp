@@ -7,7 +7,7 @@
 namespace ts::auth {
 namespace {
 
-/// RFC 7635 §4.1.1: 160 bits must be supported; longer ones are for longer MACs.
+/// RFC 7635: 160 bits must be supported; longer ones are for longer MACs.
 constexpr std::size_t kMinMacKeyBytes = 20;
 constexpr std::size_t kMaxMacKeyBytes = 64;
 /// "The RECOMMENDED value for the allowed Delta is 5 seconds."

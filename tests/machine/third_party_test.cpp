@@ -100,7 +100,7 @@ TEST_F(ThirdParty, TheChallengeCarriesTheServerName) {
   EXPECT_FALSE(client.send(plain).attribute(AttributeType::ThirdPartyAuthorization)) << "off by default";
 }
 
-// RFC 7635 §4.1.1 MUST: the answer to a request with a token is signed with the token's key
+// RFC 7635 §7 MUST: the answer to a request with a token is signed with the token's key
 TEST_F(ThirdParty, ATokenLetsAClientIn) {
   const Answer answer = allocate(token());
   ASSERT_EQ(answer.code(), 0);
@@ -113,7 +113,7 @@ TEST_F(ThirdParty, ATokenLetsAClientIn) {
   EXPECT_EQ(refresh({}).code(), 0);
 }
 
-// RFC 7635 §4.1.1 MUST: no lifetime is longer than what is left of the token
+// No lifetime is longer than what is left of the token.
 TEST_F(ThirdParty, NoAllocationOutlivesItsToken) {
   EXPECT_EQ(allocate(token(100)).u32(AttributeType::Lifetime), 105U);
   world.advance(seconds(60));
@@ -129,7 +129,7 @@ TEST_F(ThirdParty, KeysRotateUnderALiveAllocation) {
   EXPECT_EQ(refresh({}, 12, "south").code(), 0);
 }
 
-// RFC 7635 §4.1.1 MUST: a token that does not open, is not of this time, or whose key does not fit: 401
+// RFC 7635 §7 MUST: a token that does not open, is not of this time, or whose key does not fit: 401
 TEST_F(ThirdParty, WhatDoesNotHoldIs401) {
   EXPECT_EQ(allocate(token(600, 0x43)).code(), 401);
   EXPECT_EQ(failures(AuthFailure::WrongPassword), 1U);

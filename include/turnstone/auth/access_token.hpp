@@ -18,7 +18,7 @@ namespace ts::auth {
 
 /// A key that an authorization server seals tokens with.
 struct OauthKey {
-  /// The kid, which clients send as USERNAME (RFC 7635 §4.1).
+  /// The kid, which clients send as USERNAME.
   std::string id;
   AeadKey key;
   /// No token lives longer, whatever it says; 0 is no limit.

@@ -137,7 +137,7 @@ void Server::handle_allocate(Request& r) {
   allocation.made_by = r.message.transaction_id();
   allocation.granted_seconds = granted_lifetime(wish->lifetime_seconds, options_);
   if (r.token) {
-    // RFC 7635 §4.1.1: no allocation outlives its token.
+    // RFC 7635: no allocation outlives its token.
     const auto left =
         static_cast<std::uint32_t>(std::min<std::int64_t>(r.token->remaining.count(), UINT32_MAX));
     allocation.granted_seconds = std::min(allocation.granted_seconds, left);

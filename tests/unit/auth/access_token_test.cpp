@@ -53,7 +53,7 @@ TEST(AccessToken, TheFormatOnTheWire) {
   EXPECT_EQ(load_be32(plain->data() + 30), 600U);
 }
 
-// RFC 7635 §4.1.1 MUST: Lifetime + Delta > abs(RDnew - TS)
+// RFC 7635 §7 MUST: Lifetime + Delta > abs(RDnew - TS)
 TEST(AccessToken, HoldsWithinItsLifeAndFiveSeconds) {
   const auto at = [](std::int64_t offset) {
     const auto grant = tokens().open(token(), "north", kNow + std::chrono::seconds(offset));
