@@ -36,7 +36,7 @@ Context begin(ByteView key, ByteView nonce, bool encrypt) {
 }
 
 bool is_usable(ByteView nonce, ByteView associated, ByteView text) noexcept {
-  return !nonce.empty() && nonce.size() <= 256 && associated.size() <= kMostBytes &&
+  return !nonce.empty() && nonce.size() <= 128 && associated.size() <= kMostBytes &&
          text.size() <= kMostBytes;
 }
 

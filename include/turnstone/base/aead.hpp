@@ -25,7 +25,7 @@ class AeadKey {
 
   /// The ciphertext with the tag behind it. `nonce` must never come twice with one key.
   std::vector<std::uint8_t> seal(ByteView nonce, ByteView associated, ByteView plain) const;
-  /// The plaintext; nothing when tag, nonce, associated data or key do not fit. The nonce may have 1 to 256
+  /// The plaintext; nothing when tag, nonce, associated data or key do not fit. The nonce may have 1 to 128
   /// bytes.
   std::optional<std::vector<std::uint8_t>> open(ByteView nonce, ByteView associated, ByteView sealed) const;
 
