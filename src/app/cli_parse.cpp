@@ -188,6 +188,7 @@ class Parser {
         ->envname("TURNSTONE_CONFIG");
     sub->add_option("--user", credentials_.user, "Name inside the credential")->type_name("NAME")->required();
     sub->add_option("--ttl", ttl_, "Life of the credential, such as 10m or 12h [1h]")->type_name("TIME");
+    add_policy(*sub);
     const std::map<std::string, CredentialsFormat> formats = {{"text", CredentialsFormat::Text},
                                                               {"json", CredentialsFormat::Json},
                                                               {"ice", CredentialsFormat::Ice}};
@@ -206,7 +207,42 @@ class Parser {
     sub->callback([this] { on_parsed_ = [this] { finish_credentials(); }; });
   }
 
+  /// What the credential allows (docs/credentials.md).
+  void add_policy(CLI::App& sub) {
+    auth::Policy& policy = credentials_.policy;
+    const auto add = [&](const char* name, auto& value, const char* what, const char* type) {
+      return sub.add_option(name, value, what)->type_name(type)->group("Policy");
+    };
+    add("--room", policy.room, "Room, by which it can be revoked", "NAME");
+    add("--member", policy.member, "Member, by which it can be revoked", "NAME");
+    add("--peer", peers_, "Network of peers that it may reach", "CIDR ...")->allow_extra_args(false);
+    add("--bit-rate", policy.max_bits_per_second, "Bits a second, relayed in both directions", "N")
+        ->check(CLI::Range(std::uint64_t{1}, auth::kMaxPolicyBitsPerSecond).description(""));
+    add("--packet-rate", policy.max_packets_per_second, "Packets a second in both directions", "N")
+        ->check(CLI::PositiveNumber.description(""));
+    add("--allocations", policy.max_allocations, "Allocations at a time", "N")
+        ->check(CLI::PositiveNumber.description(""));
+    add("--ip", clients_, "Address or network that clients must come from", "CIDR ...")
+        ->allow_extra_args(false);
+  }
+
+  /// False: `text` holds something that is no network, and command_ says so.
+  bool read_networks(const char* flag, const std::vector<std::string>& texts, std::vector<IpNetwork>& out) {
+    for (const std::string& text : texts) {
+      const auto network = IpNetwork::parse(text);
+      if (!network) {
+        command_ = ExitCommand{2, std::string("turnstone: ") + flag +
+                                      ": expected a network such as 192.0.2.0/24, found \"" + text + "\"\n"};
+        return false;
+      }
+      out.push_back(*network);
+    }
+    return true;
+  }
+
   void finish_credentials() {
+    if (!read_networks("--peer", peers_, credentials_.policy.peers)) return;
+    if (!read_networks("--ip", clients_, credentials_.policy.clients)) return;
     if (!ttl_.empty()) {
       const auto ttl = config::duration_from(ttl_);
       if (!ttl || *ttl < std::chrono::seconds(1)) {
@@ -256,6 +292,8 @@ class Parser {
   CLI::App app_{"STUN, TURN, WebSocket signaling and metrics in one process."};
   std::deque<ConfigFlags> flags_;
   CredentialsOptions credentials_;
+  std::vector<std::string> peers_;
+  std::vector<std::string> clients_;
   ProbeOptions probe_;
   std::string ttl_;
   std::string timeout_;

@@ -75,8 +75,14 @@ int Runner::operator()(const CredentialsOptions& options) const {
     secret = result.config.auth.secrets.front();
     ttl = options.ttl.value_or(result.config.auth.credential_ttl);
   }
-  const auth::Minted minted = auth::mint(secret, options.user, net::now().wall + ttl);
-  return print(render(minted, ttl, options.format, options.urls));
+  const auto minted = auth::mint(secret, options.user, options.policy, net::now().wall + ttl);
+  if (!minted) {
+    std::cerr << "turnstone: the credential cannot be made: its username would be longer than "
+              << auth::kMaxPolicyUsernameBytes
+              << " bytes, or a name in it is too long; use shorter names or fewer networks\n";
+    return kFailure;
+  }
+  return print(render(*minted, ttl, options.format, options.urls));
 }
 
 }  // namespace

@@ -23,6 +23,7 @@ void log_start(const Runtime& runtime) {
   log::info("serving", {{"version", metrics::build_info().version},
                         {"port", ports.turn},
                         {"tls_port", ports.tls},
+                        {"dtls_port", ports.dtls},
                         {"http_port", ports.http},
                         {"threads", config.net.threads},
                         {"realm", config.auth.realm},

@@ -25,6 +25,8 @@
 #include <turnstone/net/shard.hpp>
 #include <turnstone/signal/router.hpp>
 
+#include "credentials_watch.hpp"
+
 namespace ts::app {
 namespace {
 
@@ -32,8 +34,8 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
-/// Shards are numbered in one byte.
-constexpr std::uint32_t kMaxShards = 256;
+/// Shards are numbered, and counted, in one byte.
+constexpr std::uint32_t kMaxShards = 255;
 
 std::atomic<std::uint64_t> g_bugs{0};
 
@@ -103,6 +105,10 @@ std::vector<std::string> own_urls(const config::Config& config, const net::Liste
       out.push_back("turns:" + url_host(relay.advertised) + ':' + std::to_string(listeners.tls_port) +
                     "?transport=tcp");
     }
+    if (listeners.dtls_port != 0 && !config.net.tls_self_signed) {
+      out.push_back("turns:" + url_host(relay.advertised) + ':' + std::to_string(listeners.dtls_port) +
+                    "?transport=udp");
+    }
   }
   return out;
 }
@@ -111,7 +117,8 @@ std::vector<Endpoint> own_endpoints(const net::Listeners& listeners,
                                     const std::vector<IpAddress>& alt_addresses) {
   std::vector<Endpoint> out;
   for (const IpAddress& address : listeners.addresses) {
-    for (const std::uint16_t port : {listeners.port, listeners.tls_port, listeners.http_port}) {
+    for (const std::uint16_t port :
+         {listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port}) {
       if (port != 0) out.push_back(Endpoint{address, port});
     }
   }
@@ -131,9 +138,10 @@ class Runtime::Impl {
   Impl(config::Config config, net::Listeners listeners, std::shared_ptr<const net::TlsContext> tls)
       : config_(std::move(config)),
         tls_(std::move(tls)),
-        ports_{listeners.port, listeners.tls_port, listeners.http_port},
+        ports_{listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port},
         warnings_(std::move(listeners.warnings)),
         nonces_(random_.bytes<32>(), config_.auth.nonce_lifetime),
+        auth_(config_.auth),
         credentials_(config_.auth),
         access_tokens_(config_.auth),
         ledger_(config_.turn),
@@ -142,25 +150,34 @@ class Runtime::Impl {
         native_(router_),
         http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
               config_.signaling_enabled ? &router_ : nullptr),
+        watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
         work_(http_context_.get_executor()) {
     for (net::ShardSockets& sockets : listeners.shards) {
-      const auto index = static_cast<std::uint8_t>(shards_.size());
+      const std::size_t index = shards_.size();
       shards_.push_back(std::make_unique<net::Shard>(surroundings(index), std::move(sockets)));
     }
   }
 
   void start() {
     for (const auto& shard : shards_) shard->start();
+    watch_.start();
     thread_ = std::thread([this] { http_context_.run(); });
   }
 
   void stop() {
     if (!thread_.joinable()) return;
     stopping_ = true;
-    asio::post(http_context_,
-               [this] { http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); }); });
+    asio::post(http_context_, [this] {
+      watch_.stop();
+      http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
+    });
     for (const auto& shard : shards_) shard->stop();
     thread_.join();
+  }
+
+  void revoke(turn::Revocation revocation) {
+    revocation = turn::with_end(std::move(revocation), config_.auth, net::now().wall);
+    for (const auto& shard : shards_) shard->revoke(revocation);
   }
 
   const config::Config& config() const noexcept { return config_; }
@@ -168,10 +185,12 @@ class Runtime::Impl {
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
  private:
-  net::ShardSurroundings surroundings(std::uint8_t index) {
+  net::ShardSurroundings surroundings(std::size_t index) {
+    const auto shard = static_cast<std::uint8_t>(index);
+    const auto shards = static_cast<std::uint8_t>(config_.net.threads);
     return net::ShardSurroundings{config_.net,
                                   turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_,
-                                                     index, &tickets_, &access_tokens_},
+                                                     shard, shards, &tickets_, &access_tokens_},
                                   (config_.net.max_streams + config_.net.threads - 1) / config_.net.threads,
                                   tls_,
                                   [this](net::DetachedStream stream) {
@@ -181,14 +200,21 @@ class Runtime::Impl {
                                   },
                                   log_allocation,
                                   &shards_,
-                                  index};
+                                  shard};
+  }
+
+  /// On the HTTP thread. Shards change over one after the other.
+  void use(auth::Options options) {
+    auth_ = std::move(options);
+    const auto credentials = std::make_shared<const auth::Credentials>(auth_);
+    for (const auto& shard : shards_) shard->use_credentials(credentials);
   }
 
   signal::MintIceCredential minter() {
-    if (config_.auth.secrets.empty()) return {};
+    if (auth_.secrets.empty()) return {};
     return [this](const Now& now, std::string_view user) {
-      const auto ttl = config_.auth.credential_ttl;
-      auth::Minted minted = auth::mint(config_.auth.secrets.front(), user, now.wall + ttl);
+      const auto ttl = auth_.credential_ttl;
+      auth::Minted minted = auth::mint(auth_.secrets.front(), user, now.wall + ttl);
       return signal::IceCredential{std::move(minted.username), std::move(minted.password), ttl};
     };
   }
@@ -293,6 +319,7 @@ class Runtime::Impl {
   net::SystemRandom random_;
   SivKey tickets_{random_.bytes<SivKey::kKeyBytes>()};
   auth::NonceMaker nonces_;
+  auth::Options auth_;  // of the HTTP thread; config_ has what there was at the start
   auth::Credentials credentials_;
   auth::AccessTokens access_tokens_;
   net::SharedLedger ledger_;
@@ -301,6 +328,7 @@ class Runtime::Impl {
   dialect::Native native_;
   asio::io_context http_context_{1};
   net::HttpServer http_;
+  CredentialsWatch watch_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};
   std::vector<std::unique_ptr<net::Shard>> shards_;
@@ -311,6 +339,7 @@ Runtime::Runtime(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {
 Runtime::~Runtime() { stop(); }
 void Runtime::start() { impl_->start(); }
 void Runtime::stop() { impl_->stop(); }
+void Runtime::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
 Runtime::Ports Runtime::ports() const noexcept { return impl_->ports(); }
 const config::Config& Runtime::config() const noexcept { return impl_->config(); }
 const std::vector<std::string>& Runtime::ice_urls() const noexcept { return impl_->config().signal.ice_urls; }

@@ -154,7 +154,7 @@ void add_listen(std::vector<Key>& t) {
                       "Write true or false."}));
   t.push_back(one<CountCodec>(TS_AT(net.threads), {"listen.threads",
                                                    "--threads",
-                                                   {0, 1024},
+                                                   {0, 255},
                                                    "Threads that relay; 0 is one for each core.",
                                                    "Write 0 for one thread a core."}));
   t.push_back(one<SizeCodec>(

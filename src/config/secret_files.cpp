@@ -61,9 +61,8 @@ bool token_file_wins(Loading& loading) {
   return false;
 }
 
-}  // namespace
-
-void read_secret_files(Loading& loading, const FileReader& reader) {
+/// The users and secrets of the files behind those that are there.
+void read_credentials(Loading& loading, const FileReader& reader) {
   Config& config = loading.config;
   const std::string user_line = "one NAME:PASSWORD a line";
   read_lines(loading, reader, "auth.users_file", config.secret_files.users, user_line,
@@ -79,6 +78,26 @@ void read_secret_files(Loading& loading, const FileReader& reader) {
                if (secret) config.auth.secrets.push_back(std::move(*secret));
                return secret.has_value();
              });
+}
+
+}  // namespace
+
+CredentialsResult reload_credentials(const Config& config, const FileReader& reader) {
+  Loading loading;
+  loading.config.auth = config.auth;
+  loading.config.secret_files = config.secret_files;
+  auth::Options& auth = loading.config.auth;
+  if (!config.secret_files.users.empty()) auth.users.resize(config.secret_files.inline_users);
+  if (!config.secret_files.secrets.empty()) auth.secrets.resize(config.secret_files.inline_secrets);
+  read_credentials(loading, reader);
+  return {std::move(loading.config.auth), std::move(loading.problems)};
+}
+
+void read_secret_files(Loading& loading, const FileReader& reader) {
+  Config& config = loading.config;
+  config.secret_files.inline_users = config.auth.users.size();
+  config.secret_files.inline_secrets = config.auth.secrets.size();
+  read_credentials(loading, reader);
   if (!token_file_wins(loading)) return;
   std::string token;
   read_lines(loading, reader, "signaling.token_file", config.secret_files.token,

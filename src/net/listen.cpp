@@ -13,6 +13,7 @@
 #include "discovery.hpp"
 #include "socket_address.hpp"
 #include "udp_batch.hpp"
+#include "udp_errors.hpp"
 
 namespace ts::net {
 namespace {
@@ -150,6 +151,7 @@ class Opener {
     const int fd = socket.descriptor.get();
     const IpFamily family = socket.local.address.family();
     if (socket.local.address.is_unspecified()) enable_packet_info(fd, family);
+    enable_traffic_class(fd, family);
     set_dont_fragment(fd, family, false);
     const int wanted = static_cast<int>(options_.udp_listener_buffer_bytes);
     set_option(fd, SOL_SOCKET, SO_RCVBUF, wanted);
@@ -197,6 +199,7 @@ Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool
   Opener opener(options, out);
   out.port = options.port;
   out.tls_port = with_tls ? options.tls_port : 0;
+  out.dtls_port = with_tls && options.udp ? options.dtls_port : 0;
   out.http_port = options.http_port;
   // Every stream port serves everything: ports that are the same are one.
   const auto among_streams = [&](std::uint16_t port) {
@@ -213,6 +216,10 @@ Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool
     opener.open_alternates(out.port, out.alt_port);
   }
   if (tls_apart) opener.open(out.tls_port, false, true, "--tls-port");
+  // Every UDP port serves DTLS.
+  const bool dtls_apart =
+      with_tls && options.udp && (options.dtls_port == 0 || options.dtls_port != out.port);
+  if (dtls_apart) opener.open(out.dtls_port, true, false, "--dtls-port");
   if (http_apart) opener.open(out.http_port, false, true, "--http-port");
   return out;
 }
@@ -221,7 +228,10 @@ RelaySocket open_relay_socket(const Endpoint& local, std::uint32_t buffer_bytes)
   Attempt attempt = bind_socket(local, SOCK_DGRAM, false);
   if (attempt.error != 0) return RelaySocket{Descriptor(), attempt.error};
   const int fd = attempt.socket.descriptor.get();
-  set_dont_fragment(fd, local.address.family(), false);
+  const IpFamily family = local.address.family();
+  set_dont_fragment(fd, family, false);
+  enable_traffic_class(fd, family);
+  enable_error_queue(fd, family);
   set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(buffer_bytes));
   set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(buffer_bytes));
   return RelaySocket{std::move(attempt.socket.descriptor), 0};
@@ -232,7 +242,9 @@ bool set_dont_fragment(int descriptor, IpFamily family, bool on) noexcept {
     return set_option(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
                       on ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
   }
-  return set_option(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, on ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
+  // Off: no DF, fragments as the link demands. With IP_PMTUDISC_DONT the kernel would keep an ICMP
+  // "fragmentation needed" to itself that comes back for an earlier datagram with DF.
+  return set_option(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, on ? IP_PMTUDISC_PROBE : IP_PMTUDISC_OMIT);
 }
 
 std::vector<IpAddress> host_addresses() {

@@ -7,6 +7,7 @@
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/shard.hpp>
 
+#include "peer_streams.hpp"
 #include "stream_set.hpp"
 #include "udp_engine.hpp"
 
@@ -25,8 +26,14 @@ class Shard::Impl {
              counters_, [this] { flush(); }),
         streams_(context_, std::move(sockets.tcp), surroundings_, server_, outbox_, counters_,
                  [this] { flush(); }),
+        peers_(context_, server_, outbox_, counters_, [this] { flush(); }),
         timer_(context_),
-        work_(context_.get_executor()) {}
+        work_(context_.get_executor()) {
+    streams_.count_with(peers_.client_count());
+    if (!surroundings_.tls) return;
+    dtls_.emplace(surroundings_, udp_, server_, outbox_, counters_);
+    udp_.set_dtls(&*dtls_);
+  }
 
   void start() {
     udp_.start();
@@ -40,7 +47,10 @@ class Shard::Impl {
       stopped_ = true;
       server_.shut_down(now(), outbox_);
       flush();
+      peers_.stop();
       streams_.stop();
+      if (dtls_) dtls_->stop();
+      udp_.send_queued();
       udp_.stop();
       timer_.cancel();
       work_.reset();
@@ -55,12 +65,30 @@ class Shard::Impl {
     });
   }
 
+  void revoke(turn::Revocation revocation) {
+    asio::post(context_, [this, revocation = std::move(revocation)] {
+      server_.revoke(now(), revocation, outbox_);
+      flush();
+    });
+  }
+
+  void use_credentials(std::shared_ptr<const auth::Credentials> credentials) {
+    asio::post(context_, [this, credentials = std::move(credentials)]() mutable {
+      server_.use_credentials(*credentials);
+      credentials_ = std::move(credentials);
+    });
+  }
+
   void snapshot(std::function<void(const ShardSnapshot&)> done) {
     asio::post(context_, [this, done = std::move(done)] {
       ShardSnapshot shard{server_.counters(), counters_};
       shard.turn.drops[turn::index(turn::Drop::QueueFull)] += streams_.dropped_datagrams();
       done(shard);
     });
+  }
+
+  void adopt_stream(MovedStream stream) {
+    asio::post(context_, [this, stream = std::move(stream)]() mutable { streams_.adopt(std::move(stream)); });
   }
 
  private:
@@ -90,7 +118,7 @@ class Shard::Impl {
 
   /// Does all that the Outbox asks for.
   void flush() {
-    if (outbox_.empty()) return;
+    if (outbox_.empty()) return arm_timer();
     for (const turn::ToPeer& transmit : outbox_.to_peers) udp_.queue(transmit);
     // What a relay was still given leaves before it closes; and it closes before another one opens, which may
     // want its port.
@@ -100,7 +128,8 @@ class Shard::Impl {
     while (!outbox_.open_relays.empty()) {
       opening_.swap(outbox_.open_relays);
       for (const turn::OpenRelay& command : opening_) {
-        const auto error = udp_.open(command);
+        const auto error =
+            command.protocol == turn::RelayProtocol::Tcp ? peers_.open(command) : udp_.open(command);
         if (error) {
           server_.relay_failed(now(), command.relay, *error, outbox_);
         } else {
@@ -110,6 +139,8 @@ class Shard::Impl {
       opening_.clear();
     }
     close_relays();
+    for (const turn::CloseConnection& command : outbox_.close_connections) peers_.close(command.connection);
+    for (const turn::ConnectPeer& command : outbox_.connect_peers) peers_.connect(command);
     for (const turn::ToClient& transmit : outbox_.to_clients) {
       if (StreamSet::is_stream(transmit.route)) {
         streams_.queue(transmit);
@@ -118,6 +149,7 @@ class Shard::Impl {
       }
     }
     udp_.send_queued();
+    move_streams();
     if (surroundings_.on_allocation) {
       for (const turn::AllocationEvent& event : outbox_.events) surroundings_.on_allocation(event);
     }
@@ -128,13 +160,39 @@ class Shard::Impl {
   }
 
   void close_relays() {
-    for (const turn::CloseRelay& command : outbox_.close_relays) udp_.close(command.relay);
+    for (const turn::CloseRelay& command : outbox_.close_relays) {
+      if (command.protocol == turn::RelayProtocol::Tcp) {
+        peers_.close(command.relay);
+      } else {
+        udp_.close(command.relay);
+      }
+    }
     outbox_.close_relays.clear();
+  }
+
+  std::optional<TimePoint> next_deadline() const noexcept {
+    const auto core = server_.next_deadline();
+    const auto dtls = dtls_ ? dtls_->next_deadline() : std::nullopt;
+    return core && dtls ? std::min(*core, *dtls) : core ? core : dtls;
+  }
+
+  /// Streams that become client data connections, and those that are for another shard; with what was queued
+  /// for them.
+  void move_streams() {
+    for (const turn::BindData& command : outbox_.bind_data) {
+      peers_.bind(command.connection, streams_.release(command.route));
+    }
+    for (const turn::HandOver& command : outbox_.hand_overs) {
+      auto moved = streams_.release(command.route);
+      if (moved && surroundings_.siblings != nullptr && command.shard < surroundings_.siblings->size()) {
+        (*surroundings_.siblings)[command.shard]->adopt_stream(*std::move(moved));
+      }
+    }
   }
 
   void arm_timer() {
     if (stopped_) return;  // the queue holds deadlines of the dead
-    const auto next = server_.next_deadline();
+    const auto next = next_deadline();
     if (!next || (armed_for_ && *armed_for_ <= *next)) return;
     armed_for_ = *next;
     timer_.expires_at(std::chrono::steady_clock::time_point(
@@ -143,18 +201,23 @@ class Shard::Impl {
       if (error) return;
       armed_for_.reset();
       server_.tick(now(), outbox_);
+      if (dtls_) dtls_->tick(now());
       flush();
+      udp_.send_queued();
       arm_timer();
     });
   }
 
   ShardSurroundings surroundings_;
+  std::shared_ptr<const auth::Credentials> credentials_;  // that replaced those of the surroundings
   asio::io_context context_{1};
   turn::Outbox outbox_;
   Counters counters_;
   turn::Server server_;
   UdpEngine udp_;
+  std::optional<DtlsSet> dtls_;  // without a certificate: none
   StreamSet streams_;
+  PeerStreams peers_;
   asio::steady_timer timer_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   bool stopped_ = false;
@@ -171,6 +234,12 @@ void Shard::stop() { impl_->stop(); }
 void Shard::deliver(turn::Letter letter, std::array<Descriptor, 2> relays) {
   impl_->deliver(std::move(letter), std::move(relays));
 }
+void Shard::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
+void Shard::use_credentials(std::shared_ptr<const auth::Credentials> credentials) {
+  impl_->use_credentials(std::move(credentials));
+}
 void Shard::snapshot(std::function<void(const ShardSnapshot&)> done) { impl_->snapshot(std::move(done)); }
+
+void Shard::adopt_stream(MovedStream stream) { impl_->adopt_stream(std::move(stream)); }
 
 }  // namespace ts::net

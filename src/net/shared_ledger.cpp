@@ -13,10 +13,37 @@ void SharedLedger::leave(std::string_view account) {
   ledger_.leave(account);
 }
 
-std::optional<std::uint16_t> SharedLedger::take_port(IpFamily family, turn::PortParity parity, TimePoint now,
+bool SharedLedger::admit_credential(std::string_view username, std::uint32_t most) {
+  const std::lock_guard lock(mutex_);
+  return ledger_.admit_credential(username, most);
+}
+
+void SharedLedger::leave_credential(std::string_view username) {
+  const std::lock_guard lock(mutex_);
+  ledger_.leave_credential(username);
+}
+
+turn::BudgetId SharedLedger::join_budget(std::string_view name, TokenRate rate, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  return ledger_.join_budget(name, rate, now);
+}
+
+void SharedLedger::leave_budget(turn::BudgetId id, std::uint64_t unused) {
+  const std::lock_guard lock(mutex_);
+  ledger_.leave_budget(id, unused);
+}
+
+std::uint64_t SharedLedger::lease(turn::BudgetId id, std::uint64_t least, std::uint64_t wanted,
+                                  TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  return ledger_.lease(id, least, wanted, now);
+}
+
+std::optional<std::uint16_t> SharedLedger::take_port(IpFamily family, turn::PortParity parity,
+                                                     std::string_view account, TimePoint now,
                                                      RandomSource& random) {
   const std::lock_guard lock(mutex_);
-  return ledger_.take_port(family, parity, now, random);
+  return ledger_.take_port(family, parity, account, now, random);
 }
 
 void SharedLedger::return_port(IpFamily family, std::uint16_t port) {
@@ -24,10 +51,10 @@ void SharedLedger::return_port(IpFamily family, std::uint16_t port) {
   ledger_.return_port(family, port);
 }
 
-turn::ReservationToken SharedLedger::reserve(IpFamily family, std::uint16_t port, TimePoint expires,
-                                             RandomSource& random) {
+turn::ReservationToken SharedLedger::reserve(IpFamily family, std::uint16_t port, std::string_view account,
+                                             TimePoint expires, RandomSource& random) {
   const std::lock_guard lock(mutex_);
-  return ledger_.reserve(family, port, expires, random);
+  return ledger_.reserve(family, port, account, expires, random);
 }
 
 std::optional<Endpoint> SharedLedger::redeem(const turn::ReservationToken& token, TimePoint now) {

@@ -23,13 +23,13 @@ Stream::Step tls_step(SSL* session, F&& step) noexcept {
   ERR_clear_error();
   if (why == SSL_ERROR_WANT_READ) return {Stream::Status::WantRead, 0};
   if (why == SSL_ERROR_WANT_WRITE) return {Stream::Status::WantWrite, 0};
-  return {Stream::Status::Closed, 0};
+  return {Stream::Status::Closed, 0, why == SSL_ERROR_ZERO_RETURN};
 }
 
 Stream::Step step_of(ssize_t result, Stream::Status wanted) noexcept {
   if (result > 0) return {Stream::Status::Done, static_cast<std::size_t>(result)};
   if (result < 0 && (errno == EAGAIN || errno == EINTR)) return {wanted, 0};
-  return {Stream::Status::Closed, 0};
+  return {Stream::Status::Closed, 0, result == 0};
 }
 
 int clamp_to_int(std::size_t size) noexcept {
@@ -111,6 +111,13 @@ void Stream::close() noexcept {
   if (tls_ && sent == 0 && SSL_is_init_finished(tls_.get())) SSL_shutdown(tls_.get());
   ERR_clear_error();
   error_code ignored;
+  socket_.close(ignored);
+}
+
+void Stream::reset() noexcept {
+  if (!socket_.is_open()) return;
+  error_code ignored;
+  socket_.set_option(tcp::socket::linger(true, 0), ignored);
   socket_.close(ignored);
 }
 

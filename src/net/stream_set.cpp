@@ -21,6 +21,9 @@ constexpr std::chrono::milliseconds kAcceptBackOff{200};
 constexpr std::chrono::seconds kSweepPeriod{1};
 
 std::size_t index(StreamKind kind) noexcept { return static_cast<std::size_t>(kind); }
+StreamKind kind_of(const TurnStream& stream) noexcept {
+  return stream.tuple().transport == turn::Transport::Tls ? StreamKind::TurnTls : StreamKind::TurnTcp;
+}
 
 }  // namespace
 
@@ -134,24 +137,49 @@ void StreamSet::admit(Newcomer& newcomer, StreamKind kind) {
     if (detached.descriptor >= 0 && surroundings_.to_http) surroundings_.to_http(std::move(detached));
     return;
   }
+  run(std::move(newcomer.stream), kind, nullptr);
+}
+
+void StreamSet::run(Stream stream, StreamKind kind, MovedStream* moved) {
   const turn::Route route = kStreamRoute | next_id_++;
-  const auto stream = std::make_shared<TurnStream>(std::move(newcomer.stream), route,
-                                                   surroundings_.options.stream_send_queue_bytes, *this);
-  stream->touch(now().mono);
-  streams_.emplace(route, stream);
+  const auto started = std::make_shared<TurnStream>(std::move(stream), route,
+                                                    surroundings_.options.stream_send_queue_bytes, *this);
+  started->touch(now().mono);
+  if (moved != nullptr) started->resume(std::move(moved->received), std::move(moved->unsent));
+  streams_.emplace(route, started);
   ++counters_.streams_open[index(kind)];
-  stream->start();
+  started->start();
+}
+
+std::optional<MovedStream> StreamSet::release(turn::Route route) {
+  const auto found = streams_.find(route);
+  if (found == streams_.end()) return std::nullopt;
+  const std::shared_ptr<TurnStream> stream = found->second;
+  streams_.erase(found);
+  --counters_.streams_open[index(kind_of(*stream))];
+  return stream->release();
+}
+
+void StreamSet::adopt(MovedStream moved) {
+  if (stopped_) return;
+  const std::uint32_t most = surroundings_.max_streams;
+  if (most != 0 && open_count() >= most) return refuse(StreamRefusal::Limit);
+  const StreamKind kind = moved.stream.tls ? StreamKind::TurnTls : StreamKind::TurnTcp;
+  run(Stream(context_, std::move(moved.stream)), kind, &moved);
 }
 
 void StreamSet::frame(TurnStream& stream, ByteView bytes) {
   const Now moment = now();
   stream.touch(moment.mono);
+  const std::size_t binds = outbox_.bind_data.size();
+  const std::size_t hand_overs = outbox_.hand_overs.size();
   server_.from_client(moment, turn::Inbound{stream.tuple(), stream.route(), bytes}, outbox_);
+  if (outbox_.bind_data.size() != binds) stream.stop_framing(false);
+  if (outbox_.hand_overs.size() != hand_overs) stream.stop_framing(true);
 }
 
 void StreamSet::ended(TurnStream& stream) {
-  const bool tls = stream.tuple().transport == turn::Transport::Tls;
-  --counters_.streams_open[index(tls ? StreamKind::TurnTls : StreamKind::TurnTcp)];
+  --counters_.streams_open[index(kind_of(stream))];
   if (stopped_) return;
   server_.client_closed(now(), stream.tuple(), outbox_);
   streams_.erase(stream.route());

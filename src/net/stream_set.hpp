@@ -32,6 +32,13 @@ class StreamSet final : public TurnStreamOwner {
   void queue(const turn::ToClient& transmit);
   void write_queued();
 
+  /// Gives a stream away whose framing is over; nothing: it has ended meanwhile.
+  std::optional<MovedStream> release(turn::Route route);
+  /// Takes a stream over from another shard.
+  void adopt(MovedStream moved);
+  /// What stays open of a stream that was given away counts here all the same.
+  void count_with(const std::size_t& others) noexcept { others_ = &others; }
+
   /// Relayed datagrams that slow stream clients did not get.
   std::uint64_t dropped_datagrams() const noexcept { return dropped_; }
 
@@ -54,7 +61,10 @@ class StreamSet final : public TurnStreamOwner {
   /// Closes what is late; once a second.
   void sweep();
   void schedule_sweep();
-  std::size_t open_count() const noexcept { return newcomers_.size() + streams_.size(); }
+  std::size_t open_count() const noexcept {
+    return newcomers_.size() + streams_.size() + (others_ != nullptr ? *others_ : 0);
+  }
+  void run(Stream stream, StreamKind kind, MovedStream* moved);
 
   void frame(TurnStream& stream, ByteView bytes) override;
   void end_of_turn() override { flush_(); }
@@ -75,6 +85,7 @@ class StreamSet final : public TurnStreamOwner {
   asio::steady_timer sweep_timer_;
   std::uint64_t next_id_ = 0;
   std::uint64_t dropped_ = 0;
+  const std::size_t* others_ = nullptr;
   bool stopped_ = false;
   boost::unordered_flat_map<std::uint64_t, std::shared_ptr<Newcomer>> newcomers_;
   boost::unordered_flat_map<turn::Route, std::shared_ptr<TurnStream>> streams_;

@@ -20,16 +20,23 @@ std::string openssl_reason() {
 
 /// RFC 7443 §3: TURN may be told from HTTP by ALPN; a client without ALPN is told by its first bytes. An
 /// unknown offer is not refused: the stream's first bytes decide anyway.
-int select_alpn(SSL*, const unsigned char** out, unsigned char* out_bytes, const unsigned char* in,
+int select_alpn(SSL* session, const unsigned char** out, unsigned char* out_bytes, const unsigned char* in,
                 unsigned int in_bytes, void*) {
-  static constexpr unsigned char kOurs[] = "\x09stun.turn\x08http/1.1";
+  static constexpr unsigned char kOurs[] = "\x09stun.turn\x12stun.nat-discovery\x08http/1.1";
+  constexpr unsigned kHttpBytes = 9;
+  const unsigned ours_bytes = sizeof kOurs - 1 - (SSL_is_dtls(session) != 0 ? kHttpBytes : 0);
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_bytes, kOurs, sizeof kOurs - 1, in, in_bytes) !=
-      OPENSSL_NPN_NEGOTIATED) {
+  if (SSL_select_next_proto(&chosen, out_bytes, kOurs, ours_bytes, in, in_bytes) != OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_NOACK;
-  }
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
+}
+
+/// Suites of (D)TLS 1.2: forward secrecy and AEAD only. The last one is one of the two that RFC 8489 §6.2.3
+/// asks for; it is slow, and taken when the client has nothing better.
+void allow_ciphers(SSL_CTX* c) {
+  SSL_CTX_set_cipher_list(c, "ECDHE+AESGCM:ECDHE+CHACHA20:DHE-RSA-AES128-GCM-SHA256:!aNULL");
+  SSL_CTX_set_dh_auto(c, 1);
 }
 
 struct KeyDeleter {
@@ -91,11 +98,34 @@ TlsContext::Context TlsContext::make_context() {
   SSL_CTX_set_mode(
       c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_alpn_select_cb(c, select_alpn, nullptr);
-  // TLS 1.2 suites: forward secrecy and AEAD only.
-  SSL_CTX_set_cipher_list(c, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL");
+  allow_ciphers(c);
   static constexpr unsigned char kSessionContext[] = "turnstone";
   SSL_CTX_set_session_id_context(c, kSessionContext, sizeof kSessionContext - 1);
   return context;
+}
+
+std::string TlsContext::make_datagram_context() {
+  datagram_context_.reset(SSL_CTX_new(DTLS_server_method()));
+  SSL_CTX* c = datagram_context_.get();
+  if (c == nullptr) return "DTLS: no context: " + openssl_reason();
+  SSL_CTX_set_min_proto_version(c, DTLS1_2_VERSION);
+  // Nothing is kept for a client that comes again, and a flight is as short as it can be.
+  SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                             SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_TICKET | SSL_OP_NO_QUERY_MTU);
+  SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+  allow_ciphers(c);
+  SSL_CTX_set_alpn_select_cb(c, select_alpn, nullptr);
+  // No client certificate is asked for: messages stay as short as the library lets them be.
+  SSL_CTX_set_max_cert_list(c, 1);
+  // Cookies are made and verified before there is a session.
+  SSL_CTX_set_cookie_generate_cb(c, [](SSL*, unsigned char*, unsigned int*) { return 0; });
+  SSL_CTX_set_cookie_verify_cb(c, [](SSL*, const unsigned char*, unsigned int) { return 1; });
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(context_.get(), &chain);
+  const bool armed = SSL_CTX_use_certificate(c, SSL_CTX_get0_certificate(context_.get())) == 1 &&
+                     (chain == nullptr || SSL_CTX_set1_chain(c, chain) == 1) &&
+                     SSL_CTX_use_PrivateKey(c, SSL_CTX_get0_privatekey(context_.get())) == 1;
+  return armed ? std::string() : "DTLS: the certificate cannot be used: " + openssl_reason();
 }
 
 void TlsContext::describe() {
@@ -134,6 +164,7 @@ Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::from_files(co
     ERR_clear_error();
     return "TLS key '" + key_file + "' does not belong to certificate '" + cert_file + "'";
   }
+  if (std::string problem = out->make_datagram_context(); !problem.empty()) return problem;
   out->describe();
   return std::shared_ptr<const TlsContext>(std::move(out));
 }
@@ -155,6 +186,7 @@ Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::self_signed(
       SSL_CTX_use_PrivateKey(c, key.get()) != 1) {
     return "TLS: no self-signed certificate could be made: " + openssl_reason();
   }
+  if (std::string problem = out->make_datagram_context(); !problem.empty()) return problem;
   out->describe();
   return std::shared_ptr<const TlsContext>(std::move(out));
 }
@@ -163,6 +195,12 @@ TlsSession TlsContext::accept(int descriptor) const noexcept {
   TlsSession session(SSL_new(context_.get()));
   if (!session || SSL_set_fd(session.get(), descriptor) != 1) return nullptr;
   SSL_set_accept_state(session.get());
+  return session;
+}
+
+TlsSession TlsContext::accept_datagrams() const noexcept {
+  TlsSession session(SSL_new(datagram_context_.get()));
+  if (session) SSL_set_accept_state(session.get());
   return session;
 }
 

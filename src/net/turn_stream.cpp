@@ -34,7 +34,27 @@ TurnStream::TurnStream(Stream stream, turn::Route route, std::size_t queue_limit
   stream_.socket().set_option(tcp::no_delay(true), ignored);
 }
 
-void TurnStream::start() { on_readable(); }
+void TurnStream::start() {
+  if (!queue_.empty()) write_queued();
+  if (!partial_.empty()) {
+    const MutableBytes buffer = owner_.read_buffer();
+    std::copy(partial_.begin(), partial_.end(), buffer.begin());
+    if (!take_frames(buffer.first(partial_.size()))) return close();
+  }
+  if (!closed_) on_readable();
+}
+
+void TurnStream::resume(std::vector<std::uint8_t> received, std::vector<std::uint8_t> unsent) {
+  partial_ = std::move(received);
+  queue_ = std::move(unsent);
+}
+
+MovedStream TurnStream::release() {
+  closed_ = true;
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(written_));
+  written_ = 0;
+  return {stream_.detach(), std::move(partial_), std::move(queue_)};
+}
 
 void TurnStream::wait_readable(tcp::socket::wait_type what) {
   stream_.socket().async_wait(what, [self = shared_from_this()](const error_code& error) {
@@ -64,11 +84,12 @@ void TurnStream::on_readable() {
 bool TurnStream::take_frames(MutableBytes bytes) {
   ByteView rest = bytes;
   bool well_formed = true;
-  while (well_formed && !rest.empty()) {
+  while (well_formed && !rest.empty() && framing_ == Framing::On) {
     const auto frame = stun::next_frame(rest);
     well_formed = frame.has_value();
     if (!well_formed || !frame->has_value()) break;
     owner_.frame(*this, (*frame)->message);
+    if (framing_ == Framing::OverWithFrame) break;
     rest = rest.subspan((*frame)->consumed_bytes);
   }
   // What came before a malformed frame is done first.

@@ -36,6 +36,16 @@ class TurnStream : public std::enable_shared_from_this<TurnStream> {
   TurnStream(Stream stream, turn::Route route, std::size_t queue_limit_bytes, TurnStreamOwner& owner);
 
   void start();
+  /// Goes on with a stream that another shard has had; before start().
+  void resume(std::vector<std::uint8_t> received, std::vector<std::uint8_t> unsent);
+  /// Called from TurnStreamOwner::frame(): what follows this frame (`with_frame`: from this frame on) is not
+  /// for this stream any more, which is about to be released.
+  void stop_framing(bool with_frame) noexcept {
+    framing_ = with_frame ? Framing::OverWithFrame : Framing::Over;
+  }
+  /// Gives the stream away, with what was read past the framing's end and what is still to be written. The
+  /// owner is not told of an end.
+  MovedStream release();
   /// Queues bytes. Past the limit relayed payload (`droppable`) is dropped whole, and a client that does not
   /// even read answers is closed at the next turn.
   void send(ByteView bytes, bool droppable);
@@ -53,6 +63,8 @@ class TurnStream : public std::enable_shared_from_this<TurnStream> {
   bool is_overrun() const noexcept { return overrun_; }
 
  private:
+  enum class Framing : std::uint8_t { On, Over, OverWithFrame };
+
   void wait_readable(tcp::socket::wait_type what);
   void on_readable();
   bool take_frames(MutableBytes bytes);
@@ -70,6 +82,7 @@ class TurnStream : public std::enable_shared_from_this<TurnStream> {
   bool overrun_ = false;
   bool relayed_ = false;
   bool closed_ = false;
+  Framing framing_ = Framing::On;
   TimePoint last_message_{};
 };
 

@@ -8,12 +8,16 @@
 #include <sys/epoll.h>
 
 #include <turnstone/net/clock.hpp>
+#include <turnstone/stun/demux.hpp>
+
+#include "udp_errors.hpp"
 
 namespace ts::net {
 namespace {
 
 static_assert(ReceiveBatch::kHeadroomBytes >= turn::kHeadroomBytes);
 static_assert(ReceiveBatch::kTailroomBytes >= turn::kTailroomBytes);
+static_assert(ReceiveBatch::kPayloadBytes >= DtlsSet::kRoomBytes);
 
 /// What an epoll event names: a listener by index, or a relay socket by slot index, family and generation.
 /// The generation tells events of a closed socket from those of its successor in the same slot.
@@ -34,10 +38,16 @@ int make_epoll() {
   return descriptor;
 }
 
+bool is_dtls(ByteView datagram) noexcept {
+  return !datagram.empty() && stun::classify_packet(datagram[0]) == stun::Packet::Dtls;
+}
+
 /// Turns in which so few datagrams came end at once; busier ones look again before they go back to Asio.
 constexpr std::size_t kBusyDatagrams = 4;
 /// Rounds of one turn at most, so that streams and timers of the shard get their share.
 constexpr int kMaxRounds = 16;
+/// Errors of one socket in one round.
+constexpr std::size_t kMaxErrors = 64;
 
 }  // namespace
 
@@ -46,11 +56,13 @@ UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> 
                      Counters& counters, std::function<void()> flush)
     : epoll_(context, make_epoll()),
       listeners_(std::move(listeners)),
+      listener_marks_(listeners_.size()),
       relay_buffer_bytes_(relay_buffer_bytes),
       server_(server),
       outbox_(outbox),
       counters_(counters),
       flush_(std::move(flush)) {
+  too_long_.reserve(kMaxErrors);
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     if (!watch(listeners_[i].descriptor.get(), i))
       throw std::system_error(errno, std::system_category(), "epoll_ctl");
@@ -90,27 +102,45 @@ void UdpEngine::turn() {
     for (std::size_t i = 0; i < static_cast<std::size_t>(ready); ++i) {
       if (!received_.has_room()) {
         flush_();
+        send_queued();
         received_.recycle();
       }
       const std::uint64_t tag = events[i].data.u64;
+      // Errors first: the oldest one would fail the read.
+      if ((events[i].events & EPOLLERR) != 0) datagrams += read_errors(tag, moment);
       datagrams += (tag & kRelayTag) != 0 ? read_relay(tag, moment) : read_listener(tag, moment);
     }
     flush_();
+    send_queued();  // a flush with nothing from the core sends nothing, but a handshake may have answered
     received_.recycle();
     if (datagrams < kBusyDatagrams) return;
   }
 }
 
+std::span<const Datagram> UdpEngine::receive(int descriptor, IpFamily family, MarkSampler& marks,
+                                             Now moment) noexcept {
+  marks.before(descriptor, family, moment.mono);
+  const auto batch = received_.receive(descriptor);
+  marks.after(descriptor, family, batch);
+  return batch;
+}
+
 std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
   const BoundSocket& listener = listeners_[index];
-  const bool wildcard = listener.local.address.is_unspecified();
-  const auto batch = received_.receive(listener.descriptor.get(), wildcard);
+  const auto batch =
+      receive(listener.descriptor.get(), listener.local.address.family(), listener_marks_[index], moment);
   ::ts::turn::Inbound in;
   in.route = index;
   for (const Datagram& datagram : batch) {
     in.tuple.client = datagram.from;
     in.tuple.server = Endpoint{datagram.to.value_or(listener.local.address), listener.local.port};
+    if (dtls_ != nullptr && is_dtls(datagram.bytes)) {
+      ::ts::turn::FiveTuple tuple = in.tuple;
+      tuple.transport = ::ts::turn::Transport::Dtls;
+      if (dtls_->received(moment, index, tuple, datagram.bytes)) continue;
+    }
     in.bytes = datagram.bytes;
+    in.tos = datagram.tos;
     server_.from_client(moment, in, outbox_);
   }
   ++counters_.udp_receive_batches;
@@ -118,16 +148,62 @@ std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
   return batch.size();
 }
 
-std::size_t UdpEngine::read_relay(std::uint64_t tag, Now moment) {
+UdpEngine::Relay* UdpEngine::find(std::uint64_t tag, turn::RelayId& id) noexcept {
   const auto index = static_cast<std::uint32_t>(tag);
   const IpFamily family = (tag & kV6Tag) != 0 ? IpFamily::V6 : IpFamily::V4;
-  if (index >= relays_.size()) return 0;
-  const Relay& relay = relays_[index][family_index(family)];
-  if (!relay.descriptor || (relay.generation & kGenerationMask) != ((tag >> 32) & kGenerationMask)) return 0;
-  const turn::RelayId id{SlotHandle{index, relay.generation}, family};
-  const auto batch = received_.receive(relay.descriptor.get(), false);
+  if (index >= relays_.size()) return nullptr;
+  Relay& relay = relays_[index][family_index(family)];
+  if (!relay.descriptor || (relay.generation & kGenerationMask) != ((tag >> 32) & kGenerationMask))
+    return nullptr;
+  id = turn::RelayId{SlotHandle{index, relay.generation}, family};
+  return &relay;
+}
+
+std::size_t UdpEngine::read_errors(std::uint64_t tag, Now moment) {
+  turn::RelayId id;
+  if ((tag & kRelayTag) == 0) {
+    clear_pending_error(listeners_[tag].descriptor.get());
+    return 0;
+  }
+  const Relay* relay = find(tag, id);
+  if (relay == nullptr) return 0;
+  const int descriptor = relay->descriptor.get();
+  std::size_t count = 0;
+  for (; count < kMaxErrors; ++count) {
+    const auto error = next_error(descriptor);
+    if (!error) break;
+    if (error->too_long_for_link) {
+      tell_too_long(tag, id, error->to, error->info, moment);
+    } else {
+      server_.from_peer_error(moment, id, error->to, {error->type, error->code, error->info}, outbox_);
+    }
+  }
+  // A full error queue leaves its mark on the socket alone, which would wake us for ever.
+  if (count < kMaxErrors) clear_pending_error(descriptor);
+  return count;
+}
+
+void UdpEngine::tell_too_long(std::uint64_t tag, const turn::RelayId& id, const Endpoint& to,
+                              std::uint32_t mtu, Now moment) {
+  // The kernel tells the address and the MTU but for IPv4 no port, and may have queued more than one entry
+  // for a datagram: what failed is known from the sending.
+  const bool v4 = id.family == IpFamily::V4;
+  std::erase_if(too_long_, [&](const SendBatch::TooLong& one) {
+    if (one.tag != tag || one.to.address != to.address) return false;
+    const turn::IcmpError error{static_cast<std::uint8_t>(v4 ? 3 : 2), static_cast<std::uint8_t>(v4 ? 4 : 0),
+                                mtu};
+    server_.from_peer_error(moment, id, one.to, error, outbox_);
+    return true;
+  });
+}
+
+std::size_t UdpEngine::read_relay(std::uint64_t tag, Now moment) {
+  turn::RelayId id;
+  Relay* relay = find(tag, id);
+  if (relay == nullptr) return 0;
+  const auto batch = receive(relay->descriptor.get(), id.family, relay->marks, moment);
   for (const Datagram& datagram : batch)
-    server_.from_peer(moment, id, datagram.from, datagram.bytes, outbox_);
+    server_.from_peer(moment, id, datagram.from, datagram.bytes, outbox_, datagram.tos);
   ++counters_.udp_receive_batches;
   counters_.udp_received_packets += batch.size();
   return batch.size();
@@ -149,6 +225,7 @@ bool UdpEngine::attach(const turn::RelayId& id, Descriptor descriptor) {
   relay.descriptor = std::move(descriptor);
   relay.generation = slot.generation;
   relay.dont_fragment = false;
+  relay.marks = MarkSampler();
   if (watch(relay.descriptor.get(), tag_of(id))) return true;
   relay.descriptor = Descriptor();
   return false;
@@ -160,6 +237,7 @@ Descriptor UdpEngine::release(const turn::RelayId& id) noexcept {
   ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, relay->descriptor.get(), nullptr);
   // The next owner takes it as open_relay_socket() makes it.
   if (relay->dont_fragment) set_dont_fragment(relay->descriptor.get(), id.family, false);
+  enable_traffic_class(relay->descriptor.get(), id.family, true);
   return std::move(relay->descriptor);
 }
 
@@ -186,10 +264,21 @@ const BoundSocket& UdpEngine::source_of(const turn::ToClient& transmit) const no
 }
 
 void UdpEngine::queue(const turn::ToClient& transmit) {
-  const BoundSocket& listener = source_of(transmit);
+  if (!DtlsSet::is_dtls(transmit.route))
+    return send_from(source_of(transmit), transmit.tuple, transmit.bytes, transmit.tos);
+  if (dtls_ != nullptr) dtls_->send(now().mono, transmit);
+}
+
+void UdpEngine::send_datagram(std::size_t index, const turn::FiveTuple& tuple, ByteView bytes,
+                              std::uint8_t tos) {
+  send_from(listeners_[index], tuple, bytes, tos);
+}
+
+void UdpEngine::send_from(const BoundSocket& listener, const turn::FiveTuple& tuple, ByteView bytes,
+                          std::uint8_t tos) {
   const bool wildcard = listener.local.address.is_unspecified();
-  sends_.add(listener.descriptor.get(), transmit.tuple.client,
-             wildcard ? std::optional(transmit.tuple.server.address) : std::nullopt, transmit.bytes);
+  sends_.add(listener.descriptor.get(), tuple.client,
+             wildcard ? std::optional(tuple.server.address) : std::nullopt, bytes, tos);
 }
 
 void UdpEngine::queue(const turn::ToPeer& transmit) {
@@ -201,13 +290,20 @@ void UdpEngine::queue(const turn::ToPeer& transmit) {
     set_dont_fragment(relay->descriptor.get(), transmit.relay.family, transmit.dont_fragment);
     relay->dont_fragment = transmit.dont_fragment;
   }
-  sends_.add(relay->descriptor.get(), transmit.peer, std::nullopt, transmit.bytes);
+  sends_.add(relay->descriptor.get(), transmit.peer, std::nullopt, transmit.bytes, transmit.tos,
+             tag_of(transmit.relay));
 }
 
 void UdpEngine::send_queued() noexcept {
   const SendBatch::Stats stats = sends_.flush();
   counters_.udp_sent_packets += stats.sent;
   counters_.udp_send_errors += stats.failed;
+  if (dtls_ != nullptr) dtls_->sent();
+  for (const SendBatch::TooLong& one : sends_.too_long()) {
+    if ((one.tag & kRelayTag) == 0) continue;
+    if (too_long_.size() >= kMaxErrors) too_long_.clear();  // nobody will come for them any more
+    too_long_.push_back(one);
+  }
 }
 
 }  // namespace ts::net

@@ -14,16 +14,21 @@
 #include <turnstone/net/listen.hpp>
 #include <turnstone/turn/server.hpp>
 
+#include "dtls_set.hpp"
+#include "mark_sampler.hpp"
 #include "udp_batch.hpp"
 
 namespace ts::net {
 
-class UdpEngine {
+class UdpEngine final : public DatagramSink {
  public:
   /// `flush` is called at the end of each turn; afterwards the receive buffers are used again.
   UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners,
             std::uint32_t relay_buffer_bytes, turn::Server& server, turn::Outbox& outbox, Counters& counters,
             std::function<void()> flush);
+
+  /// Who takes DTLS's datagrams (RFC 7983), on every listener; without one they are not served.
+  void set_dtls(DtlsSet* dtls) noexcept { dtls_ = dtls; }
 
   void start();
   void stop() noexcept;
@@ -39,6 +44,8 @@ class UdpEngine {
   /// Queue datagrams; send_queued() sends them. The bytes must live until then.
   void queue(const turn::ToClient& transmit);
   void queue(const turn::ToPeer& transmit);
+  void send_datagram(std::size_t listener, const turn::FiveTuple& tuple, ByteView bytes,
+                     std::uint8_t tos) override;
   void send_queued() noexcept;
 
  private:
@@ -46,27 +53,40 @@ class UdpEngine {
     Descriptor descriptor;
     std::uint32_t generation = 0;
     bool dont_fragment = false;
+    MarkSampler marks;
   };
 
   void wait();
   void turn();
   std::size_t read_listener(std::size_t index, Now now);
+  std::span<const Datagram> receive(int descriptor, IpFamily family, MarkSampler& marks, Now now) noexcept;
   std::size_t read_relay(std::uint64_t tag, Now now);
+  /// Tells the core what the error queue of a relay socket holds, and empties it.
+  std::size_t read_errors(std::uint64_t tag, Now now);
+  void tell_too_long(std::uint64_t tag, const turn::RelayId& id, const Endpoint& to, std::uint32_t mtu,
+                     Now now);
+  /// The open relay that an epoll event names, and its id; null when it is closed meanwhile.
+  Relay* find(std::uint64_t tag, turn::RelayId& id) noexcept;
   bool watch(int descriptor, std::uint64_t tag) noexcept;
   Relay* find(const turn::RelayId& relay) noexcept;
+  void send_from(const BoundSocket& listener, const turn::FiveTuple& tuple, ByteView bytes, std::uint8_t tos);
   /// The listener whose endpoint the datagram leaves from.
   const BoundSocket& source_of(const turn::ToClient& transmit) const noexcept;
 
   boost::asio::posix::stream_descriptor epoll_;
   std::vector<BoundSocket> listeners_;
+  std::vector<MarkSampler> listener_marks_;
   std::vector<std::array<Relay, 2>> relays_;  // by slot index and family
   std::uint32_t relay_buffer_bytes_;
   turn::Server& server_;
   turn::Outbox& outbox_;
   Counters& counters_;
   std::function<void()> flush_;
+  DtlsSet* dtls_ = nullptr;
   ReceiveBatch received_;
   SendBatch sends_;
+  /// Until the error queue, which knows the MTU, is read.
+  std::vector<SendBatch::TooLong> too_long_;
 };
 
 }  // namespace ts::net

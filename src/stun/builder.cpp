@@ -3,6 +3,17 @@
 #include <turnstone/stun/integrity.hpp>
 
 namespace ts::stun {
+namespace {
+
+/// RFC 8489 §14.8: the class and the number, behind 21 reserved bits.
+void put_error_number(std::uint8_t* p, ErrorCode code) noexcept {
+  const auto number = static_cast<unsigned>(code);
+  store_be16(p, 0);
+  p[2] = static_cast<std::uint8_t>(number / 100);
+  p[3] = static_cast<std::uint8_t>(number % 100);
+}
+
+}  // namespace
 
 std::uint16_t message_type(MessageClass message_class, Method method) noexcept {
   const auto m = static_cast<unsigned>(method);
@@ -83,12 +94,14 @@ MessageBuilder& MessageBuilder::add_xor_address(AttributeType type, const Endpoi
 MessageBuilder& MessageBuilder::add_error(ErrorCode code, std::string_view reason) noexcept {
   if (reason.empty()) reason = reason_phrase(code);
   if (std::uint8_t* p = attribute(AttributeType::ErrorCode, 4 + reason.size())) {
-    const auto number = static_cast<unsigned>(code);
-    store_be16(p, 0);
-    p[2] = static_cast<std::uint8_t>(number / 100);
-    p[3] = static_cast<std::uint8_t>(number % 100);
+    put_error_number(p, code);
     if (!reason.empty()) std::memcpy(p + 4, reason.data(), reason.size());
   }
+  return *this;
+}
+
+MessageBuilder& MessageBuilder::add_bare_error(ErrorCode code) noexcept {
+  if (std::uint8_t* p = attribute(AttributeType::ErrorCode, 4)) put_error_number(p, code);
   return *this;
 }
 

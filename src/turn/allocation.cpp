@@ -51,10 +51,14 @@ void Server::tick(Now now, Outbox& out) {
       end(*handle, EndReason::Expired, now, out);
       continue;
     }
+    drop_expired_legs(*handle, *allocation, now.mono, out);
     sweep(*allocation, now.mono);
     TimePoint next = allocation->expires;
+    if (allocation->is_dual())
+      next = std::min(allocation->second->expires[0], allocation->second->expires[1]);
     for (const Permission& p : allocation->permissions) next = std::min(next, p.expires);
     for (const Channel& c : allocation->channels) next = std::min(next, c.expires);
+    next = std::min(next, sweep_connections(*allocation, now.mono, out));
     allocation->look_at = TimePoint::max();
     look_again_at(*handle, *allocation, next);
   }
@@ -63,21 +67,26 @@ void Server::tick(Now now, Outbox& out) {
 void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
   Allocation* allocation = allocations_.find(handle);
   if (allocation == nullptr) return;
+  drop_connections(*allocation, out);
   if (allocation->state == Allocation::State::Ready) {
     ++counters_.allocations_ended[index(reason)];
     --counters_.allocations[index(allocation->tuple.transport)];
     AllocationEvent event;
     event.ended = true;
     event.reason = reason;
-    event.username = std::move(allocation->username);
+    event.username = allocation->username;
+    if (allocation->policy != nullptr) {
+      event.room = allocation->policy->room;
+      event.member = allocation->policy->member;
+    }
     event.tuple = allocation->tuple;
     event.relayed = allocation->relayed;
     event.age = now.mono - allocation->started;
     event.to_peer = allocation->to_peer;
     event.to_client = allocation->to_client;
     out.events.push_back(std::move(event));
-    out.close_relays.push_back(CloseRelay{RelayId{handle, allocation->family()}});
   }
+  close_legs(handle, *allocation, out);
   if (allocation->state == Allocation::State::Opening) cancel_reservation(*allocation, now.mono);
   forget(handle, *allocation);
 }
@@ -86,7 +95,13 @@ void Server::forget(SlotHandle handle, Allocation& allocation) {
   counters_.permissions -= allocation.permissions.size();
   counters_.channels -= allocation.channels.size();
   ledger_.return_port(allocation.local.address.family(), allocation.local.port);
-  ledger_.leave(allocation.account);
+  if (allocation.is_dual())
+    ledger_.return_port(allocation.second->local.address.family(), allocation.second->local.port);
+  if (allocation.opening) {
+    for (const Endpoint& refused : allocation.opening->refused)
+      ledger_.return_port(refused.address.family(), refused.port);
+  }
+  unlimit(allocation);
   forget_paths(handle, allocation);
   if (allocation.mobility) ledger_.forget_place(allocation.mobility->id);
   allocations_.erase(handle);

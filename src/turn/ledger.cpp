@@ -70,7 +70,22 @@ std::size_t most_reservations(const PortPool& ports) noexcept {
   return std::clamp<std::uint64_t>((ports.used() + ports.free()) / 4, 1, kMost);
 }
 
+/// … and of one account a quarter of these: a client that reserves and ends its allocations in turn drains
+/// nobody else's. Where allocations of an account are few, its reservations are as few.
+std::size_t most_of_account(std::size_t most, std::uint32_t max_allocations) noexcept {
+  const std::size_t quarter = std::max<std::size_t>(most / 4, 1);
+  return max_allocations == 0 ? quarter : std::min<std::size_t>(quarter, max_allocations);
+}
+
 }  // namespace
+
+bool LocalLedger::may_reserve(const PortPool& ports, std::string_view account) const noexcept {
+  const std::size_t most = most_reservations(ports);
+  if (reservations_.size() >= most) return false;
+  const auto own = std::count_if(reservations_.begin(), reservations_.end(),
+                                 [&](const Reservation& r) { return r.account == account; });
+  return static_cast<std::size_t>(own) < most_of_account(most, max_per_account_);
+}
 
 PortPool* LocalLedger::pool(IpFamily family) noexcept {
   auto& pool = family == IpFamily::V4 ? v4_ : v6_;
@@ -100,14 +115,30 @@ void LocalLedger::leave(std::string_view account) {
   --total_;
 }
 
-std::optional<std::uint16_t> LocalLedger::take_port(IpFamily family, PortParity parity, TimePoint now,
+bool LocalLedger::admit_credential(std::string_view username, std::uint32_t most) {
+  const auto found = by_credential_.find(username);
+  if (found == by_credential_.end()) return most != 0 && by_credential_.emplace(username, 1U).second;
+  if (found->second >= most) return false;
+  ++found->second;
+  return true;
+}
+
+void LocalLedger::leave_credential(std::string_view username) {
+  const auto found = by_credential_.find(username);
+  if (found == by_credential_.end()) {
+    TS_BUG("a credential left that had not entered");
+    return;
+  }
+  if (--found->second == 0) by_credential_.erase(found);
+}
+
+std::optional<std::uint16_t> LocalLedger::take_port(IpFamily family, PortParity parity,
+                                                    std::string_view account, TimePoint now,
                                                     RandomSource& random) {
   drop_expired(now);
   PortPool* ports = pool(family);
   if (ports == nullptr) return std::nullopt;
-  if (parity == PortParity::EvenWithNextReserved && reservations_.size() >= most_reservations(*ports)) {
-    return std::nullopt;
-  }
+  if (parity == PortParity::EvenWithNextReserved && !may_reserve(*ports, account)) return std::nullopt;
   return ports->take(parity, random);
 }
 
@@ -115,9 +146,9 @@ void LocalLedger::return_port(IpFamily family, std::uint16_t port) {
   if (PortPool* ports = pool(family)) ports->put_back(port);
 }
 
-ReservationToken LocalLedger::reserve(IpFamily family, std::uint16_t port, TimePoint expires,
-                                      RandomSource& random) {
-  reservations_.push_back(Reservation{random.bytes<8>(), family, port, expires});
+ReservationToken LocalLedger::reserve(IpFamily family, std::uint16_t port, std::string_view account,
+                                      TimePoint expires, RandomSource& random) {
+  reservations_.push_back(Reservation{random.bytes<8>(), family, port, expires, std::string(account)});
   return reservations_.back().token;
 }
 

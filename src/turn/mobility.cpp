@@ -98,6 +98,7 @@ void Server::handle_move(Request& r) {
   query.route = r.in.route;
   query.lifetime_seconds = *lifetime;
   query.family_code = family_code;
+  query.transaction_id = r.message.transaction_id();
   if (place->shard != shard_) {
     query.request.assign(r.in.bytes.begin(), r.in.bytes.end());
     r.out.letters.push_back(std::move(query));
@@ -147,10 +148,18 @@ Letter Server::move(Now now, const Letter& query, Outbox& out) {
     return reply;
   }
   Mobility& m = *allocation->mobility;
-  if (query.family_code && stun::family_of_code(*query.family_code) != allocation->family()) {
+  drop_expired_legs(handle, *allocation, now.mono, out);
+  const auto only = query.family_code ? stun::family_of_code(*query.family_code) : std::nullopt;
+  const bool there = only && allocation->relays(*only, now.mono);
+  // As in any Refresh: the retransmission of one that took this family away succeeds again.
+  const bool repeated =
+      !there && only && query.lifetime_seconds == 0 && allocation->was_cut_by(query.transaction_id);
+  if (query.family_code && !there && !repeated) {
     reply.error = ErrorCode::PeerAddressFamilyMismatch;
     return reply;
   }
+  const bool cuts = there && query.lifetime_seconds == 0 && allocation->is_dual();
+  const bool ends = query.lifetime_seconds == 0 && !repeated && !cuts;
   // Where the client was last known to be.
   const bool here = m.next ? m.next->tuple == query.tuple && m.next->shard == query.from
                            : !m.detached && allocation->tuple == query.tuple;
@@ -159,27 +168,38 @@ Letter Server::move(Now now, const Letter& query, Outbox& out) {
       reply.error = ErrorCode::BadRequest;
       return reply;
     }
-    if (query.lifetime_seconds != 0) set_next(handle, *allocation, query, now);
+    if (!ends) set_next(handle, *allocation, query, now);
   } else if (static_cast<std::uint16_t>(query.sequence + 1) != m.sequence || !here ||
              now.mono - m.moved_at >= kOldTicketLife) {
     return reply;
   }
   reply.error.reset();
-  if (query.lifetime_seconds == 0) {
+  if (ends) {
     end(handle, EndReason::Refreshed, now, out);
     return reply;
   }
   reply.ticket = m.ticket;
-  if (allocation->granted_until != TimePoint::max()) {
-    const auto left = std::chrono::ceil<std::chrono::seconds>(allocation->granted_until - now.mono);
-    reply.lifetime_seconds = static_cast<std::uint32_t>(
-        std::clamp<std::int64_t>(left.count(), 1, std::int64_t{query.lifetime_seconds}));
+  if (cuts) {
+    drop_leg(handle, *allocation, *only, out);
+    allocation->second->deleted_by = query.transaction_id;
+  } else if (!repeated) {
+    prolong(handle, *allocation, only, reply, now);
   }
-  allocation->expires = now.mono + std::chrono::seconds(reply.lifetime_seconds);
-  look_again_at(handle, *allocation, allocation->expires);
   // Nobody is left on the old five-tuple.
   if (m.detached && m.next && m.next->shard == shard_) settle(handle, *allocation);
   return reply;
+}
+
+void Server::prolong(SlotHandle handle, Allocation& allocation, std::optional<IpFamily> only, Letter& reply,
+                     Now now) {
+  if (allocation.granted_until != TimePoint::max()) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(allocation.granted_until - now.mono);
+    reply.lifetime_seconds = static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(left.count(), 1, std::int64_t{reply.lifetime_seconds}));
+  }
+  const TimePoint expires = now.mono + std::chrono::seconds(reply.lifetime_seconds);
+  allocation.set_expiry(only, expires);
+  look_again_at(handle, allocation, expires);
 }
 
 void Server::set_next(SlotHandle handle, Allocation& allocation, const Letter& query, Now now) {

@@ -35,6 +35,7 @@ void Server::hand_over(SlotHandle handle, const MobilePath& to, std::uint64_t id
   --counters_.allocations[index(allocation.tuple.transport)];
   counters_.permissions -= allocation.permissions.size();
   counters_.channels -= allocation.channels.size();
+  leave_shares(allocation);
   letter.allocation.reset(new Allocation(std::move(allocation)));
   allocations_.erase(handle);
   tidy_deadlines();
@@ -81,11 +82,11 @@ void Server::move_answered(Now now, const Letter& reply, Outbox& out) {
   const auto message = stun::MessageView::parse(reply.request);
   if (!message) return;
   const Inbound in{reply.tuple, reply.route, reply.request};
-  Request r{now, in, *message, out, RequestKind::Refresh, {}, {}, {}, {}, nullptr};
+  Request r{now, in, *message, out, RequestKind::Refresh, {}, {}, nullptr, {}, {}, {}, nullptr};
   // The key is needed again. What has become of the credentials meanwhile decides, as for any request.
   if (!authenticate(r)) return;
   if (by_tuple_.contains(reply.tuple)) return respond_error(r, stun::ErrorCode::AllocationMismatch);
-  if (!reply.error && reply.lifetime_seconds != 0) {
+  if (!reply.error && !reply.ticket.empty()) {
     if (visitors_.size() >= kManyVisitors)
       boost::unordered::erase_if(visitors_, [&](const auto& v) { return v.second.expires <= now.mono; });
     if (visitors_.size() >= kMaxVisitors) return respond_error(r, stun::ErrorCode::InsufficientCapacity);
@@ -93,7 +94,9 @@ void Server::move_answered(Now now, const Letter& reply, Outbox& out) {
     if (visitor.id != reply.id) visitor = Visitor{};
     visitor.id = reply.id;
     visitor.route = reply.route;
-    visitor.expires = now.mono + std::chrono::seconds(reply.lifetime_seconds);
+    // 0: one of two relayed addresses has ended, the other one lives on.
+    visitor.expires = now.mono + (reply.lifetime_seconds != 0 ? std::chrono::seconds(reply.lifetime_seconds)
+                                                              : options_.default_lifetime);
   }
   answer_move(r, reply);
 }
@@ -164,7 +167,11 @@ std::optional<SlotHandle> Server::arrive(Now now, Letter& letter, Outbox& out) {
     counters_.channels += allocation.channels.size();
     if (awaited) by_tuple_.insert_or_assign(letter.tuple, handle);
     allocation.look_at = TimePoint::max();
-    look_again_at(handle, allocation, awaited ? now.mono : allocation.expires);
+    look_again_at(handle, allocation, now.mono);
+    join_shares(allocation, now.mono);
+    // Both shards were told of a revocation while the allocation was on its way between them.
+    const Bearer bearer{allocation.username, allocation.account, allocation.policy.get()};
+    if (revocations_.matches(bearer, now.wall)) end(handle, EndReason::Revoked, now, out);
   }
   for (const auto& bytes : letter.waiting) from_client(now, Inbound{letter.tuple, route, bytes}, out);
   return adopted;

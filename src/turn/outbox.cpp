@@ -22,6 +22,10 @@ void Outbox::clear() noexcept {
   to_peers.clear();
   open_relays.clear();
   close_relays.clear();
+  close_connections.clear();
+  connect_peers.clear();
+  bind_data.clear();
+  hand_overs.clear();
   events.clear();
   letters.clear();
   chunk_ = 0;

@@ -18,9 +18,12 @@ void Server::channel_data(Now now, const Inbound& in, Outbox& out) {
   if (channel == nullptr || now.mono >= channel->expires) return drop(Drop::NoChannel);
   if (!allocation->permits(channel->peer.address, now.mono)) return drop(Drop::NoPermission);
   if (allocation->mobility) data_came(found->second, *allocation, in.tuple);
+  const IpFamily family = channel->peer.address.family();
+  if (allocation->second != nullptr && !allocation->relays(family, now.mono)) return drop(Drop::NoAllocation);
+  if (allocation->limits != nullptr && !within_limits(*allocation, message->data.size(), now.mono)) return;
 
-  out.to_peers.push_back(
-      ToPeer{RelayId{found->second, allocation->family()}, channel->peer, message->data, false});
+  // §14: DSCP and ECN as they came. DF as if the incoming one were 0, since no socket tells it.
+  out.to_peers.push_back(ToPeer{RelayId{found->second, family}, channel->peer, message->data, false, in.tos});
   allocation->to_peer.add(message->data.size());
   counters_.to_peer[index(in.tuple.transport)].add(message->data.size());
 }
@@ -60,26 +63,30 @@ ByteView wrap_data_indication(MutableBytes payload, const Endpoint& peer,
 
 }  // namespace
 
-void Server::from_peer(Now now, const RelayId& relay, const Endpoint& peer, MutableBytes payload,
-                       Outbox& out) {
+void Server::from_peer(Now now, const RelayId& relay, const Endpoint& peer, MutableBytes payload, Outbox& out,
+                       std::uint8_t tos) {
   Allocation* allocation = allocations_.find(relay.allocation);
-  if (allocation == nullptr || now.mono >= allocation->expires) return drop(Drop::NoAllocation);
+  if (allocation == nullptr || !allocation->relays(relay.family, now.mono)) return drop(Drop::NoAllocation);
   if (!allocation->permits(peer.address, now.mono)) return drop(Drop::NoPermission);
   if (allocation->mobility && allocation->mobility->detached) return drop(Drop::NoAllocation);
+  if (allocation->limits != nullptr && !within_limits(*allocation, payload.size(), now.mono)) return;
 
   const Transport transport = allocation->tuple.transport;
-  const bool stream = transport == Transport::Tcp || transport == Transport::Tls;
+  const bool stream = is_stream(transport);
   const Channel* channel = allocation->channel_to(peer);
   ByteView wire;
   if (channel != nullptr && now.mono < channel->expires) {
     wire = wrap_channel_data(payload, channel->number, stream);
   } else {
+    // A channel's peer was judged with its port when it was bound; a permission is of the address alone.
+    if (policy_.check_port(peer)) return drop(Drop::PeerDenied);
     if (payload.size() > kMaxIndicationPayload) return drop(Drop::TooLarge);
     stun::TransactionId id;
     random_.fill(id);
     wire = wrap_data_indication(payload, peer, id);
   }
-  out.to_clients.push_back(ToClient{allocation->route, allocation->tuple, wire, true});
+  out.to_clients.push_back(
+      ToClient{allocation->route, allocation->tuple, wire, true, stream ? std::uint8_t{0} : tos});
   allocation->to_client.add(payload.size());
   counters_.to_client[index(transport)].add(payload.size());
 }

@@ -32,10 +32,39 @@ constexpr bool is_understood(stun::AttributeType type) noexcept {
     case stun::AttributeType::EvenPort:
     case stun::AttributeType::RequestedTransport:
     case stun::AttributeType::DontFragment:
+    case stun::AttributeType::MessageIntegritySha256:
+    case stun::AttributeType::PasswordAlgorithm:
+    case stun::AttributeType::Userhash:
     case stun::AttributeType::XorMappedAddress:
+    case stun::AttributeType::ConnectionId:
     case stun::AttributeType::ReservationToken: return true;
     default: return false;
   }
+}
+
+/// The column that an error response is counted in.
+constexpr Outcome outcome_of(stun::ErrorCode code) noexcept {
+  switch (code) {
+    case stun::ErrorCode::TryAlternate: return Outcome::E300;
+    case stun::ErrorCode::BadRequest: return Outcome::E400;
+    case stun::ErrorCode::Unauthenticated: return Outcome::E401;
+    case stun::ErrorCode::Forbidden: return Outcome::E403;
+    case stun::ErrorCode::MobilityForbidden: return Outcome::E405;
+    case stun::ErrorCode::UnknownAttribute: return Outcome::E420;
+    case stun::ErrorCode::AllocationMismatch: return Outcome::E437;
+    case stun::ErrorCode::StaleNonce: return Outcome::E438;
+    case stun::ErrorCode::AddressFamilyNotSupported: return Outcome::E440;
+    case stun::ErrorCode::WrongCredentials: return Outcome::E441;
+    case stun::ErrorCode::UnsupportedTransportProtocol: return Outcome::E442;
+    case stun::ErrorCode::PeerAddressFamilyMismatch: return Outcome::E443;
+    case stun::ErrorCode::ConnectionAlreadyExists: return Outcome::E446;
+    case stun::ErrorCode::ConnectionTimeoutOrFailure: return Outcome::E447;
+    case stun::ErrorCode::AllocationQuotaReached: return Outcome::E486;
+    case stun::ErrorCode::RoleConflict: return Outcome::E487;
+    case stun::ErrorCode::ServerError: return Outcome::E500;
+    case stun::ErrorCode::InsufficientCapacity: return Outcome::E508;
+  }
+  return Outcome::E500;
 }
 
 struct Request {
@@ -48,7 +77,12 @@ struct Request {
   // Set by Server::authenticate.
   std::string_view username;
   std::string_view account;
-  std::optional<HmacSha1Key> key;
+  /// Of the live allocation, or `read_policy`; may be null.
+  const auth::Policy* policy = nullptr;
+  /// Read from the credential by this request.
+  std::unique_ptr<const auth::Policy> read_policy;
+  /// Signs the answer.
+  std::optional<auth::MessageKey> key;
 
   // Set by Server::allocation_of_user.
   SlotHandle handle;

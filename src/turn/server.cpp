@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dispatch, the long-term credential mechanism (RFC 8489 §9.2) and answers. The methods are in handlers/.
-#include <turnstone/stun/attributes.hpp>
+// Dispatch and answers. The methods are in handlers/.
+#include <bitset>
+
 #include <turnstone/stun/demux.hpp>
 #include <turnstone/stun/integrity.hpp>
 #include <turnstone/turn/server.hpp>
 
 #include "discovery.hpp"
+#include "peer_connection.hpp"
 #include "request.hpp"
 
 namespace ts::turn {
@@ -23,57 +25,27 @@ constexpr std::optional<RequestKind> kind_of(Method method) noexcept {
     case Method::Refresh: return RequestKind::Refresh;
     case Method::CreatePermission: return RequestKind::CreatePermission;
     case Method::ChannelBind: return RequestKind::ChannelBind;
+    case Method::Connect: return RequestKind::Connect;
+    case Method::ConnectionBind: return RequestKind::ConnectionBind;
     default: return std::nullopt;
   }
 }
-
-constexpr Outcome outcome_of(ErrorCode code) noexcept {
-  switch (code) {
-    case ErrorCode::TryAlternate: return Outcome::E300;
-    case ErrorCode::BadRequest: return Outcome::E400;
-    case ErrorCode::Unauthenticated: return Outcome::E401;
-    case ErrorCode::Forbidden: return Outcome::E403;
-    case ErrorCode::MobilityForbidden: return Outcome::E405;
-    case ErrorCode::UnknownAttribute: return Outcome::E420;
-    case ErrorCode::AllocationMismatch: return Outcome::E437;
-    case ErrorCode::StaleNonce: return Outcome::E438;
-    case ErrorCode::AddressFamilyNotSupported: return Outcome::E440;
-    case ErrorCode::WrongCredentials: return Outcome::E441;
-    case ErrorCode::UnsupportedTransportProtocol: return Outcome::E442;
-    case ErrorCode::PeerAddressFamilyMismatch: return Outcome::E443;
-    case ErrorCode::ConnectionAlreadyExists: return Outcome::E446;
-    case ErrorCode::ConnectionTimeoutOrFailure: return Outcome::E447;
-    case ErrorCode::AllocationQuotaReached: return Outcome::E486;
-    case ErrorCode::RoleConflict: return Outcome::E487;
-    case ErrorCode::ServerError: return Outcome::E500;
-    case ErrorCode::InsufficientCapacity: return Outcome::E508;
-  }
-  return Outcome::E500;
-}
-
-constexpr AuthFailure failure_of(auth::Failure failure) noexcept {
-  switch (failure) {
-    case auth::Failure::UnknownUser: return AuthFailure::UnknownUser;
-    case auth::Failure::WrongPassword: return AuthFailure::WrongPassword;
-    case auth::Failure::Expired: return AuthFailure::Expired;
-  }
-  return AuthFailure::UnknownUser;
-}
-
-/// RFC 8489 §14.3: below 509 bytes from those who obey it, and up to 763 from clients of RFC 5389.
-constexpr std::size_t kMaxUsernameBytes = 763;
 
 }  // namespace
 
 Server::Server(const Surroundings& s)
     : options_(s.options),
-      credentials_(s.credentials),
+      credentials_(&s.credentials),
       nonces_(s.nonces),
       ledger_(s.ledger),
       random_(s.random),
       policy_(s.options),
+      shares_(std::make_unique<Shares>(s.ledger)),
       by_tuple_(0, TupleHash{load_be64(s.random.bytes<8>().data())}),
+      bindings_(s.options.max_bindings_per_second_per_source, ~by_tuple_.hash_function().seed),
+      challenges_(s.options.max_challenges_per_second_per_source, ~by_tuple_.hash_function().seed),
       shard_(s.shard),
+      shard_count_(s.shard_count),
       own_tickets_(options_.mobility && s.tickets == nullptr
                        ? std::optional<SivKey>(s.random.bytes<SivKey::kKeyBytes>())
                        : std::nullopt),
@@ -100,10 +72,16 @@ void Server::message(Now now, const Inbound& in, Outbox& out) {
   if (!stun::fingerprint_absent_or_right(*parsed)) return drop(Drop::BadFingerprint);
   const stun::MessageView& message = *parsed;
 
-  // RFC 5389 §12.2: a classic client has no magic cookie; only Binding is answered.
-  if (!message.has_magic_cookie() && message.method() != Method::Binding) return drop(Drop::BadMessage);
-
-  Request r{now, in, message, out, RequestKind::Other, {}, {}, {}, {}, nullptr};
+  Request r{now, in, message, out, RequestKind::Other, {}, {}, nullptr, {}, {}, {}, nullptr};
+  if (!message.has_magic_cookie()) {
+    // RFC 8489 §11: over DTLS every request without the magic cookie is answered with 500.
+    if (in.tuple.transport == Transport::Dtls && message.message_class() == MessageClass::Request) {
+      r.kind = kind_of(message.method()).value_or(RequestKind::Other);
+      return respond_error(r, ErrorCode::ServerError);
+    }
+    // RFC 5389 §12.2: a classic client has no magic cookie; only Binding is answered.
+    if (message.method() != Method::Binding) return drop(Drop::BadMessage);
+  }
   if (message.message_class() == MessageClass::Indication && message.method() == Method::Send) {
     r.kind = RequestKind::Send;
     return handle_send(r);
@@ -116,75 +94,33 @@ void Server::message(Now now, const Inbound& in, Outbox& out) {
   const auto kind = kind_of(message.method());
   if (!kind) return drop(Drop::UnknownMethod);
   r.kind = *kind;
-  request(r);
+  if (!handed_over(r)) request(r);
 }
 
 void Server::request(Request& r) {
   if (r.kind == RequestKind::Binding) {
+    if (r.in.tuple.transport == Transport::Udp && !bindings_.admit(r.in.tuple.client.address, r.now.mono)) {
+      return drop(Drop::SourceRate);
+    }
     if (understood(r)) handle_binding(r);
     return;
   }
-  if (!options_.enabled) return respond_error(r, ErrorCode::Forbidden, "TURN is switched off");
+  if (!options_.enabled) {
+    if (admits_stranger(r)) respond_error(r, ErrorCode::Forbidden, "TURN is switched off");
+    return;
+  }
   if (!authenticate(r) || !understood(r)) return;
   if (r.kind == RequestKind::Allocate) return handle_allocate(r);
   if (r.kind == RequestKind::Refresh && r.message.find(AttributeType::MobilityTicket)) return handle_move(r);
+  if (r.kind == RequestKind::ConnectionBind) return handle_connection_bind(r);
   if (!allocation_of_user(r)) return;
   switch (r.kind) {
     case RequestKind::Refresh: return handle_refresh(r);
     case RequestKind::CreatePermission: return handle_create_permission(r);
     case RequestKind::ChannelBind: return handle_channel_bind(r);
+    case RequestKind::Connect: return handle_connect(r);
     default: return drop(Drop::UnknownMethod);
   }
-}
-
-bool Server::authenticate(Request& r) {
-  const stun::MessageView& m = r.message;
-  // "does not contain a MESSAGE-INTEGRITY": 401.
-  if (m.integrity_offset() == 0) {
-    challenge(r, ErrorCode::Unauthenticated, AuthFailure::NoCredentials);
-    return false;
-  }
-  // "is missing either the USERNAME, REALM, or NONCE attribute": 400, with nothing in it to learn.
-  const auto username = m.find(AttributeType::Username);
-  const auto realm = m.find(AttributeType::Realm);
-  const auto nonce = m.find(AttributeType::Nonce);
-  if (!username || !realm || !nonce || username->empty() || username->size() > kMaxUsernameBytes) {
-    ++counters_.auth_failures[index(AuthFailure::MissingAttribute)];
-    respond_error(r, ErrorCode::BadRequest);
-    return false;
-  }
-  // "the value of the USERNAME is not valid", or the MAC does not match: 401. A live allocation's own user is
-  // known by the allocation's key: an ephemeral credential may expire under it (its expiry bounds new
-  // allocations).
-  r.username = as_text(*username);
-  const Allocation* allocation = find(r.in.tuple);
-  const auto token = access_tokens_ != nullptr ? m.find(AttributeType::AccessToken) : std::nullopt;
-  if (token) {
-    if (!take_token(r, *token)) return false;
-  } else if (allocation != nullptr && r.now.mono < allocation->expires &&
-             allocation->username == r.username && stun::verify_integrity(m, allocation->key)) {
-    r.key = allocation->key;
-    r.account = allocation->account;
-  } else {
-    const auto principal = credentials_.authenticate(m, r.username, r.now.wall);
-    if (!principal) {
-      challenge(r, ErrorCode::Unauthenticated, failure_of(principal.error()));
-      return false;
-    }
-    r.key = principal->key;
-    r.account = principal->account;
-  }
-  if (as_text(*realm) != credentials_.realm()) {
-    r.key.reset();
-    challenge(r, ErrorCode::Unauthenticated, AuthFailure::WrongRealm);
-    return false;
-  }
-  // "the NONCE is no longer valid": 438.
-  if (!nonces_.is_fresh(as_text(*nonce), r.now.mono, r.in.tuple.client)) {
-    challenge(r, ErrorCode::StaleNonce, AuthFailure::StaleNonce);
-    return false;
-  }
-  return true;
 }
 
 bool Server::allocation_of_user(Request& r) {
@@ -196,6 +132,7 @@ bool Server::allocation_of_user(Request& r) {
     return false;
   }
   r.handle = found->second;
+  drop_expired_legs(r.handle, *r.allocation, r.now.mono, r.out);
   if (r.token && r.allocation->granted_until != TimePoint::max()) {
     renew_token(r, *r.allocation);
   } else if (r.allocation->username != r.username || r.allocation->account != r.account) {
@@ -207,38 +144,33 @@ bool Server::allocation_of_user(Request& r) {
 }
 
 bool Server::understood(Request& r) {
-  // RFC 8489 §6.3.1: all unknown comprehension-required attributes are listed; bounded, since the request is.
-  std::array<std::uint16_t, 32> unknown;
+  bool all = true;
+  const auto is_unknown = [&](AttributeType type) {
+    if (!stun::is_comprehension_required(static_cast<std::uint16_t>(type)) || is_understood(type))
+      return false;
+    if (type == AttributeType::AccessToken) return access_tokens_ == nullptr;
+    return r.kind != RequestKind::Binding || !is_discovery_request(type) ||
+           !other_endpoint(options_, r.in.tuple);
+  };
+  r.message.for_each([&](const stun::Attribute& a) { all = all && !is_unknown(a.type); });
+  if (all) return true;
+
+  // RFC 8489 §6.3.1: all unknown comprehension-required attributes are listed, each once, as far as the
+  // answer has room; a request that names more of them does not fit into a packet.
+  std::array<std::uint16_t, 512> unknown;
   std::size_t count = 0;
-  r.message.for_each([&](const stun::Attribute& attribute) {
-    const auto type = static_cast<std::uint16_t>(attribute.type);
-    if (!stun::is_comprehension_required(type) || is_understood(attribute.type) || count == unknown.size())
-      return;
-    if (attribute.type == AttributeType::AccessToken && access_tokens_ != nullptr) return;
-    if (r.kind == RequestKind::Binding && is_discovery_request(attribute.type) &&
-        other_endpoint(options_, r.in.tuple))
-      return;
-    if (std::find(unknown.begin(), unknown.begin() + count, type) == unknown.begin() + count)
-      unknown[count++] = type;
+  std::bitset<0x8000> listed;
+  r.message.for_each([&](const stun::Attribute& a) {
+    const auto type = static_cast<std::uint16_t>(a.type);
+    if (!is_unknown(a.type) || listed.test(type) || count == unknown.size()) return;
+    listed.set(type);
+    unknown[count++] = type;
   });
-  if (count == 0) return true;
   ResponseWriter response(r, MessageClass::ErrorResponse);
   response.builder.add_error(ErrorCode::UnknownAttribute)
       .add_unknown_attributes(std::span(unknown).first(count));
   send_answer(r, response, Outcome::E420);
   return false;
-}
-
-void Server::challenge(Request& r, ErrorCode code, AuthFailure why) {
-  ++counters_.auth_failures[index(why)];
-  const auth::Nonce nonce = nonces_.make(r.now.mono, r.in.tuple.client);
-  ResponseWriter response(r, MessageClass::ErrorResponse);
-  response.builder.add_error(code)
-      .add(AttributeType::Realm, credentials_.realm())
-      .add(AttributeType::Nonce, nonce.text());
-  if (access_tokens_ != nullptr && code == ErrorCode::Unauthenticated)
-    response.builder.add(AttributeType::ThirdPartyAuthorization, access_tokens_->server_name());
-  send_answer(r, response, outcome_of(code));
 }
 
 void Server::respond_error(Request& r, ErrorCode code, std::string_view reason) {
@@ -258,13 +190,14 @@ void Server::send_answer(Request& r, ResponseWriter& response, Outcome outcome) 
   const bool named = r.kind == RequestKind::Allocate || r.kind == RequestKind::Refresh;
   if (named && r.key && !options_.software.empty())
     response.builder.add(AttributeType::Software, options_.software);
-  if (r.key) response.builder.add_integrity(*r.key);
-  if (r.message.fingerprint_offset() != 0) response.builder.add_fingerprint();
+  if (r.key) r.key->sign(response.builder);
+  // Classic clients do not know FINGERPRINT (RFC 5389 §12.2).
+  if (r.message.fingerprint_offset() != 0 && r.message.has_magic_cookie()) response.builder.add_fingerprint();
   const ByteView bytes = response.builder.finish();
   r.out.commit(bytes.size());
   if (bytes.empty()) return;
   r.out.to_clients.push_back(
-      ToClient{r.in.route, r.answer_tuple.value_or(r.in.tuple), bytes, false, r.answer_tuple.has_value()});
+      ToClient{r.in.route, r.answer_tuple.value_or(r.in.tuple), bytes, false, 0, r.answer_tuple.has_value()});
 }
 
 }  // namespace ts::turn

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Third-party authorization (RFC 7635) of requests: the token in ACCESS-TOKEN brings the key.
-#include <turnstone/stun/integrity.hpp>
-
 #include "request.hpp"
 
 namespace ts::turn {
@@ -18,20 +16,17 @@ AuthFailure failure_of(auth::TokenFailure failure) noexcept {
 
 }  // namespace
 
-bool Server::take_token(Request& r, ByteView token) {
+std::optional<AuthFailure> Server::take_token(Request& r, ByteView token, auth::Mac mac) {
   auto grant = access_tokens_->open(token, r.username, r.now.wall);
-  std::optional<AuthFailure> failure;
-  if (!grant) {
-    failure = failure_of(grant.error());
-  } else if (const HmacSha1Key key(grant->mac_key); stun::verify_integrity(r.message, key)) {
-    r.token = std::move(*grant);
-    r.account = r.token->account;
-    r.key = key;
-  } else {
-    failure = AuthFailure::WrongPassword;
-  }
-  if (failure) challenge(r, stun::ErrorCode::Unauthenticated, *failure);
-  return !failure;
+  if (!grant) return failure_of(grant.error());
+  // The MAC key is no password's: which of the two HMACs it is for, the request tells.
+  const auth::MessageKey key = mac == auth::Mac::Sha1 ? auth::MessageKey(HmacSha1Key(grant->mac_key))
+                                                      : auth::MessageKey(HmacSha256Key(grant->mac_key));
+  if (!key.verify(r.message)) return AuthFailure::WrongPassword;
+  r.token = std::move(*grant);
+  r.account = r.token->account;
+  r.key = key;
+  return std::nullopt;
 }
 
 void Server::renew_token(const Request& r, Allocation& allocation) {

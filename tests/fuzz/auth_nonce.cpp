@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ts::auth::Nonce own = maker.make(now, client);
   if (!maker.is_fresh(own.text(), now, client)) std::abort();
   if (maker.is_fresh(text, now, client)) {
-    // Nobody guesses 96 bits: a fresh text is one that we made within the last ten minutes.
+    // Nobody guesses 42 bits: a fresh text is one that we made within the last ten minutes.
     bool ours = false;
     for (int age = 0; age < 600 && !ours; ++age) {
       ours = maker.make(now - std::chrono::seconds(age), client).text() == text;

@@ -14,11 +14,16 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+/// A target's own mutator, if it has one.
+extern "C" [[gnu::weak]] std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                                             std::size_t max_size, unsigned seed);
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 
 namespace {
 
 using Input = std::vector<std::uint8_t>;
 constexpr int kMutations = 2'000;
+constexpr std::size_t kMaxBytes = 4096;
 
 void run(const Input& input) {
   // A buffer of exactly the input's size, so that a sanitizer sees a read past its end.
@@ -48,6 +53,7 @@ class Mutator {
 
   Input next() {
     Input out = pick();
+    if (LLVMFuzzerCustomMutator != nullptr && below(4) != 0) return by_target(std::move(out));
     for (std::size_t i = 1 + below(4); i > 0; --i) change(out);
     return out;
   }
@@ -57,6 +63,16 @@ class Mutator {
   std::uint8_t byte() { return static_cast<std::uint8_t>(random_()); }
   const Input& pick() { return corpus_[below(corpus_.size())]; }
   static std::ptrdiff_t offset(std::size_t at) { return static_cast<std::ptrdiff_t>(at); }
+
+  /// Several of its changes in a row, as a fuzzer's corpus would grow.
+  Input by_target(Input out) {
+    for (std::size_t i = 1 + below(12); i > 0; --i) {
+      const std::size_t size = out.size();
+      out.resize(kMaxBytes);
+      out.resize(LLVMFuzzerCustomMutator(out.data(), size, kMaxBytes, static_cast<unsigned>(random_())));
+    }
+    return out;
+  }
 
   void change(Input& out) {
     const std::size_t at = below(out.size());
@@ -97,6 +113,15 @@ class Mutator {
 };
 
 }  // namespace
+
+/// What libFuzzer gives a target's mutator: any change of any bytes.
+std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size) {
+  static std::mt19937 random(1);  // NOLINT: a fixed seed
+  if (max_size == 0) return 0;
+  if (size == 0 || random() % 4 == 0) size = 1 + random() % max_size;
+  for (auto n = 1 + random() % 3; n > 0; --n) data[random() % size] = static_cast<std::uint8_t>(random());
+  return size;
+}
 
 int main(int argc, char** argv) {
   if (argc != 2) {

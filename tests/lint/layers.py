@@ -25,7 +25,7 @@ class Layer:
 
 
 TABLE = {
-    "base": Layer(third_party=("openssl/", "boost/"),
+    "base": Layer(third_party=("openssl/", "boost/", "unictype.h", "uninorm.h", "unistr.h"),
                   not_these=("boost/asio", "boost/beast", "openssl/ssl", "openssl/tls", "openssl/dtls", "openssl/bio",
                              "openssl/rand", "boost/thread", "boost/atomic", "boost/lockfree", "boost/interprocess",
                              "boost/fiber", "boost/chrono", "boost/process", "boost/filesystem", "boost/log")),

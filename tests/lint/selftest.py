@@ -217,6 +217,58 @@ class Format(Tree):
                 (self.root / path).unlink()
 
 
+class Conformance(Tree):
+    LIST = "# a head\n8656-7.2-1\tMUST\ta taken five-tuple is 437\n8656-7.2-2\tMAY\ta quota is 486\n"
+    TAG = "// RFC 8656 §7.2 MUST: a taken five-tuple is 437\n"
+    TEST = "TEST_F(Allocate, Twice) {}\n"
+
+    def setUp(self):
+        super().setUp()
+        self.plant("tests/conformance/requirements.tsv", self.LIST)
+        (self.root / "docs").mkdir()
+        self.tagged(self.TAG + self.TEST)
+        self.passes("conformance", "--write")
+
+    def tagged(self, text):
+        self.plant("tests/machine/a_test.cpp", HEAD + text)
+
+    def table(self):
+        return (self.root / "docs/rfc-conformance.md").read_text(encoding="utf-8")
+
+    def test_the_table_tells_tests_from_gaps(self):
+        self.assertIn("| a taken five-tuple is 437 | [Allocate.Twice](../tests/machine/a_test.cpp) |", self.table())
+        self.assertIn("| a quota is 486 | **no test** |", self.table())
+
+    def test_forms_of_tags(self):
+        for tag in ("// RFC 8656 §7.2 MUST: in other words (#1)\n", "// RFC 8656 §7.2 MUST: a taken\n// five-tuple is 437\n",
+                    self.TAG + "// RFC 8656 §7.2 MAY: a quota is 486\n",
+                    "// RFC 8656 §7.2 MAY: a\n// quota is 486 RFC 8656 §7.2 MUST: a taken five-tuple\n// is 437\n"):
+            with self.subTest(tag=tag):
+                self.tagged(tag + self.TEST)
+                self.passes("conformance", "--write")
+                self.assertIn("[Allocate.Twice]", self.table())
+
+    def test_violations(self):
+        for text, saying in (
+                ("// RFC 8656 §7.2 MUST: something else\n" + self.TEST, "not in tests/conformance"),
+                ("// RFC 8656 §7.2 MUST: what (#9)\n" + self.TEST, "not in tests/conformance"),
+                ("// RFC 8656 §7.2 SHOULD: a taken five-tuple is 437\n" + self.TEST, "the level is MUST"),
+                ("// RFC 8656 §7.2 MUST a taken five-tuple is 437\n" + self.TEST, "nearly a tag"),
+                (self.TAG + "\n" + "int x;\n" + self.TEST, "above no test"),
+                (self.TAG, "above no test"),
+                (self.TAG + "TEST(Allocate, DISABLED_Twice) {}\n", "disabled"),
+                (self.TEST, "differs from the tags")):
+            with self.subTest(saying=saying):
+                self.tagged(text)
+                self.fails("conformance", saying=saying)
+
+    def test_adopting(self):
+        self.tagged("// RFC 8656 §7.2 MUST: something else\n" + self.TEST)
+        self.passes("conformance", "--adopt")
+        self.assertIn("| 3 | MUST | something else | [Allocate.Twice]", self.table())
+        self.passes("conformance")
+
+
 class Tidy(Tree):
     def test_violation(self):
         if not shutil.which("clang-tidy"):

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,7 @@ struct SentToClient {
   FiveTuple tuple;
   Bytes bytes;
   bool droppable;
+  std::uint8_t tos;
 };
 struct SentToPeer {
   RelayId relay;
@@ -76,6 +78,7 @@ struct SentToPeer {
   Endpoint peer;
   Bytes bytes;
   bool dont_fragment;
+  std::uint8_t tos;
 };
 
 /// What must come back to where it was.
@@ -106,32 +109,46 @@ inline auth::Options default_auth() {
 /// The server, its surroundings and the shell.
 class World {
  public:
-  explicit World(Options o = default_options(), std::uint64_t seed = 1, auth::Options a = default_auth())
+  explicit World(Options o = default_options(), std::uint64_t seed = 1, auth::Options a = default_auth(),
+                 std::uint8_t shard = 0, std::uint8_t shard_count = 1)
       : options(std::move(o)),
         auth_options(std::move(a)),
         random(seed),
         nonces(as_bytes("secret"), auth_options.nonce_lifetime),
         credentials(auth_options),
         ledger(options),
-        server(Surroundings{options, credentials, nonces, ledger, random}) {}
+        server(Surroundings{options, credentials, nonces, ledger, random, shard, shard_count}) {}
 
   /// Delivers exactly these bytes (in a buffer of exactly their size) and flushes.
-  void deliver(const FiveTuple& tuple, ByteView bytes) {
+  void deliver(const FiveTuple& tuple, ByteView bytes, std::uint8_t tos = 0) {
     const auto copy = std::make_unique<std::uint8_t[]>(bytes.size());
     if (!bytes.empty()) std::memcpy(copy.get(), bytes.data(), bytes.size());
-    server.from_client(now, Inbound{tuple, 7, ByteView(copy.get(), bytes.size())}, outbox);
+    server.from_client(now, Inbound{tuple, 7, ByteView(copy.get(), bytes.size()), tos}, outbox);
     flush();
   }
 
   /// A peer's datagram at a relay.
-  void peer_sends(const RelayId& relay, const Endpoint& peer, ByteView payload) {
+  void peer_sends(const RelayId& relay, const Endpoint& peer, ByteView payload, std::uint8_t tos = 0) {
     const auto buffer = std::make_unique<std::uint8_t[]>(kHeadroomBytes + payload.size() + kTailroomBytes);
     std::memset(buffer.get(), 0xEE, kHeadroomBytes + payload.size() + kTailroomBytes);
     if (!payload.empty()) std::memcpy(buffer.get() + kHeadroomBytes, payload.data(), payload.size());
-    server.from_peer(now, relay, peer, MutableBytes(buffer.get() + kHeadroomBytes, payload.size()), outbox);
+    server.from_peer(now, relay, peer, MutableBytes(buffer.get() + kHeadroomBytes, payload.size()), outbox,
+                     tos);
     flush();
   }
+  void peer_error(const RelayId& relay, const Endpoint& peer, const IcmpError& error) {
+    server.from_peer_error(now, relay, peer, error, outbox), flush();
+  }
 
+  void peer_connected(ConnectionId id) { server.peer_connected(now, id, outbox), flush(); }
+  void peer_refuses(ConnectionId id, ConnectError error = ConnectError::Refused) {
+    server.peer_connect_failed(now, id, error, outbox), flush();
+  }
+  std::optional<ConnectionId> peer_comes(const RelayId& relay, const Endpoint& peer) {
+    const auto id = server.peer_accepted(now, relay, peer, outbox);
+    flush();
+    return id;
+  }
   void tick() { server.tick(now, outbox), flush(); }
   void client_closed(const FiveTuple& tuple) { server.client_closed(now, tuple, outbox), flush(); }
   void relay_broke(RelayId relay) {  // by value: erasing the socket may end the argument
@@ -171,15 +188,17 @@ class World {
     for (const auto n : c.allocations) live += n;
     std::uint64_t ended = 0;
     for (const auto n : c.allocations_ended) ended += n;
-    if (live != sockets.size()) return "allocations gauge is not the number of open sockets";
+    const std::size_t with_socket = allocations_with_socket();
+    if (live != with_socket) return "allocations gauge is not the number of those with open sockets";
     // An open that is held may be for an allocation that has ended meanwhile.
     const std::size_t count = server.allocation_count();
-    if (count < sockets.size() || count > sockets.size() + held_opens.size())
+    if (count < with_socket || count > with_socket + held_opens.size())
       return "an allocation without a socket";
     if (c.allocations_created - ended != live) return "created - ended is not the gauge";
     if (events_started - events_ended != live) return "events do not add up";
     if (c.permissions > live * 4096 || c.channels > live * 4096) return "a gauge went below zero";
-    if (ledger.ports().used < server.allocation_count()) return "an allocation without a port";
+    if (ledger.ports().used < std::max(server.allocation_count(), sockets.size()))
+      return "an allocation without a port";
     if (!shell_error.empty()) return shell_error;
     return {};
   }
@@ -204,10 +223,16 @@ class World {
     RelayId relay;
     Endpoint local;
   };
-  std::map<std::pair<std::uint32_t, std::uint32_t>, Socket> sockets;
+  std::map<std::tuple<std::uint32_t, std::uint32_t, IpFamily>, Socket> sockets;
   std::vector<SentToClient> to_clients;
   std::vector<SentToPeer> to_peers;
   std::vector<AllocationEvent> events;
+  // RFC 6062: what was asked for; the test reports the outcomes.
+  std::vector<OpenRelay> relay_opens;
+  std::vector<ConnectPeer> connects;
+  std::vector<ConnectionId> closed_connections;
+  std::vector<BindData> binds;
+  std::vector<HandOver> hand_overs;
   std::vector<Endpoint> opened;
   std::uint64_t events_started = 0;
   std::uint64_t events_ended = 0;
@@ -215,8 +240,17 @@ class World {
   bool keep_history = true;
 
  private:
-  static std::pair<std::uint32_t, std::uint32_t> key(const RelayId& relay) {
-    return {relay.allocation.index, relay.allocation.generation};
+  static std::tuple<std::uint32_t, std::uint32_t, IpFamily> key(const RelayId& relay) {
+    return {relay.allocation.index, relay.allocation.generation, relay.family};
+  }
+
+  std::size_t allocations_with_socket() const {
+    std::set<std::pair<std::uint32_t, std::uint32_t>> out;
+    for (const auto& [id, socket] : sockets) out.emplace(std::get<0>(id), std::get<1>(id));
+    // One that still waits for its second socket does not count yet.
+    for (const OpenRelay& held : held_opens)
+      out.erase({held.relay.allocation.index, held.relay.allocation.generation});
+    return out.size();
   }
 
   void answer_open(const OpenRelay& open) {
@@ -231,7 +265,7 @@ class World {
       return;
     }
     sockets[key(open.relay)] = Socket{open.relay, open.local};
-    if (keep_history) opened.push_back(open.local);
+    if (keep_history) opened.push_back(open.local), relay_opens.push_back(open);
     server.relay_opened(now, open.relay, outbox);
   }
 
@@ -251,18 +285,23 @@ class World {
     for (const ToClient& t : outbox.to_clients) {
       if (t.bytes.empty()) shell_error = "an empty transmit";
       if (t.route != 7) shell_error = "a wrong route";
-      to_clients.push_back({t.tuple, Bytes(t.bytes.begin(), t.bytes.end()), t.droppable});
+      to_clients.push_back({t.tuple, Bytes(t.bytes.begin(), t.bytes.end()), t.droppable, t.tos});
     }
     for (const ToPeer& t : outbox.to_peers) {
       const auto socket = sockets.find(key(t.relay));
       if (socket == sockets.end()) shell_error = "a datagram for a relay that is not open";
       const Endpoint from = socket != sockets.end() ? socket->second.local : Endpoint{};
-      to_peers.push_back({t.relay, from, t.peer, Bytes(t.bytes.begin(), t.bytes.end()), t.dont_fragment});
+      to_peers.push_back(
+          {t.relay, from, t.peer, Bytes(t.bytes.begin(), t.bytes.end()), t.dont_fragment, t.tos});
     }
     for (AllocationEvent& e : outbox.events) {
       ++(e.ended ? events_ended : events_started);
       if (keep_history) events.push_back(std::move(e));
     }
+    connects.insert(connects.end(), outbox.connect_peers.begin(), outbox.connect_peers.end());
+    for (const CloseConnection& c : outbox.close_connections) closed_connections.push_back(c.connection);
+    binds.insert(binds.end(), outbox.bind_data.begin(), outbox.bind_data.end());
+    hand_overs.insert(hand_overs.end(), outbox.hand_overs.begin(), outbox.hand_overs.end());
     outbox.clear();
   }
 };

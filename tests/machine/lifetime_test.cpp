@@ -33,6 +33,8 @@ struct Given : ::testing::Test {
 
 using Refresh = Given;
 
+// RFC 8656 §8.2 MUST: lifetime zero deletes the allocation and frees the five-tuple
+// RFC 8656 §8.2 MUST: success has LIFETIME with what was granted
 TEST_F(Refresh, ZeroDeletesAndNothingElseChanges) {
   Client bob(world, "192.12.0.2:1", Transport::Udp, "bob", "builder");
   ASSERT_EQ(bob.allocate().code(), 0);
@@ -53,6 +55,7 @@ TEST_F(Refresh, ZeroDeletesAndNothingElseChanges) {
   EXPECT_EQ(world.broken_invariant(), "");
 }
 
+// RFC 8656 §8.2 MUST: any other lifetime is the wish between the default and the maximum
 TEST_F(Refresh, MovesTheEndExactly) {
   world.advance(seconds(599));
   ASSERT_EQ(alice.refresh(700).u32(AttributeType::Lifetime), 700U);
@@ -75,6 +78,7 @@ TEST_F(Refresh, CanShortenALife) {
   EXPECT_EQ(world.gauges(), Gauges{});
 }
 
+// RFC 8656 §8.2 MUST: REQUESTED-ADDRESS-FAMILY of another family than the allocation's is 443
 TEST_F(Refresh, FamilyMustBeTheAllocations) {
   const Gauges before = world.gauges();
   const auto with = [&](std::uint8_t code) {
@@ -87,6 +91,8 @@ TEST_F(Refresh, FamilyMustBeTheAllocations) {
   EXPECT_EQ(with(1).code(), 0);
 }
 
+// RFC 8656 §5 MUST: another username than the allocation's is 441
+// RFC 8656 §5 MUST: a request with no allocation on its five-tuple is 437
 TEST_F(Refresh, BelongsToItsUserAndFiveTuple) {
   const Gauges before = world.gauges();
   Client bob(world, "192.12.0.1:40000", Transport::Udp, "bob", "builder");
@@ -100,6 +106,7 @@ TEST_F(Refresh, BelongsToItsUserAndFiveTuple) {
   unchanged(elsewhere.bind(0x4000, kPeer), 437, before);
 }
 
+// RFC 8656 §5 MUST: a request with no allocation on its five-tuple is 437
 TEST_F(Refresh, AfterTheEndIsAMismatchEvenWhenTheTickIsLate) {
   world.advance(seconds(600));
   EXPECT_EQ(alice.refresh(600).code(), 437);
@@ -140,6 +147,10 @@ TEST_F(Refresh, AllocatingAndDeletingInTurnDoesNotFillTheDeadlineQueue) {
 
 using CreatePermission = Given;
 
+// RFC 8656 §10.2 MUST: no XOR-PEER-ADDRESS, or a malformed one, is 400
+// RFC 8656 §10.2 MUST: a peer of another family is 443
+// RFC 8656 §10.2 MAY: restricted peers are 403
+// RFC 8656 §10.2 MUST: all permissions of a request are installed or none
 TEST_F(CreatePermission, InstallsAllPeersOrNone) {
   const Gauges before = world.gauges();
   unchanged(alice.permit({}), 400, before);
@@ -159,6 +170,7 @@ TEST_F(CreatePermission, InstallsAllPeersOrNone) {
   EXPECT_EQ(world.server.counters().denials[index(Denial::Loopback)], 1U);
 }
 
+// RFC 8656 §9 MUST: a permission lasts 300 seconds
 TEST_F(CreatePermission, LastsExactly300Seconds) {
   ASSERT_EQ(alice.permit({kPeer}).code(), 0);
   world.advance(seconds(300) - nanoseconds(1));
@@ -171,6 +183,7 @@ TEST_F(CreatePermission, LastsExactly300Seconds) {
   EXPECT_EQ(world.gauges().allocations, 1U);
 }
 
+// RFC 8656 §9 MUST: CreatePermission and ChannelBind install and refresh permissions; data does not
 TEST_F(CreatePermission, IsRefreshedByAnotherAndNotByData) {
   ASSERT_EQ(alice.permit({kPeer}).code(), 0);
   world.advance(seconds(200));
@@ -193,6 +206,7 @@ struct Limited : ::testing::Test {
   static Endpoint peer(int i) { return Endpoint{IpAddress::v4(8, 8, 8, static_cast<std::uint8_t>(i)), 5000}; }
 };
 
+// RFC 8656 §10.2 MUST: beyond capacity is 508
 TEST_F(Limited, PermissionsAreCapped) {
   World world(options(3, 3));
   Client alice(world);
@@ -225,6 +239,7 @@ TEST_F(Limited, ExpiredPermissionsTakeNoRoomAndLendNone) {
   EXPECT_EQ(world.gauges().permissions, 2U);
 }
 
+// RFC 8656 §12.2 MUST: beyond capacity is 508
 TEST_F(Limited, ChannelsAreCapped) {
   World world(options(8, 2));
   Client alice(world);
@@ -237,7 +252,9 @@ TEST_F(Limited, ChannelsAreCapped) {
 }
 
 TEST_F(Limited, ZeroIsNoLimit) {
-  World world(options(0, 0));
+  Options unlimited = options(0, 0);
+  unlimited.max_new_peers_per_second = 0;
+  World world(unlimited);
   Client alice(world);
   ASSERT_EQ(alice.allocate().code(), 0);
   std::vector<Endpoint> many;
@@ -250,6 +267,7 @@ TEST_F(Limited, ZeroIsNoLimit) {
 
 using ChannelBind = Given;
 
+// RFC 8656 §12.2 MUST: channel numbers outside 0x4000-0x4FFF are 400
 TEST_F(ChannelBind, NumbersFrom4000To4FFF) {
   const Gauges before = world.gauges();
   for (const unsigned bad : {0U, 0x3FFFU, 0x5000U, 0x7FFFU, 0x8000U, 0xFFFFU}) {
@@ -260,6 +278,9 @@ TEST_F(ChannelBind, NumbersFrom4000To4FFF) {
   EXPECT_EQ(world.gauges(), (Gauges{1, 2, 2, 1, 1}));
 }
 
+// RFC 8656 §12.2 MUST: ChannelBind without CHANNEL-NUMBER or XOR-PEER-ADDRESS is 400
+// RFC 8656 §12.2 MUST: a peer of another family is 443
+// RFC 8656 §12.2 MAY: restricted peers are 403
 TEST_F(ChannelBind, NeedsBothAttributes) {
   const Gauges before = world.gauges();
   unchanged(alice.request(Method::ChannelBind, [](auto& b) { b.add_channel_number(0x4000); }), 400, before);
@@ -271,6 +292,8 @@ TEST_F(ChannelBind, NeedsBothAttributes) {
   unchanged(alice.bind(0x4000, ep("198.41.0.4:22")), 403, before);
 }
 
+// RFC 8656 §12.2 MUST: a number bound to another peer is 400, to the same it is a refresh
+// RFC 8656 §12.2 MUST: a peer bound to another number is 400
 TEST_F(ChannelBind, OneNumberOnePeer) {
   ASSERT_EQ(alice.bind(0x4000, kPeer).code(), 0);
   const Gauges before = world.gauges();
@@ -281,6 +304,8 @@ TEST_F(ChannelBind, OneNumberOnePeer) {
   EXPECT_EQ(world.gauges(), (Gauges{1, 1, 2, 1, 1}));
 }
 
+// RFC 8656 §12 MUST: a channel lasts 600 seconds and is refreshed by ChannelBind only
+// RFC 8656 §12 MUST: an expired channel leaves number and peer free
 TEST_F(ChannelBind, LastsExactly600SecondsAndThenBothSidesAreFree) {
   ASSERT_EQ(alice.refresh(3600).code(), 0);
   ASSERT_EQ(alice.bind(0x4000, kPeer).code(), 0);
@@ -299,6 +324,8 @@ TEST_F(ChannelBind, LastsExactly600SecondsAndThenBothSidesAreFree) {
   EXPECT_EQ(world.gauges().channels, 2U);
 }
 
+// RFC 8656 §12.2 MUST: success also installs or refreshes the permission
+// RFC 8656 §12.6 MUST: ChannelData refreshes neither the channel nor the permission
 TEST_F(ChannelBind, InstallsAPermissionOf300Seconds) {
   ASSERT_EQ(alice.bind(0x4000, kPeer).code(), 0);
   EXPECT_TRUE(relays());

@@ -9,15 +9,20 @@ namespace ts::turn::testing {
 namespace {
 
 const Endpoint kPeer = ep("192.12.0.77:7000");
+const Endpoint kPeer6 = ep("[2620:fe::77]:7000");
 
 /// A shard, and the client that it sends to.
 using Reached = std::pair<std::size_t, Endpoint>;
+
+/// A relay socket: slot index and family.
+using Socket = std::pair<std::uint32_t, IpFamily>;
+Socket socket_of(const RelayId& relay) { return {relay.allocation.index, relay.family}; }
 
 /// Two Servers with what shards share, and a shell that carries letters and relay sockets.
 struct Shards {
   struct Side {
     Outbox out;
-    std::map<std::uint32_t, Endpoint> sockets;  // by slot index
+    std::map<Socket, Endpoint> sockets;
     std::vector<SentToClient> to_clients;
     std::vector<SentToPeer> to_peers;
   };
@@ -28,10 +33,16 @@ struct Shards {
         credentials(default_auth()),
         ledger(options) {
     for (const std::uint8_t i : {std::uint8_t{0}, std::uint8_t{1}})
-      servers[i] =
-          std::make_unique<Server>(Surroundings{options, credentials, nonces, ledger, random, i, &tickets});
+      servers[i] = std::make_unique<Server>(
+          Surroundings{options, credentials, nonces, ledger, random, i, 2, &tickets});
   }
 
+  void revoke(const Revocation& revocation) {
+    for (const std::size_t i : {0U, 1U}) {
+      servers[i]->revoke(now, revocation, sides[i].out);
+      flush(i);
+    }
+  }
   void deliver(std::size_t shard, const FiveTuple& tuple, ByteView bytes) {
     servers[shard]->from_client(now, Inbound{tuple, 7, bytes}, sides[shard].out);
     flush(shard);
@@ -49,9 +60,9 @@ struct Shards {
         if (local != relayed) continue;
         Bytes buffer(kHeadroomBytes + 5 + kTailroomBytes);
         const std::size_t before = sides[i].to_clients.size();
-        const RelayId relay{relays.at({i, slot}), IpFamily::V4};
-        servers[i]->from_peer(now, relay, kPeer, MutableBytes(buffer).subspan(kHeadroomBytes, 5),
-                              sides[i].out);
+        const RelayId relay{relays.at({i, slot.first}), slot.second};
+        servers[i]->from_peer(now, relay, slot.second == IpFamily::V4 ? kPeer : kPeer6,
+                              MutableBytes(buffer).subspan(kHeadroomBytes, 5), sides[i].out);
         flush(i);
         if (sides[i].to_clients.size() == before) return {i, {}};
         return {i, sides[i].to_clients.back().tuple.client};
@@ -67,7 +78,7 @@ struct Shards {
       const auto adopted = servers[to]->receive(now, letter, sides[to].out);
       for (const Endpoint& local : locals) {
         ASSERT_TRUE(adopted);
-        sides[to].sockets[adopted->index] = local;
+        sides[to].sockets[{adopted->index, local.address.family()}] = local;
         relays[{to, adopted->index}] = *adopted;
       }
       flush(to);
@@ -77,24 +88,28 @@ struct Shards {
   void flush(std::size_t shard) {
     Side& side = sides[shard];
     for (const OpenRelay& open : std::exchange(side.out.open_relays, {})) {
-      side.sockets[open.relay.allocation.index] = open.local;
+      side.sockets[socket_of(open.relay)] = open.local;
       relays[{shard, open.relay.allocation.index}] = open.relay.allocation;
       servers[shard]->relay_opened(now, open.relay, side.out);
     }
     for (const ToPeer& t : side.out.to_peers) {
-      const auto socket = side.sockets.find(t.relay.allocation.index);
+      const auto socket = side.sockets.find(socket_of(t.relay));
       EXPECT_NE(socket, side.sockets.end());
       const Endpoint from = socket != side.sockets.end() ? socket->second : Endpoint{};
-      side.to_peers.push_back({t.relay, from, t.peer, Bytes(t.bytes.begin(), t.bytes.end()), false});
+      side.to_peers.push_back({t.relay, from, t.peer, Bytes(t.bytes.begin(), t.bytes.end()), false, t.tos});
     }
-    for (const CloseRelay& close : side.out.close_relays) side.sockets.erase(close.relay.allocation.index);
+    for (const CloseRelay& close : side.out.close_relays) side.sockets.erase(socket_of(close.relay));
     for (const ToClient& t : side.out.to_clients)
-      side.to_clients.push_back({t.tuple, Bytes(t.bytes.begin(), t.bytes.end()), t.droppable});
+      side.to_clients.push_back({t.tuple, Bytes(t.bytes.begin(), t.bytes.end()), t.droppable, t.tos});
     for (Letter& letter : side.out.letters) {
       std::vector<Endpoint> locals;
       if (letter.allocation) {
-        locals.push_back(side.sockets.at(letter.departed.index));
-        side.sockets.erase(letter.departed.index);
+        for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
+          const auto socket = side.sockets.find({letter.departed.index, family});
+          if (socket == side.sockets.end()) continue;
+          locals.push_back(socket->second);
+          side.sockets.erase(socket);
+        }
       }
       letters.emplace_back(std::move(letter), std::move(locals));
     }
@@ -344,6 +359,101 @@ TEST_F(Across, AFiveTupleWithAnAllocationOfItsOwnIs437) {
   begin();
   ASSERT_EQ(moved.allocate().code(), 0);
   EXPECT_EQ(moved.refresh(ticket).code(), 437);
+}
+
+// RFC 8656 §7.2 MUST: both relayed transport addresses of a dual allocation stay its own when it moves
+TEST_F(Across, ADualAllocationFollowsWithBothSockets) {
+  const Answer answer = old.send(old.make(Method::Allocate, [](auto& b) {
+    Client::requested_transport(b);
+    b.add_u32(AttributeType::AdditionalAddressFamily, 2U << 24).add_flag(AttributeType::MobilityTicket);
+  }));
+  ASSERT_EQ(answer.code(), 0);
+  ASSERT_EQ(shards.sides[0].sockets.size(), 2U);
+  const auto permit = [](Mover& mover) {
+    return mover.send(mover.make(Method::CreatePermission, [](auto& b) {
+      b.add_xor_address(AttributeType::XorPeerAddress, kPeer);
+      b.add_xor_address(AttributeType::XorPeerAddress, kPeer6);
+    }));
+  };
+  const std::map<Socket, Endpoint> sockets = shards.sides[0].sockets;
+  ASSERT_EQ(moved.refresh(ticket_of(answer)).code(), 0);
+  ASSERT_EQ(permit(moved).code(), 0) << "it brings the allocation";
+  EXPECT_TRUE(shards.sides[0].sockets.empty());
+  for (const auto& [slot, local] : sockets)
+    EXPECT_EQ(shards.peer_reaches(local), Reached(1, moved.tuple.client)) << local.to_string();
+  EXPECT_EQ(moved.refresh({}, 0).code(), 0);
+  shards.expect_nothing_left();
+}
+
+// RFC 8656 §8.2 MUST: a Refresh to zero of one family leaves the other one, also when it is a move
+TEST_F(Across, AMoveCanEndOneOfTwoFamilies) {
+  const Answer answer = old.send(old.make(Method::Allocate, [](auto& b) {
+    Client::requested_transport(b);
+    b.add_u32(AttributeType::AdditionalAddressFamily, 2U << 24).add_flag(AttributeType::MobilityTicket);
+  }));
+  ticket = ticket_of(answer);
+  const Bytes request = moved.make(Method::Refresh, [&](auto& b) {
+    b.add_u32(AttributeType::Lifetime, 0)
+        .add_u32(AttributeType::RequestedAddressFamily, 2U << 24)
+        .add(AttributeType::MobilityTicket, ByteView(ticket));
+  });
+  for (int i = 0; i < 2; ++i) {  // a retransmission is answered alike
+    const Answer cut = moved.send(request);
+    ASSERT_EQ(cut.code(), 0) << i;
+    EXPECT_EQ(cut.u32(AttributeType::Lifetime), 0U);
+    EXPECT_FALSE(ticket_of(cut).empty());
+    EXPECT_EQ(shards.sides[0].sockets.size(), 1U);
+  }
+  ASSERT_EQ(moved.bind().code(), 0);
+  ASSERT_EQ(shards.sides[1].sockets.size(), 1U);
+  EXPECT_EQ(shards.peer_reaches(shards.sides[1].sockets.begin()->second), Reached(1, moved.tuple.client));
+  EXPECT_EQ(moved.refresh({}, 0).code(), 0);
+  shards.expect_nothing_left();
+}
+
+TEST_F(Across, ARevocationMeetsAnAllocationOnItsWay) {
+  begin();
+  ASSERT_EQ(moved.refresh(ticket).code(), 0);
+  shards.hold_letters = true;
+  moved.speak();
+  // Fetch at the old shard, whose letter is on its way when both shards hear of the revocation.
+  auto [fetch, none] = std::move(shards.letters.front());
+  shards.letters.clear();
+  shards.servers[0]->receive(shards.now, fetch, shards.sides[0].out);
+  shards.flush(0);
+  ASSERT_EQ(shards.letters.size(), 1U);
+  Revocation revocation;
+  revocation.kind = Revocation::Kind::User;
+  revocation.name = "alice";
+  shards.revoke(revocation);
+  shards.carry();
+  EXPECT_EQ(shards.servers[1]->counters().allocations_ended[index(EndReason::Revoked)], 1U);
+  shards.expect_nothing_left();
+}
+
+// Rates go along with an allocation: what it has spent is not given again, and the shares are the new
+// shard's.
+TEST(AcrossWithRates, TheAllocationKeepsItsLimits) {
+  Options options = mobile();
+  options.max_packets_per_second_per_allocation = 20;
+  options.max_bits_per_second_per_user = 8'000'000;
+  Shards shards(options);
+  Mover old(shards, 0, "192.12.0.1:40000");
+  Mover moved(shards, 1, "192.12.9.9:50000");
+  const Bytes ticket = ticket_of(old.allocate());
+  ASSERT_EQ(old.bind().code(), 0);
+  for (int i = 0; i < 30; ++i) old.speak();
+  EXPECT_EQ(shards.sides[0].to_peers.size(), 20U);
+  ASSERT_EQ(moved.refresh(ticket).code(), 0);
+  moved.speak();
+  EXPECT_EQ(shards.servers[1]->allocation_count(), 1U);
+  EXPECT_EQ(shards.sides[1].to_peers.size(), 0U);
+  EXPECT_EQ(shards.servers[1]->counters().drops[index(Drop::PacketRate)], 1U);
+  shards.now.mono += std::chrono::seconds(1);
+  for (int i = 0; i < 30; ++i) moved.speak();
+  EXPECT_EQ(shards.sides[1].to_peers.size(), 20U);
+  EXPECT_EQ(moved.refresh({}, 0).code(), 0);
+  shards.expect_nothing_left();
 }
 
 }  // namespace

@@ -35,6 +35,9 @@ class Relay : public ::testing::TestWithParam<Transport> {
 INSTANTIATE_TEST_SUITE_P(Transports, Relay,
                          ::testing::Values(Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Dtls));
 
+// RFC 8656 §11.2 MUST: the datagram leaves from the relayed address, to the peer, with the data unchanged
+// RFC 8656 §11.2 MUST: DONT-FRAGMENT sets DF
+// RFC 8656 §9 MUST: permissions are by address; ports do not count
 TEST_P(Relay, SendGoesOutUnchanged) {
   ASSERT_EQ(alice.permit({kPeer}).code(), 0);
   for (const std::size_t size : {0U, 1U, 3U, 4U, 1200U, 60'000U}) {
@@ -54,6 +57,11 @@ TEST_P(Relay, SendGoesOutUnchanged) {
   EXPECT_EQ(world.to_peers.size(), 7U);
 }
 
+// RFC 8656 §11.2 MUST: a Send indication without XOR-PEER-ADDRESS or DATA is discarded
+// RFC 8656 §11.2 MUST: a Send indication with an unknown comprehension-required attribute is discarded
+// RFC 8656 §11.2 MUST: a Send indication to a peer without a permission is discarded and refreshes nothing
+// RFC 8656 §11.2 MAY: a Send indication to a restricted peer is discarded
+// RFC 8656 §5 MUST: an indication or ChannelData with no allocation on its five-tuple is ignored
 TEST_P(Relay, SendIsDroppedSilently) {
   ASSERT_EQ(alice.permit({kPeer, ep("198.41.0.4:50000")}).code(), 0);
   const std::size_t answers = world.to_clients.size();
@@ -83,6 +91,8 @@ TEST_P(Relay, SendIsDroppedSilently) {
   EXPECT_EQ(world.to_peers.size(), 1U);
 }
 
+// RFC 8656 §11.3 MUST: without a channel a peer's datagram becomes a Data indication with peer and data
+// RFC 8489 §14 MUST: padding is zero on sending and ignored on receiving
 TEST_P(Relay, DataIndicationCarriesPeerAndData) {
   ASSERT_EQ(alice.permit({kPeer}).code(), 0);
   for (const std::size_t size : {0U, 1U, 2U, 3U, 4U, 1200U, 65'500U}) {
@@ -112,6 +122,10 @@ TEST_P(Relay, IndicationsHaveDifferentTransactionIds) {
   EXPECT_NE(world.to_clients[n - 1].bytes, world.to_clients[n - 2].bytes);
 }
 
+// RFC 8656 §12.5 MUST: with a channel the server sends ChannelData
+// RFC 8656 §12.5 MUST: over TCP and TLS ChannelData is padded to four bytes
+// RFC 8656 §12.6 MUST: ChannelData is relayed as a datagram from the relayed address to the bound peer
+// RFC 8656 §12.6 MUST: ChannelData of length zero is relayed as an empty datagram
 TEST_P(Relay, ChannelDataBothWays) {
   ASSERT_EQ(alice.bind(0x4001, kPeer).code(), 0);
   for (const std::size_t size : {0U, 1U, 2U, 3U, 4U, 1200U, 65'507U}) {
@@ -133,6 +147,10 @@ TEST_P(Relay, ChannelDataBothWays) {
   EXPECT_EQ(Answer{world.to_clients.back().bytes}.view().method(), Method::Data);
 }
 
+// RFC 8656 §12.6 MUST: ChannelData of reserved numbers is discarded
+// RFC 8656 §12.6 MUST: a ChannelData datagram shorter than its length field is discarded
+// RFC 8656 §12.6 MUST: ChannelData on a number that is not bound is discarded
+// RFC 8656 §5 MUST: an indication or ChannelData with no allocation on its five-tuple is ignored
 TEST_P(Relay, ChannelDataOfWrongLengthsAndNumbers) {
   ASSERT_EQ(alice.bind(0x4001, kPeer).code(), 0);
   Bytes data = Client::channel_data(0x4001, payload(8));
@@ -153,6 +171,7 @@ TEST_P(Relay, ChannelDataOfWrongLengthsAndNumbers) {
   EXPECT_EQ(world.to_peers.size(), 1U);
 }
 
+// RFC 8656 §9 MUST: datagrams of peers without a permission are discarded
 TEST_P(Relay, PeersNeedAPermission) {
   const std::size_t before = world.to_clients.size();
   world.peer_sends(alice.relay(), kPeer, payload(4));
@@ -166,6 +185,7 @@ TEST_P(Relay, PeersNeedAPermission) {
   EXPECT_EQ(world.to_clients.size(), before + 1);
 }
 
+// RFC 8656 §6 MUST: data does not refresh an allocation
 TEST_P(Relay, NothingIsRelayedFromTheNanosecondOfTheEnd) {
   ASSERT_EQ(alice.bind(0x4001, kPeer).code(), 0);
   world.advance(seconds(599));

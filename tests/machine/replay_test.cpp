@@ -186,10 +186,12 @@ class Storm {
           if (dice_.below(3) == 0) b.add(AttributeType::EvenPort, as_bytes("\x80"));
           if (dice_.below(3) == 0) Client::address_family(b, static_cast<std::uint8_t>(1 + dice_.below(3)));
           if (dice_.below(4) == 0) b.add_u32(AttributeType::Lifetime, dice_.below(5000));
+          if (dice_.below(3) == 0) b.add_u32(AttributeType::AdditionalAddressFamily, 2U << 24);
         });
       case 2:
         return client.make(Method::Refresh, [&](auto& b) {
           b.add_u32(AttributeType::Lifetime, dice_.below(3) == 0 ? 0 : dice_.below(4000));
+          if (dice_.below(3) == 0) Client::address_family(b, static_cast<std::uint8_t>(1 + dice_.below(2)));
         });
       case 3:
         return client.make(Method::CreatePermission, [&](auto& b) {
@@ -237,6 +239,8 @@ class Storm {
       case 8:
         for (const auto& [id, socket] : std::map(world_.sockets))
           world_.peer_sends(socket.relay, any_peer(), as_bytes("data"));
+        for (const auto& [id, socket] : std::map(world_.sockets))
+          world_.peer_error(socket.relay, any_peer(), {3, 3, 0});
         return;
       case 9: return client.renew_nonce();
       case 10:

@@ -32,6 +32,7 @@ Outcome use(std::uint16_t channel, bool allowed) {
   return out;
 }
 
+// RFC 8656 §12.2 MUST: channel numbers outside 0x4000-0x4FFF are 400
 TEST(Rfc5766Channels, AreRefusedUnlessAllowed) {
   for (const std::uint16_t channel : std::initializer_list<std::uint16_t>{0x5000, 0x6ABC, 0x7FFF}) {
     const Outcome strict = use(channel, false);

@@ -20,7 +20,7 @@ struct ThirdParty : ::testing::Test {
     tokens = std::make_unique<auth::AccessTokens>(a);
     // The World's own Server knows no tokens; this one takes its place.
     server = std::make_unique<Server>(Surroundings{world.options, world.credentials, world.nonces,
-                                                   world.ledger, world.random, 0, nullptr, tokens.get()});
+                                                   world.ledger, world.random, 0, 1, nullptr, tokens.get()});
     nonce = world.nonces.make(world.now.mono, tuple.client).text();
   }
   Bytes token(std::uint32_t lifetime = 600, std::uint8_t key = 0x42, std::uint8_t mac = 9) {

@@ -34,6 +34,9 @@ class RelayData : public testing::TestWithParam<Path> {
   IpFamily family() const { return GetParam().v6 ? IpFamily::V6 : IpFamily::V4; }
 };
 
+// RFC 8656 §5 MUST: UDP between client and server
+// RFC 8656 §11.2 MUST: the datagram leaves from the relayed address, to the peer, with the data unchanged
+// RFC 8656 §12.6 MUST: ChannelData is relayed as a datagram from the relayed address to the bound peer
 TEST_P(RelayData, EverySizeBothWaysOnChannelsAndIndications) {
   const Server server(loopback_config(GetParam().shards));
   TurnClient client(GetParam().via, server.listener(GetParam().via, host()));
@@ -79,6 +82,8 @@ TEST_P(RelayData, KeepsTheOrder) {
   }
 }
 
+// RFC 8489 §6.3.1.1 MUST: a Binding success response has the source address in XOR-MAPPED-ADDRESS
+// RFC 8489 §12 MUST: UDP and TCP are served
 TEST_P(RelayData, BindingTellsTheClientsAddress) {
   const Server server(loopback_config(GetParam().shards));
   TurnClient client(GetParam().via, server.listener(GetParam().via, host()));
@@ -142,6 +147,7 @@ TEST(Relay, ManyClientsOnTwoShards) {
   EXPECT_GT(sample(metrics, "turnstone_shard_allocations", "shard=\"1\""), 0);
 }
 
+// RFC 8656 §9 MUST: datagrams of peers without a permission are discarded
 TEST(Relay, NothingWithoutPermission) {
   const Server server;
   TurnClient client(Via::Udp, server.turn());
@@ -156,6 +162,8 @@ TEST(Relay, NothingWithoutPermission) {
 
 class Wildcard : public testing::TestWithParam<std::uint32_t> {};
 
+// RFC 8489 §6.3.1.1 MUST: the response goes from the address and port that were asked back to the source
+// RFC 8656 §7.2 MUST: the response goes to the five-tuple of the request
 TEST_P(Wildcard, AnswersAndDataLeaveFromTheAddressThatWasAsked) {
   config::Config config = loopback_config(GetParam());
   config.net.bind.clear();

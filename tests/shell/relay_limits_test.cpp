@@ -29,6 +29,7 @@ config::Config with_ports(const turn::PortRange& ports) {
   return out;
 }
 
+// RFC 8656 §7.2 MUST: check 8: EVEN-PORT with R beside ADDITIONAL-ADDRESS-FAMILY is 400; no port is 508
 TEST(RelayLimits, AFullPortRangeIs508UntilAPortComesBack) {
   const Server server(with_ports(free_ports(2)));
   TurnClient a(Via::Udp, server.turn());
@@ -119,6 +120,7 @@ class NoDescriptors {
   rlimit before_{};
 };
 
+// RFC 8489 §6.2.2 SHOULD: connections are managed well under overload
 TEST(RelayLimits, WithoutDescriptorsTheServerAnswersAndRecovers) {
   config::Config config = loopback_config();
   config.net.bind = {*IpAddress::parse("127.0.0.1")};

@@ -60,10 +60,12 @@ TEST_P(PortInUse, IsSaidForEachProtocolAndFlag) {
   const auto [shards, share] = GetParam();
   const Taken turn(share);
   const Taken tls(share);
+  const Taken dtls(share);
   const Taken http(share);
   config::Config config = loopback_config(shards);
   config.net.port = turn.port;
   config.net.tls_port = tls.port;
+  config.net.dtls_port = dtls.port;
   config.net.http_port = http.port;
   const auto problems = problems_of(std::move(config));
   const auto about = [](std::uint16_t port, const char* protocol, const char* flag) {
@@ -73,8 +75,9 @@ TEST_P(PortInUse, IsSaidForEachProtocolAndFlag) {
   EXPECT_THAT(problems, Contains(about(turn.port, "(UDP)", "--port")));
   EXPECT_THAT(problems, Contains(about(turn.port, "(TCP)", "--port")));
   EXPECT_THAT(problems, Contains(about(tls.port, "(TCP)", "--tls-port")));
+  EXPECT_THAT(problems, Contains(about(dtls.port, "(UDP)", "--dtls-port")));
   EXPECT_THAT(problems, Contains(about(http.port, "(TCP)", "--http-port")));
-  EXPECT_EQ(problems.size(), 4U) << "::1 is free";
+  EXPECT_EQ(problems.size(), 5U) << "::1 is free";
 }
 INSTANTIATE_TEST_SUITE_P(Shards, PortInUse, testing::Combine(testing::Values(1U, 2U), testing::Bool()));
 
@@ -92,8 +95,8 @@ class Certificates : public testing::Test {
   Certificates() {
     std::string pattern = (std::filesystem::temp_directory_path() / "tls-XXXXXX").string();
     folder_ = ::mkdtemp(pattern.data());
-    write_pair("one");
-    write_pair("two");
+    write_pair("one", EVP_EC_gen("P-256"));
+    write_pair("two", EVP_EC_gen("P-256"));
     std::ofstream(folder_ / "garbage.pem") << "this is no certificate\n";
   }
   ~Certificates() override { std::filesystem::remove_all(folder_); }
@@ -105,9 +108,8 @@ class Certificates : public testing::Test {
     return problems_of(std::move(config));
   }
 
- private:
-  void write_pair(const std::string& name) const {
-    EVP_PKEY* key = EVP_EC_gen("P-256");
+ protected:
+  void write_pair(const std::string& name, EVP_PKEY* key) const {
     X509* cert = X509_new();
     X509_gmtime_adj(X509_getm_notBefore(cert), 0);
     X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
@@ -122,6 +124,8 @@ class Certificates : public testing::Test {
     X509_free(cert);
     EVP_PKEY_free(key);
   }
+
+ private:
   std::filesystem::path folder_;
 };
 
@@ -133,6 +137,36 @@ TEST_F(Certificates, GoodOnesAreServed) {
   TurnClient client(Via::Tls, server.tls());
   ASSERT_TRUE(client.ok());
   EXPECT_TRUE(client.binding());
+  TurnClient datagrams(Via::Dtls, server.dtls());
+  ASSERT_TRUE(datagrams.ok());
+  EXPECT_TRUE(datagrams.binding());
+  EXPECT_THAT(server.runtime->ice_urls(),
+              Contains(HasSubstr(":" + std::to_string(server.dtls().port) + "?transport=udp")));
+}
+
+// RFC 8489 §6.2.3 MUST: TLS_DHE_RSA_WITH_AES_128_GCM_SHA256 and TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+TEST_F(Certificates, MandatorySuitesAreThereOverTlsAndDtls) {
+  write_pair("rsa", EVP_RSA_gen(2048));
+  config::Config config = loopback_config();
+  config.net.tls_cert_file = file("rsa.crt");
+  config.net.tls_key_file = file("rsa.key");
+  const Server server(std::move(config));
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()),
+                                                                  &SSL_CTX_free);
+  SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
+  for (const char* suite : {"DHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"}) {
+    DtlsWire datagrams(server.dtls());
+    SSL_set_cipher_list(datagrams.ssl(), suite);
+    EXPECT_TRUE(datagrams.handshake()) << suite;
+    Wire stream(server.tls(), {});
+    const std::unique_ptr<SSL, decltype(&SSL_free)> tls(SSL_new(context.get()), &SSL_free);
+    SSL_set_cipher_list(tls.get(), suite);
+    SSL_set_fd(tls.get(), stream.socket().fd());
+    EXPECT_EQ(SSL_connect(tls.get()), 1) << suite;
+  }
+  DtlsWire weak(server.dtls());
+  SSL_set_cipher_list(weak.ssl(), "AES128-SHA");
+  EXPECT_FALSE(weak.handshake(2s)) << "no forward secrecy";
 }
 
 TEST_F(Certificates, BadOnesAreNamed) {

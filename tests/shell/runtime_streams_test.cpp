@@ -17,6 +17,7 @@ class EveryPort : public testing::TestWithParam<const char*> {
   }
 };
 
+// RFC 8489 §12 MUST: UDP and TCP are served
 TEST_P(EveryPort, ServesTurnAndHttpPlainAndInTls) {
   const Server server(loopback_config(2));
   const Endpoint endpoint = port(server);
@@ -37,6 +38,7 @@ TEST_P(EveryPort, ServesTurnAndHttpPlainAndInTls) {
 INSTANTIATE_TEST_SUITE_P(Ports, EveryPort, testing::Values("turn", "tls", "http"),
                          [](const auto& p) { return std::string(p.param); });
 
+// RFC 7443 §3 MUST: ALPN stun.turn and stun.nat-discovery are answered
 TEST(Streams, AlpnIsAnswered) {
   const Server server;
   const std::string turn_first = "\x09stun.turn\x08http/1.1";
@@ -104,6 +106,7 @@ TEST(Streams, SilentOnesAreClosedAfterTheHandshakeTimeout) {
   EXPECT_TRUE(speaks.binding());
 }
 
+// RFC 8489 §6.2.2 SHOULD: the server leaves connections open until the client closes them or they time out
 TEST(Streams, IdleOnesAreClosedUnlessTheyHoldAnAllocation) {
   config::Config config = loopback_config();
   config.net.stream_idle_timeout = 1s;
@@ -138,6 +141,7 @@ class Framing : public testing::TestWithParam<Via> {
   TurnClient client;
 };
 
+// RFC 8489 §6.2.2 MUST: messages on a stream are found by their framing, however they are split
 TEST_P(Framing, FramesMaySplitAnywhere) {
   const Bytes data = pattern(13);
   for (const Bytes& frame :
@@ -153,6 +157,7 @@ TEST_P(Framing, FramesMaySplitAnywhere) {
   }
 }
 
+// RFC 8656 §12.6 MUST: the padding of ChannelData on a stream is not relayed
 TEST_P(Framing, ManyFramesInOneWriteWithPadding) {
   Bytes all;
   for (std::uint32_t i = 0; i < 100; ++i) {
@@ -164,6 +169,7 @@ TEST_P(Framing, ManyFramesInOneWriteWithPadding) {
   for (std::uint32_t i = 0; i < 100; ++i) expect_at_peer(pattern(i, i));
 }
 
+// RFC 8656 §12.5 MUST: over TCP and TLS ChannelData is padded to four bytes
 TEST_P(Framing, WhatIsRelayedToTheClientIsPadded) {
   for (std::uint32_t size = 0; size < 9; ++size) {
     peer.send(client.relayed, pattern(size, size));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tests of the whole server need: the server in this process, a small blocking TURN client on UDP, TCP
-// and TLS, a peer, and an HTTP client. Every wait has an end; nothing has a fixed port.
+// What tests of the whole server need: the server in this process, a small blocking TURN client on UDP, TCP,
+// TLS and DTLS, a peer, and an HTTP client. Every wait has an end; nothing has a fixed port.
 #pragma once
 
 #include <chrono>
@@ -145,6 +145,7 @@ class UdpSocket {
   }
   Endpoint local() const { return socket_.local(); }
   bool ok() const { return static_cast<bool>(socket_); }
+  int fd() const { return socket_.fd(); }
 
  private:
   Socket socket_;
@@ -248,8 +249,110 @@ class Wire {
   bool ok_ = false;
 };
 
-enum class Via { Udp, Tcp, Tls };
-inline const char* name(Via via) { return via == Via::Udp ? "udp" : via == Via::Tcp ? "tcp" : "tls"; }
+/// A DTLS association over a UDP socket. `passes` may lose datagrams on purpose.
+class DtlsWire {
+ public:
+  explicit DtlsWire(const Endpoint& server, std::shared_ptr<UdpSocket> socket = nullptr)
+      : server_(server), socket_(std::move(socket)) {
+    static SSL_CTX* const context = SSL_CTX_new(DTLS_client_method());
+    if (!socket_) socket_ = std::make_shared<UdpSocket>(at(server.address.is_v4() ? "127.0.0.1" : "::1"));
+    tls_ = SSL_new(context);
+    SSL_set_bio(tls_, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    BIO_set_mem_eof_return(SSL_get_rbio(tls_), -1);
+    SSL_set_options(tls_, SSL_OP_NO_QUERY_MTU);
+    SSL_set_mtu(tls_, 1200);
+    SSL_set_connect_state(tls_);
+  }
+  DtlsWire(const DtlsWire&) = delete;
+  DtlsWire& operator=(const DtlsWire&) = delete;
+  ~DtlsWire() { SSL_free(tls_); }
+
+  /// True once the association is established.
+  bool handshake(std::chrono::milliseconds patience = kPatience) {
+    const auto deadline = Clock::now() + patience;
+    while (Clock::now() < deadline && !failed_) {
+      step();
+      if (ok()) return true;
+      pull(20ms);
+    }
+    return false;
+  }
+  /// One turn of a handshake without waiting.
+  void step() {
+    const int result = SSL_do_handshake(tls_);
+    failed_ = result <= 0 && SSL_get_error(tls_, result) == SSL_ERROR_SSL;
+    if (!ok()) DTLSv1_handle_timeout(tls_);
+    flush();
+  }
+  bool ok() const { return SSL_is_init_finished(tls_) == 1; }
+  bool write(ByteView bytes) {
+    const bool done = SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size())) > 0;
+    flush();
+    return done;
+  }
+  /// The next record's bytes.
+  std::optional<Bytes> read(std::chrono::milliseconds patience = kPatience) {
+    const auto deadline = Clock::now() + patience;
+    Bytes out(65'536);
+    for (;;) {
+      const int size = SSL_read(tls_, out.data(), static_cast<int>(out.size()));
+      flush();
+      if (size > 0) {
+        out.resize(static_cast<std::size_t>(size));
+        return out;
+      }
+      failed_ = failed_ || SSL_get_error(tls_, size) == SSL_ERROR_SSL;
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+      if (failed_ || closed_by_server() || !pull(std::max(left, 0ms))) return std::nullopt;
+    }
+  }
+  /// True when the server says close_notify in that time.
+  bool ends(std::chrono::milliseconds patience = kPatience) {
+    const auto deadline = Clock::now() + patience;
+    while (!closed_by_server() && !failed_ && Clock::now() < deadline) read(50ms);
+    return closed_by_server();
+  }
+  bool closed_by_server() const { return (SSL_get_shutdown(tls_) & SSL_RECEIVED_SHUTDOWN) != 0; }
+  /// A fatal alert came, or what broke the protocol.
+  bool failed() const { return failed_; }
+  void close_notify() { SSL_shutdown(tls_), flush(); }
+  /// Sends what the session has written, as one datagram.
+  void flush() {
+    Bytes out(65'536);
+    const int size = BIO_read(SSL_get_wbio(tls_), out.data(), static_cast<int>(out.size()));
+    if (size <= 0) return;
+    out.resize(static_cast<std::size_t>(size));
+    if (passes && !passes(true, out)) return;
+    socket_->send(server_, out);
+  }
+  /// Takes one datagram in; false: none came.
+  bool pull(std::chrono::milliseconds patience) {
+    const auto got = socket_->receive(patience);
+    if (!got) return false;
+    last_from = got->from;
+    if (!passes || passes(false, got->bytes))
+      BIO_write(SSL_get_rbio(tls_), got->bytes.data(), static_cast<int>(got->bytes.size()));
+    return true;
+  }
+  SSL* ssl() { return tls_; }
+  const std::shared_ptr<UdpSocket>& socket() const { return socket_; }
+
+  /// Asked for each datagram, first those of the client (true), then those of the server; false: it is lost.
+  std::function<bool(bool, ByteView)> passes;
+  Endpoint last_from;
+
+ private:
+  Endpoint server_;
+  std::shared_ptr<UdpSocket> socket_;
+  SSL* tls_ = nullptr;
+  bool failed_ = false;
+};
+
+enum class Via { Udp, Tcp, Tls, Dtls };
+inline const char* name(Via via) {
+  constexpr const char* kNames[] = {"udp", "tcp", "tls", "dtls"};
+  return kNames[static_cast<std::size_t>(via)];
+}
 
 /// Data that came through the relay: on a channel, or (channel 0) as an indication.
 struct Received {
@@ -265,6 +368,9 @@ class TurnClient {
     if (via == Via::Udp) {
       const bool v4 = server.address.is_v4();
       udp_ = std::make_unique<UdpSocket>(at(v4 ? "127.0.0.1" : "::1"));
+    } else if (via == Via::Dtls) {
+      dtls_ = std::make_shared<DtlsWire>(server);
+      dtls_->handshake();
     } else {
       Wire::Settings s = settings;
       s.tls = via == Via::Tls;
@@ -272,15 +378,23 @@ class TurnClient {
     }
     key_ = auth::long_term_key(user, "turnstone", password);
   }
+  /// Over an association of the test's.
+  TurnClient(Via via, std::shared_ptr<DtlsWire> dtls) : via_(via), dtls_(std::move(dtls)) {
+    dtls_->handshake();
+    key_ = auth::long_term_key(user, "turnstone", password);
+  }
+  TurnClient(Via via, const Endpoint& server, std::shared_ptr<UdpSocket> socket)
+      : TurnClient(via, std::make_shared<DtlsWire>(server, std::move(socket))) {}
 
   static constexpr const char* user = "alice";
   static constexpr const char* password = "wonderland";
 
-  bool ok() const { return udp_ ? udp_->ok() : wire_->ok(); }
+  bool ok() const { return udp_ ? udp_->ok() : dtls_ ? dtls_->ok() : wire_->ok(); }
   Wire& wire() { return *wire_; }
   UdpSocket& udp() { return *udp_; }
+  DtlsWire& dtls() { return *dtls_; }
   /// Ends the stream or the socket without a word.
-  void close() { udp_.reset(), wire_.reset(); }
+  void close() { udp_.reset(), wire_.reset(), dtls_.reset(); }
 
   using Fill = std::function<void(stun::MessageBuilder&)>;
 
@@ -304,6 +418,7 @@ class TurnClient {
     return out;
   }
   bool send(ByteView bytes) {
+    if (dtls_) return dtls_->write(bytes);
     if (!udp_) return wire_->write(bytes);
     udp_->send(server_, bytes);
     return true;
@@ -342,6 +457,8 @@ class TurnClient {
     }
     return -1;
   }
+  /// The latest answer that request() got, whole.
+  const Bytes& answer() const { return answer_; }
   /// The address that the server saw; nothing: no answer.
   std::optional<Endpoint> binding() {
     return request(Method::Binding) == 0 ? xor_address(AttributeType::XorMappedAddress) : std::nullopt;
@@ -379,7 +496,7 @@ class TurnClient {
     return out;
   }
   Bytes channel_frame(std::uint16_t channel, ByteView data) const {
-    Bytes out(4 + (via_ == Via::Udp ? data.size() : stun::padded(data.size())));
+    Bytes out(4 + (via_ == Via::Udp || via_ == Via::Dtls ? data.size() : stun::padded(data.size())));
     stun::write_channel_data_header(out.data(), channel, data.size());
     std::copy(data.begin(), data.end(), out.begin() + 4);
     return out;
@@ -428,6 +545,7 @@ class TurnClient {
       last_from = got->from;
       return std::move(got->bytes);
     }
+    if (dtls_) return dtls_->read(left());
     for (;;) {
       const auto frame = stun::next_frame(stream_);
       if (!frame) return std::nullopt;
@@ -439,6 +557,9 @@ class TurnClient {
       if (wire_->read(stream_, left()) != Wire::Read::Some) return std::nullopt;
     }
   }
+
+  /// Bytes of the stream that came behind the latest message.
+  Bytes take_rest() { return std::exchange(stream_, {}); }
 
   Endpoint relayed;
   Endpoint mapped;
@@ -456,6 +577,7 @@ class TurnClient {
   Endpoint server_;
   std::unique_ptr<UdpSocket> udp_;
   std::unique_ptr<Wire> wire_;
+  std::shared_ptr<DtlsWire> dtls_;
   HmacSha1Key key_;
   std::string nonce_;
   net::SystemRandom random_;
@@ -501,7 +623,7 @@ inline config::Config loopback_config(std::uint32_t shards = 1) {
   out.dev = true;
   out.log.level = config::LogLevel::Off;
   out.net.bind = {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("::1")};
-  out.net.port = out.net.tls_port = out.net.http_port = 0;
+  out.net.port = out.net.tls_port = out.net.dtls_port = out.net.http_port = 0;
   out.net.threads = shards;
   out.auth.users = {{TurnClient::user, TurnClient::password}};
   return out;
@@ -537,10 +659,11 @@ class Server {
   }
   Endpoint turn(std::string_view host = "127.0.0.1") const { return at(host, runtime->ports().turn); }
   Endpoint tls(std::string_view host = "127.0.0.1") const { return at(host, runtime->ports().tls); }
+  Endpoint dtls(std::string_view host = "127.0.0.1") const { return at(host, runtime->ports().dtls); }
   Endpoint http(std::string_view host = "127.0.0.1") const { return at(host, runtime->ports().http); }
   /// The listener that the transport is for.
   Endpoint listener(Via via, std::string_view host = "127.0.0.1") const {
-    return via == Via::Tls ? tls(host) : turn(host);
+    return via == Via::Tls ? tls(host) : via == Via::Dtls ? dtls(host) : turn(host);
   }
   std::string metrics() const { return Wire(http(), {}).get("/metrics"); }
   double metric(std::string_view metric, std::string_view labels = {}) const {

@@ -69,6 +69,7 @@ Sha256Digest sha256_key() {
                  as_bytes(kLongTermPassword)});
 }
 
+// RFC 5769 §2 MUST: the sample messages are read and signed as printed
 TEST(Rfc5769, Section21SampleRequest) {
   const Exact bytes{kRequest};
   const auto message = MessageView::parse(bytes.view());
@@ -139,6 +140,8 @@ TEST(Rfc5769, Section23SampleIpv6Response) {
   check_response(kResponseV6, "[2001:db8:1234:5678:11:2233:4455:6677]:32853");
 }
 
+// RFC 5769 §2 MUST: the sample messages are read and signed as printed
+// RFC 8489 §9.2.2 MUST: the long-term key is the hash of username, realm and password
 TEST(Rfc5769, Section24LongTermAuthentication) {
   const Exact bytes{kLongTerm};
   const auto message = MessageView::parse(bytes.view());
@@ -165,6 +168,7 @@ TEST(Rfc5769, Section24LongTermAuthentication) {
   EXPECT_EQ(vec(again), vec(kLongTerm)) << "zero padding: identical to the byte";
 }
 
+// RFC 8489 §B.1 MUST: the sample request with MESSAGE-INTEGRITY-SHA256 and USERHASH is read (erratum 6268)
 TEST(Rfc8489, AppendixB1AsCorrectedByErratum6268) {
   const Exact bytes{kSha256Errata};
   const auto message = MessageView::parse(bytes.view());

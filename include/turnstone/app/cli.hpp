@@ -43,6 +43,8 @@ struct CredentialsOptions {
   std::string secret;
   std::string config_file;
   std::string user;
+  /// What the credential allows; empty: all that the server does.
+  auth::Policy policy;
   /// Nothing: auth.credential_ttl of the configuration.
   std::optional<std::chrono::seconds> ttl;
   CredentialsFormat format = CredentialsFormat::Text;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <turnstone/config/config.hpp>
+#include <turnstone/turn/revocation.hpp>
 
 namespace ts::app {
 
@@ -32,10 +33,16 @@ class Runtime {
   /// Says goodbye to WebSocket clients, ends allocations and joins the threads. Idempotent.
   void stop();
 
+  /// Ends the live allocations that the revocation means, on every shard, and lets its credentials in no
+  /// more. Returns at once. Any thread, between start() and stop(). In memory only: a restart forgets it. See
+  /// turn::with_end() for how long it counts.
+  void revoke(turn::Revocation revocation);
+
   /// The ports that were really bound; 0: none.
   struct Ports {
     std::uint16_t turn = 0;
     std::uint16_t tls = 0;
+    std::uint16_t dtls = 0;
     std::uint16_t http = 0;
   };
   Ports ports() const noexcept;

@@ -15,7 +15,7 @@ struct StaticUser {
 };
 
 struct Options {
-  /// Sent in every challenge and mixed into every key.
+  /// Sent in every challenge and mixed into every key. From 37 bytes on, small challenges are compact.
   std::string realm = "turnstone";
   std::vector<StaticUser> users;
   /// Shared secrets of ephemeral credentials. Each one verifies; the first one mints.

@@ -82,6 +82,13 @@ LoadResult load(std::string_view yaml_text, std::string_view file_name, const En
 LoadResult load_file(const std::string& path, const Environment& environment,
                      std::span<const Override> overrides, const FileReader& reader = read_file);
 
+/// The credentials of a loaded configuration with its users and secrets files read anew.
+struct CredentialsResult {
+  auth::Options auth;
+  std::vector<Problem> problems;
+};
+CredentialsResult reload_credentials(const Config& config, const FileReader& reader = read_file);
+
 /// "250ms", "10s", "5m", "1h" or "1d"; nothing when it is none of these.
 std::optional<std::chrono::milliseconds> duration_from(std::string_view text);
 

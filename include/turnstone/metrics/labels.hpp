@@ -31,8 +31,9 @@ constexpr std::string_view label(turn::Outcome value) noexcept {
 }
 
 inline constexpr std::array<std::string_view, turn::kAuthFailureCount> kAuthFailureLabels{
-    "no_credentials", "missing_attribute", "unknown_user",  "wrong_password", "expired", "stale_nonce",
-    "wrong_realm",    "wrong_user",        "bad_algorithm", "wrong_address",  "revoked", "source_busy"};
+    "no_credentials", "missing_attribute", "unknown_user", "wrong_password", "expired",
+    "stale_nonce",    "wrong_realm",       "wrong_user",   "bad_algorithm",  "wrong_address",
+    "revoked",        "source_busy",       "bad_policy"};
 constexpr std::string_view label(turn::AuthFailure value) noexcept {
   return kAuthFailureLabels[static_cast<std::size_t>(value)];
 }
@@ -41,7 +42,7 @@ inline constexpr std::array<std::string_view, turn::kDenialCount> kDenialLabels{
     "special_purpose",  "private",           "loopback",       "link_local",    "multicast",
     "own_address",      "own_endpoint",      "denied_by_rule", "no_permission", "quota_user",
     "quota_total",      "quota_permissions", "quota_channels", "no_port",       "denied_by_credential",
-    "quota_credential", "new_peer_rate",     "mobility_off",   "wrong_ticket"};
+    "quota_credential", "new_peer_rate",     "mobility_off",   "wrong_ticket",  "quota_connections"};
 constexpr std::string_view label(turn::Denial value) noexcept {
   return kDenialLabels[static_cast<std::size_t>(value)];
 }
@@ -62,7 +63,7 @@ constexpr std::string_view label(turn::EndReason value) noexcept {
 }
 
 inline constexpr std::array<std::string_view, net::kStreamKindCount> kStreamKindLabels{
-    "turn_tcp", "turn_tls", "http", "https", "peer_tcp"};
+    "turn_tcp", "turn_tls", "http", "https", "peer_tcp", "turn_dtls"};
 constexpr std::string_view label(net::StreamKind value) noexcept {
   return kStreamKindLabels[static_cast<std::size_t>(value)];
 }

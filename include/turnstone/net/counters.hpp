@@ -8,9 +8,9 @@
 
 namespace ts::net {
 
-/// What a stream turned out to speak; PeerTcp: a connection to a peer (RFC 6062).
-enum class StreamKind : std::uint8_t { TurnTcp, TurnTls, Http, Https, PeerTcp };
-inline constexpr std::size_t kStreamKindCount = 5;
+/// What a stream turned out to speak; PeerTcp: a connection to a peer (RFC 6062); TurnDtls: an association.
+enum class StreamKind : std::uint8_t { TurnTcp, TurnTls, Http, Https, PeerTcp, TurnDtls };
+inline constexpr std::size_t kStreamKindCount = 6;
 
 /// Why a stream was closed by us before it was of use.
 enum class StreamRefusal : std::uint8_t {

@@ -45,6 +45,7 @@ struct Listeners {
   /// The ports that were really bound; 0: none.
   std::uint16_t port = 0;
   std::uint16_t tls_port = 0;
+  std::uint16_t dtls_port = 0;
   std::uint16_t http_port = 0;
   /// NAT behaviour discovery: the second UDP port.
   std::uint16_t alt_port = 0;
@@ -56,7 +57,7 @@ struct Listeners {
   std::vector<std::string> warnings;
 };
 
-/// Binds all of `options` for `shard_count` shards. `with_tls`: also the TLS port.
+/// Binds all of `options` for `shard_count` shards. `with_tls`: also the TLS and DTLS ports.
 Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool with_tls);
 
 /// RFC 5780: the endpoints of NAT behaviour discovery for the core, one pair a family; empty: off. With
@@ -71,8 +72,8 @@ struct RelaySocket {
 };
 RelaySocket open_relay_socket(const Endpoint& local, std::uint32_t buffer_bytes) noexcept;
 
-/// Sets whether datagrams carry the DF bit (RFC 8656 §14.9) on an IPv4 socket; IPv6 does not fragment on the
-/// way.
+/// Sets whether datagrams may be fragmented (RFC 8656 §14, §15): the DF bit on an IPv4 socket; on an IPv6 one
+/// whether the kernel fragments what exceeds the path's MTU.
 bool set_dont_fragment(int descriptor, IpFamily family, bool on) noexcept;
 
 /// Every address of this host's interfaces.

@@ -23,11 +23,16 @@ class SharedLedger final : public turn::Ledger {
 
   std::optional<turn::Denial> admit(std::string_view account) override;
   void leave(std::string_view account) override;
-  std::optional<std::uint16_t> take_port(IpFamily family, turn::PortParity parity, TimePoint now,
-                                         RandomSource& random) override;
+  bool admit_credential(std::string_view username, std::uint32_t most) override;
+  void leave_credential(std::string_view username) override;
+  turn::BudgetId join_budget(std::string_view name, TokenRate rate, TimePoint now) override;
+  void leave_budget(turn::BudgetId id, std::uint64_t unused) override;
+  std::uint64_t lease(turn::BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) override;
+  std::optional<std::uint16_t> take_port(IpFamily family, turn::PortParity parity, std::string_view account,
+                                         TimePoint now, RandomSource& random) override;
   void return_port(IpFamily family, std::uint16_t port) override;
-  turn::ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
-                                 RandomSource& random) override;
+  turn::ReservationToken reserve(IpFamily family, std::uint16_t port, std::string_view account,
+                                 TimePoint expires, RandomSource& random) override;
   std::optional<Endpoint> redeem(const turn::ReservationToken& token, TimePoint now) override;
   std::uint64_t add_place(const turn::Place& place, RandomSource& random) override;
   void set_place(std::uint64_t id, const turn::Place& place) override;
@@ -54,7 +59,7 @@ struct ShardSurroundings {
   std::function<void(DetachedStream)> to_http;
   /// Begins and ends of allocations, for the log. Called on the shard's thread.
   std::function<void(const turn::AllocationEvent&)> on_allocation;
-  /// All shards of the process by index; null: this is the only one.
+  /// All shards, and which of them this is. Null: there is but one.
   const std::vector<std::unique_ptr<Shard>>* siblings = nullptr;
   std::uint8_t index = 0;
 };
@@ -78,8 +83,14 @@ class Shard {
   /// Carries a letter of another shard's core over, and the relay sockets that go with it by family. Any
   /// thread.
   void deliver(turn::Letter letter, std::array<Descriptor, 2> relays);
+  /// Ends what the revocation means, on the shard's thread, and lets it in no more.
+  void revoke(turn::Revocation revocation);
+  /// From now on these let clients in.
+  void use_credentials(std::shared_ptr<const auth::Credentials> credentials);
   /// Copies the counters; `done` is called on the shard's thread.
   void snapshot(std::function<void(const ShardSnapshot&)> done);
+  /// Takes over a TURN stream that another shard has begun to read. From any thread.
+  void adopt_stream(MovedStream stream);
 
  private:
   class Impl;

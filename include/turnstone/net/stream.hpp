@@ -3,6 +3,8 @@
 // can be taken apart and put together again on another thread's io_context, with its TLS state.
 #pragma once
 
+#include <vector>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -41,6 +43,18 @@ struct DetachedStream {
   ~DetachedStream();
 };
 
+/// A stream that changes hands in the middle of its life.
+struct MovedStream {
+  DetachedStream stream;
+  /// What was read from it and is for the next owner.
+  std::vector<std::uint8_t> received;
+  /// What it is still to be sent, before anything else.
+  std::vector<std::uint8_t> unsent;
+
+  MovedStream(DetachedStream s, std::vector<std::uint8_t> r, std::vector<std::uint8_t> u) noexcept
+      : stream(std::move(s)), received(std::move(r)), unsent(std::move(u)) {}
+};
+
 class Stream {
  public:
   using executor_type = tcp::socket::executor_type;
@@ -51,6 +65,8 @@ class Stream {
   struct Step {
     Status status = Status::Closed;
     std::size_t bytes = 0;
+    /// With Closed, of read(): the other side said that nothing more comes; false: the connection broke.
+    bool orderly = false;
   };
 
   /// Takes over a connected socket. The endpoints are kept, since a broken socket no longer knows them.
@@ -77,6 +93,8 @@ class Stream {
   void shutdown_send() noexcept;
   /// Sends TLS's close_notify where it can be sent at once, and closes. Steps are Closed from then on.
   void close() noexcept;
+  /// Closes with a reset, where TCP still can.
+  void reset() noexcept;
 
   const Endpoint& local() const noexcept { return local_; }
   const Endpoint& remote() const noexcept { return remote_; }

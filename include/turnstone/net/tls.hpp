@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS 1.2+ server contexts and sessions (OpenSSL), with ALPN `stun.turn` (RFC 7443) and `http/1.1`. A session
-// works on a non-blocking descriptor directly, so that it can move between threads with its socket.
+// TLS 1.2+ and DTLS 1.2 server contexts and sessions (OpenSSL), with ALPN `stun.turn` (RFC 7443) and
+// `http/1.1`. A TLS session works on a non-blocking descriptor directly, so that it can move between threads
+// with its socket.
 #pragma once
 
 #include <memory>
@@ -34,6 +35,8 @@ class TlsContext {
   /// A server session on a connected, non-blocking descriptor; the descriptor stays the caller's. Null: no
   /// memory.
   TlsSession accept(int descriptor) const noexcept;
+  /// A DTLS server session (RFC 7350 §3) without a BIO. Null: no memory.
+  TlsSession accept_datagrams() const noexcept;
   /// The certificate's notAfter.
   WallTime expires() const noexcept { return expires_; }
   /// SHA-256 of the certificate, as 64 hexadecimal digits.
@@ -46,10 +49,13 @@ class TlsContext {
   using Context = std::unique_ptr<ssl_ctx_st, ContextDeleter>;
   TlsContext() = default;
   static Context make_context();
+  /// DTLS 1.2 with the certificate and key of the TLS context; the error, or empty.
+  std::string make_datagram_context();
   /// Reads expiry and fingerprint off the context's certificate.
   void describe();
 
   Context context_;
+  Context datagram_context_;
   WallTime expires_{};
   std::string fingerprint_;
 };

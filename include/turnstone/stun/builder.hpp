@@ -33,6 +33,8 @@ class MessageBuilder {
   MessageBuilder& add_xor_address(AttributeType type, const Endpoint& endpoint) noexcept;
   /// ERROR-CODE with the given phrase, or the standard's.
   MessageBuilder& add_error(ErrorCode code, std::string_view reason = {}) noexcept;
+  /// ERROR-CODE with an empty phrase, for answers that must be small.
+  MessageBuilder& add_bare_error(ErrorCode code) noexcept;
   /// UNKNOWN-ATTRIBUTES (RFC 8489 §14.13).
   MessageBuilder& add_unknown_attributes(std::span<const std::uint16_t> types) noexcept;
   /// MESSAGE-INTEGRITY over what was written so far (RFC 8489 §14.5).

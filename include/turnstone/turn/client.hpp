@@ -28,6 +28,8 @@ struct Inbound {
   FiveTuple tuple;
   Route route = 0;
   ByteView bytes;
+  /// The IPv4 TOS or IPv6 traffic class byte it came with (RFC 8656 §14); 0 from streams.
+  std::uint8_t tos = 0;
 };
 
 /// A relay socket: an allocation has one a family.
@@ -37,6 +39,26 @@ struct RelayId {
 
   friend bool operator==(const RelayId&, const RelayId&) noexcept = default;
 };
+
+/// What an ICMP or ICMPv6 message said about a datagram of ours (RFC 8656 §11.5).
+struct IcmpError {
+  std::uint8_t type = 0;
+  std::uint8_t code = 0;
+  /// The next hop's MTU, where the type is about it.
+  std::uint32_t mtu = 0;
+};
+
+/// What a relayed transport address speaks (REQUESTED-TRANSPORT).
+enum class RelayProtocol : std::uint8_t { Udp, Tcp };
+
+/// RFC 6062 §6.2.1: names a peer data connection. The upper eight bits are the shard's number, so that a
+/// client data connection finds it from any other; the rest is random.
+using ConnectionId = std::uint32_t;
+
+/// True for the transports that are byte streams.
+constexpr bool is_stream(Transport transport) noexcept {
+  return transport == Transport::Tcp || transport == Transport::Tls;
+}
 
 /// Writable bytes that every datagram given to Server::from_peer has in front of and behind it, so that
 /// headers and padding are put around the payload in place.

@@ -64,8 +64,9 @@ enum class AuthFailure : std::uint8_t {
   WrongAddress,  ///< the credential is bound to another address
   Revoked,
   SourceBusy,  ///< a source outside of this process has not answered yet
+  BadPolicy,   ///< the policy in the username cannot be read
 };
-inline constexpr std::size_t kAuthFailureCount = 12;
+inline constexpr std::size_t kAuthFailureCount = 13;
 
 /// Why a peer was refused.
 enum class Denial : std::uint8_t {
@@ -88,8 +89,9 @@ enum class Denial : std::uint8_t {
   NewPeerRate,
   MobilityOff,
   WrongTicket,
+  QuotaConnections,  ///< RFC 6062: peer data connections of an allocation
 };
-inline constexpr std::size_t kDenialCount = 19;
+inline constexpr std::size_t kDenialCount = 20;
 
 /// Why a datagram or message was dropped without an answer.
 enum class Drop : std::uint8_t {

@@ -14,6 +14,7 @@
 
 #include <turnstone/base/random.hpp>
 #include <turnstone/base/time.hpp>
+#include <turnstone/turn/budgets.hpp>
 #include <turnstone/turn/client.hpp>
 #include <turnstone/turn/options.hpp>
 
@@ -41,14 +42,25 @@ class Ledger {
   virtual std::optional<Denial> admit(std::string_view account) = 0;
   virtual void leave(std::string_view account) = 0;
 
-  /// A free port at random (RFC 6056). EvenWithNextReserved also takes the next one, kept until reserve().
-  virtual std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, TimePoint now,
-                                                 RandomSource& random) = 0;
+  /// Counts an allocation of a credential that allows `most` of them at a time; false when it has as many.
+  virtual bool admit_credential(std::string_view username, std::uint32_t most) = 0;
+  virtual void leave_credential(std::string_view username) = 0;
+
+  /// Rates that allocations share; see Budgets. lease() is on the data path, a few times a second.
+  virtual BudgetId join_budget(std::string_view name, TokenRate rate, TimePoint now) = 0;
+  virtual void leave_budget(BudgetId id, std::uint64_t unused) = 0;
+  virtual std::uint64_t lease(BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) = 0;
+
+  /// A free port at random (RFC 6056). EvenWithNextReserved also takes the next one, kept until reserve();
+  /// the account may not hold too many of those.
+  virtual std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, std::string_view account,
+                                                 TimePoint now, RandomSource& random) = 0;
   virtual void return_port(IpFamily family, std::uint16_t port) = 0;
 
-  /// Keeps a taken port for whoever shows the token before `expires` (30 s by RFC 8656 §7.2).
-  virtual ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
-                                   RandomSource& random) = 0;
+  /// Keeps a taken port for whoever shows the token before `expires` (30 s by RFC 8656 §7.2). It counts
+  /// against the account, and outlives the allocation that asked for it.
+  virtual ReservationToken reserve(IpFamily family, std::uint16_t port, std::string_view account,
+                                   TimePoint expires, RandomSource& random) = 0;
   /// The reserved port, which the caller then owns; each token is good once.
   virtual std::optional<Endpoint> redeem(const ReservationToken& token, TimePoint now) = 0;
 
@@ -90,10 +102,19 @@ class LocalLedger final : public Ledger {
 
   std::optional<Denial> admit(std::string_view account) override;
   void leave(std::string_view account) override;
-  std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, TimePoint now,
-                                         RandomSource& random) override;
+  bool admit_credential(std::string_view username, std::uint32_t most) override;
+  void leave_credential(std::string_view username) override;
+  BudgetId join_budget(std::string_view name, TokenRate rate, TimePoint now) override {
+    return budgets_.join(name, rate, now);
+  }
+  void leave_budget(BudgetId id, std::uint64_t unused) override { budgets_.leave(id, unused); }
+  std::uint64_t lease(BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) override {
+    return budgets_.lease(id, least, wanted, now);
+  }
+  std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, std::string_view account,
+                                         TimePoint now, RandomSource& random) override;
   void return_port(IpFamily family, std::uint16_t port) override;
-  ReservationToken reserve(IpFamily family, std::uint16_t port, TimePoint expires,
+  ReservationToken reserve(IpFamily family, std::uint16_t port, std::string_view account, TimePoint expires,
                            RandomSource& random) override;
   std::optional<Endpoint> redeem(const ReservationToken& token, TimePoint now) override;
   std::uint64_t add_place(const Place& place, RandomSource& random) override;
@@ -108,6 +129,7 @@ class LocalLedger final : public Ledger {
     IpFamily family;
     std::uint16_t port;
     TimePoint expires;
+    std::string account;
   };
   struct TextHash {
     using is_transparent = void;
@@ -115,6 +137,8 @@ class LocalLedger final : public Ledger {
       return std::hash<std::string_view>{}(text);
     }
   };
+  /// One more reservation is within the bounds of all and of the account.
+  bool may_reserve(const PortPool& ports, std::string_view account) const noexcept;
   /// Gives the ports of reservations nobody came for back.
   void drop_expired(TimePoint now);
   PortPool* pool(IpFamily family) noexcept;
@@ -122,7 +146,10 @@ class LocalLedger final : public Ledger {
   std::uint32_t max_total_;
   std::uint32_t max_per_account_;
   std::uint64_t total_ = 0;
-  boost::unordered_flat_map<std::string, std::uint32_t, TextHash, std::equal_to<>> by_account_;
+  using Counts = boost::unordered_flat_map<std::string, std::uint32_t, TextHash, std::equal_to<>>;
+  Counts by_account_;
+  Counts by_credential_;  // only those that limit their allocations
+  Budgets budgets_;
   std::optional<PortPool> v4_;
   std::optional<PortPool> v6_;
   boost::unordered_flat_map<std::uint64_t, Place> places_;

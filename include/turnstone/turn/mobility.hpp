@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <turnstone/base/time.hpp>
+#include <turnstone/stun/message.hpp>
 #include <turnstone/stun/registry.hpp>
 #include <turnstone/turn/client.hpp>
 
@@ -42,6 +43,7 @@ struct Letter {
   /// Of the Refresh: what it asks for, and a copy of it.
   std::uint32_t lifetime_seconds = 0;
   std::optional<std::uint8_t> family_code;
+  stun::TransactionId transaction_id{};
   std::vector<std::uint8_t> request;
 
   /// Reply: why not, or the next ticket.

@@ -84,6 +84,12 @@ struct Options {
 
   /// TCP allocations (RFC 6062).
   bool tcp_relay = true;
+  /// RFC 6062 §5.2, §5.3: how long a peer may take to answer, and a data connection to be bound; fixed by the
+  /// standard, shorter only in tests.
+  std::chrono::seconds connect_timeout{30};
+  std::chrono::seconds connection_bind_timeout{30};
+  /// Peer data connections of one allocation, those under way among them.
+  std::uint32_t max_connections_per_allocation = 64;
   /// MOBILITY-TICKET (RFC 8016).
   bool mobility = false;
   /// NAT behaviour discovery, at most one a family; empty: off.

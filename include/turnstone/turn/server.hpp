@@ -24,6 +24,8 @@
 #include <turnstone/turn/options.hpp>
 #include <turnstone/turn/outbox.hpp>
 #include <turnstone/turn/peer_policy.hpp>
+#include <turnstone/turn/revocation.hpp>
+#include <turnstone/turn/source_limiter.hpp>
 
 namespace ts::auth {
 class AccessTokens;
@@ -33,7 +35,9 @@ namespace ts::turn {
 
 struct Allocation;
 struct MobilePath;
+struct PeerConnection;
 struct Request;
+class Shares;
 
 /// What a Server needs from its surroundings; all of it outlives the Server.
 struct Surroundings {
@@ -42,12 +46,19 @@ struct Surroundings {
   const auth::NonceMaker& nonces;
   Ledger& ledger;
   RandomSource& random;
-  /// Which of the process's shards this is.
+  /// Which shard of how many this is: CONNECTION-ID (RFC 6062) tells it.
   std::uint8_t shard = 0;
+  std::uint8_t shard_count = 1;
   /// Seals mobility tickets, for all shards alike. Null: a key of this Server's own.
   const SivKey* tickets = nullptr;
   /// Third-party authorization (RFC 7635). Null: off.
   const auth::AccessTokens* access_tokens = nullptr;
+};
+
+/// Why a connection to a peer did not come about.
+enum class ConnectError : std::uint8_t {
+  Refused,      ///< the peer or the network said no: 447
+  NoResources,  ///< descriptors, memory: 508
 };
 
 /// Why a relay socket is not there (any more).
@@ -70,12 +81,31 @@ class Server {
 
   /// A datagram that arrived at a relay socket. `payload` has kHeadroomBytes in front and kTailroomBytes
   /// behind it that may be written, and lives until the Outbox is flushed.
-  void from_peer(Now now, const RelayId& relay, const Endpoint& peer, MutableBytes payload, Outbox& out);
+  /// `tos`: the datagram's TOS or traffic class byte.
+  void from_peer(Now now, const RelayId& relay, const Endpoint& peer, MutableBytes payload, Outbox& out,
+                 std::uint8_t tos = 0);
+
+  /// An ICMP error came back for a datagram that the relay sent to `peer` (RFC 8656 §11.5): a Data indication
+  /// with an ICMP attribute, if the type is one of those that the section names and a permission covers it.
+  void from_peer_error(Now now, const RelayId& relay, const Endpoint& peer, const IcmpError& error,
+                       Outbox& out);
 
   /// The outcome of an OpenRelay.
   void relay_opened(Now now, const RelayId& relay, Outbox& out);
   /// An OpenRelay failed, or an open relay socket broke.
   void relay_failed(Now now, const RelayId& relay, RelayError error, Outbox& out);
+
+  /// The outcome of a ConnectPeer (RFC 6062 §5.2): the client is answered.
+  void peer_connected(Now now, ConnectionId connection, Outbox& out);
+  void peer_connect_failed(Now now, ConnectionId connection, ConnectError error, Outbox& out);
+  /// A peer's connection was accepted at a relayed transport address (RFC 6062 §5.3). Its name; nothing:
+  /// close it at once.
+  std::optional<ConnectionId> peer_accepted(Now now, const RelayId& relay, const Endpoint& peer, Outbox& out);
+  /// A data connection is over at both its ends; nothing may be left of it when this is called.
+  void connection_closed(ConnectionId connection);
+  /// Bytes of a bound data connection were read: from the client for the peer, or the other way. This is
+  /// where limits of rate have their say.
+  void data_relayed(ConnectionId connection, bool to_peer, std::size_t size);
 
   /// A stream ended: its allocation, if any, ends with it.
   void client_closed(Now now, const FiveTuple& tuple, Outbox& out);
@@ -92,6 +122,14 @@ class Server {
   /// Entries of the deadline queue, stale ones too: bounded by the most allocations there were at once.
   std::size_t deadline_count() const noexcept { return deadlines_.size(); }
 
+  /// From now on these let clients in; they outlive the Server, or the next call. Live allocations keep the
+  /// keys that they began with.
+  void use_credentials(const auth::Credentials& credentials) noexcept { credentials_ = &credentials; }
+
+  /// Ends the live allocations that the revocation means; their credentials are answered with 403 until it
+  /// lapses.
+  void revoke(Now now, const Revocation& revocation, Outbox& out);
+
   /// Ends every allocation.
   void shut_down(Now now, Outbox& out);
 
@@ -99,25 +137,37 @@ class Server {
     return by_tuple_.contains(tuple) || visitors_.contains(tuple);
   }
   std::size_t allocation_count() const noexcept { return allocations_.size(); }
+  /// Peer data connections, those under way among them.
+  std::size_t connection_count() const noexcept { return connections_.size(); }
   const Counters& counters() const noexcept { return counters_; }
 
  private:
-  // server.cpp: dispatch, authentication, answers
+  // server.cpp: dispatch and answers
   void message(Now now, const Inbound& in, Outbox& out);
   void request(Request& r);
-  /// RFC 8489 §9.2.4. False: answered with an error.
-  bool authenticate(Request& r);
-  /// RFC 7635: opens ACCESS-TOKEN and checks the integrity with its key. False: answered with an error.
-  bool take_token(Request& r, ByteView token);
-  /// A new token takes the place of the one that an allocation began with.
-  void renew_token(const Request& r, Allocation& allocation);
+  /// The authenticated credential may be used from here and has not been revoked. False: answered with 403.
+  bool usable(Request& r);
   bool allocation_of_user(Request& r);
   bool understood(Request& r);
-  void challenge(Request& r, stun::ErrorCode code, AuthFailure why);
   void respond_error(Request& r, stun::ErrorCode code, std::string_view reason = {});
   void deny(Request& r, stun::ErrorCode code, Denial why);
   void send_answer(Request& r, class ResponseWriter& response, Outcome outcome);
   void drop(Drop why) noexcept { ++counters_.drops[index(why)]; }
+
+  // authentication.cpp
+  /// RFC 8489 §9.2.4. False: answered with an error, or dropped.
+  bool authenticate(Request& r);
+  bool is_valid_nonce(const Request& r, std::string_view nonce);
+  /// Finds out who sent the request; why not, if nobody whom we know.
+  std::optional<AuthFailure> identify(Request& r, const auth::Claim& claim, auth::Mac mac);
+  /// RFC 7635: opens ACCESS-TOKEN and checks the integrity with its key; why not, if it does not hold.
+  std::optional<AuthFailure> take_token(Request& r, ByteView token, auth::Mac mac);
+  /// A new token takes the place of the one that an allocation began with.
+  void renew_token(const Request& r, Allocation& allocation);
+  /// False: the source had too many unauthenticated answers of late, and this one is dropped.
+  bool admits_stranger(const Request& r);
+  /// Answers with REALM, NONCE and PASSWORD-ALGORITHMS.
+  void challenge(Request& r, stun::ErrorCode code, AuthFailure why);
 
   // handlers/*.cpp, one a method
   void handle_binding(Request& r);
@@ -130,6 +180,25 @@ class Server {
   void handle_create_permission(Request& r);
   void handle_channel_bind(Request& r);
   void handle_send(Request& r);
+  void handle_connect(Request& r);
+  void handle_connection_bind(Request& r);
+
+  // connections.cpp: life of peer data connections (RFC 6062)
+  /// The connection that a ConnectionBind names, if we have it.
+  PeerConnection* connection_named_in(const stun::MessageView& message) noexcept;
+  /// The allocation whose user the request claims to be: that of the five-tuple or, for ConnectionBind, of
+  /// the connection: its credentials, and its nonce, are those of the control connection.
+  Allocation* claimed_allocation(const Request& r) noexcept;
+  /// True when a ConnectionBind is for another shard, which gets the stream.
+  bool handed_over(const Request& r);
+  bool has_connection_to(const Allocation& allocation, const Endpoint& peer) noexcept;
+  PeerConnection& add_connection(SlotHandle handle, Allocation& allocation, const Endpoint& peer);
+  void answer_connect(const PeerConnection& connection, Outcome outcome, Outbox& out);
+  /// Forgets one; the shell is told to close it.
+  void drop_connection(ConnectionId id, Outbox& out);
+  void drop_connections(Allocation& allocation, Outbox& out);
+  /// Ends what took too long; the earliest time at which there is more to do.
+  TimePoint sweep_connections(Allocation& allocation, TimePoint now, Outbox& out);
 
   // allocation.cpp: life of allocations
   Allocation* find(const FiveTuple& tuple) noexcept;
@@ -140,10 +209,22 @@ class Server {
   /// EVEN-PORT with R: keeps the next port for whoever shows the token.
   void reserve_next(Allocation& allocation, TimePoint now);
   void cancel_reservation(Allocation& allocation, TimePoint now);
-  /// Takes another port for an allocation whose port is in use elsewhere; false when there is none.
-  bool try_another_port(Allocation& allocation, TimePoint now);
+  /// RFC 8656 §7.2, check 11: answers with 300; false when no other server fits the client.
+  bool send_elsewhere(Request& r);
   void look_again_at(SlotHandle handle, Allocation& allocation, TimePoint when);
   void sweep(Allocation& allocation, TimePoint now);
+
+  // relay_legs.cpp: the one or two relayed transport addresses of an allocation
+  /// Takes another port for a family whose port is in use elsewhere; false when there is none.
+  bool try_another_port(Allocation& allocation, IpFamily family, TimePoint now);
+  /// Answers the Allocate once it is known of each relay socket whether it opens.
+  void finish_opening(SlotHandle handle, Allocation& allocation, Now now, Outbox& out);
+  void announce(const Allocation& allocation, Now now, Outbox& out);
+  void give_up_opening(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out);
+  /// Takes one of two relayed transport addresses away, with its permissions and channels. Its socket closes.
+  void drop_leg(SlotHandle handle, Allocation& allocation, IpFamily family, Outbox& out);
+  void drop_expired_legs(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out);
+  void close_legs(SlotHandle handle, const Allocation& allocation, Outbox& out);
   /// Gives back all that the allocation holds; says nothing to anybody.
   void forget(SlotHandle handle, Allocation& allocation);
   /// Forgets deadlines of allocations that ended, once they are many.
@@ -166,6 +247,9 @@ class Server {
   /// Refresh with a MOBILITY-TICKET (§3.2.2).
   void handle_move(Request& r);
   void answer_move(Request& r, const Letter& reply);
+  /// Gives the allocation, or one of its two relayed addresses, the life that the move has asked for.
+  void prolong(SlotHandle handle, Allocation& allocation, std::optional<IpFamily> only, Letter& reply,
+               Now now);
   /// The live allocation of this shard that the tickets with the id are for.
   Allocation* find_mobile(std::uint64_t id, TimePoint now, SlotHandle& handle) noexcept;
   Letter move(Now now, const Letter& query, Outbox& out);
@@ -182,6 +266,27 @@ class Server {
   /// True when the message waits for its allocation, which another shard still has.
   bool visit(Now now, const Inbound& in, Outbox& out);
   std::optional<SlotHandle> arrive(Now now, Letter& letter, Outbox& out);
+  // admission.cpp: quotas and what credentials allow
+  /// Some rate limits the payload of the request's allocation.
+  bool has_rates(const Request& r) const noexcept;
+  /// Counts a new allocation, or says which quota it would break.
+  std::optional<Denial> admit(const Request& r);
+  void leave(std::string_view account, std::string_view username, const auth::Policy* policy);
+  /// Gives the allocation what limits it.
+  void limit(Allocation& allocation, Request& r);
+  /// Gives back what admit() and limit() took.
+  void unlimit(Allocation& allocation);
+  /// The allocation's shares of this shard go back, or are this shard's from now on. What it has spent of its
+  /// own rates stays spent.
+  void leave_shares(Allocation& allocation);
+  void join_shares(Allocation& allocation, TimePoint now);
+  /// The credential does not allow this peer.
+  std::optional<Denial> denied_by_credential(const Allocation& allocation,
+                                             const IpAddress& peer) const noexcept;
+  /// Too many new peers in a short time; when not, they are counted.
+  bool names_too_many(Allocation& allocation, std::size_t added, TimePoint now) const noexcept;
+  /// False: dropped and counted.
+  bool within_limits(Allocation& allocation, std::size_t bytes, TimePoint now);
 
   // relay.cpp: the data path
   void channel_data(Now now, const Inbound& in, Outbox& out);
@@ -194,16 +299,22 @@ class Server {
   };
 
   const Options& options_;
-  const auth::Credentials& credentials_;
+  const auth::Credentials* credentials_;
   const auth::NonceMaker& nonces_;
   Ledger& ledger_;
   RandomSource& random_;
   PeerPolicy policy_;
   Counters counters_;
+  RevocationList revocations_;
+  std::unique_ptr<Shares> shares_;
   SlotMap<Allocation> allocations_;
   boost::unordered_flat_map<FiveTuple, SlotHandle, TupleHash> by_tuple_;
   DeadlineQueue<SlotHandle> deadlines_;
+  SourceLimiter bindings_;
+  SourceLimiter challenges_;
   std::uint8_t shard_;
+  std::uint8_t shard_count_;
+  boost::unordered_flat_map<ConnectionId, std::unique_ptr<PeerConnection>> connections_;
   std::optional<SivKey> own_tickets_;
   const SivKey* tickets_;
   const auth::AccessTokens* access_tokens_;

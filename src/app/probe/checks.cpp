@@ -36,7 +36,7 @@ std::string families(const std::vector<IpAddress>& addresses) {
 
 Result<Connection, Problem> connect_quietly(const Target& target) {
   auto connection = Connection::open(target.url.carrier, target.server, target.settings.deadline());
-  if (connection.has_error() || target.url.carrier != Carrier::Tls) return connection;
+  if (connection.has_error() || !is_secure(target.url.carrier)) return connection;
   auto secured = connection->secure(tls_settings(target), target.settings.deadline());
   if (secured.has_error()) return std::move(secured).error();
   return connection;
@@ -50,16 +50,17 @@ std::optional<Connection> connect(Attempt& attempt, const Target& target) {
     out.emplace(std::move(*connection));
     return Note{};
   };
-  if (target.url.carrier == Carrier::Udp) {
+  if (is_stream(target.url.carrier)) {
+    if (!attempt.step("connect", open)) return std::nullopt;
+  } else {
     const TimePoint begin = net::now().mono;
     auto opened = open();
     if (opened.has_error()) attempt.record("socket", net::now().mono - begin, std::move(opened).error());
-    return out;
   }
-  if (!attempt.step("connect", open)) return std::nullopt;
-  if (target.url.carrier != Carrier::Tls) return out;
-  const bool secured =
-      attempt.step("tls", [&] { return out->secure(tls_settings(target), target.settings.deadline()); });
+  if (!out || !is_secure(target.url.carrier)) return out;
+  const bool secured = attempt.step(out->is_stream() ? "tls" : "dtls", [&] {
+    return out->secure(tls_settings(target), target.settings.deadline());
+  });
   if (!secured) return std::nullopt;
   return out;
 }

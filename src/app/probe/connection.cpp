@@ -77,7 +77,7 @@ Resolved resolve_now(const std::string& host) {
 std::string error_text(int error) { return std::generic_category().message(error); }
 
 Problem socket_problem(int error, Carrier carrier) {
-  const std::string protocol = carrier == Carrier::Udp ? "UDP" : "TCP";
+  const std::string protocol = probe::is_stream(carrier) ? "TCP" : "UDP";
   switch (error) {
     case ECONNREFUSED:
       return {protocol + " port refused: nothing listens there",
@@ -132,7 +132,7 @@ Socket::~Socket() {
 }
 
 Result<Connection, Problem> Connection::open(Carrier carrier, const Endpoint& server, TimePoint deadline) {
-  const bool udp = carrier == Carrier::Udp;
+  const bool udp = !probe::is_stream(carrier);
   const int family = server.address.is_v4() ? AF_INET : AF_INET6;
   const int type = (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
   Socket socket(::socket(family, type, 0));
@@ -155,7 +155,7 @@ Result<Connection, Problem> Connection::open(Carrier carrier, const Endpoint& se
 }
 
 Result<Note, Problem> Connection::secure(const TlsSettings& settings, TimePoint deadline) {
-  tls_ = std::make_unique<TlsSession>();
+  tls_ = std::make_unique<TlsSession>(!is_stream());
   return tls_->handshake(socket_.fd(), settings, deadline);
 }
 

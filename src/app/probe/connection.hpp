@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small blocking client: a UDP socket, a TCP stream or a TLS stream to one address, everything bounded by a
-// deadline.
+// A small blocking client: a UDP socket, plain or DTLS, or a TCP stream, plain or TLS, to one address,
+// everything bounded by a deadline.
 #pragma once
 
 #include <chrono>
@@ -43,7 +43,7 @@ class Socket {
 
 class Connection {
  public:
-  /// A connected socket; for TLS secure() must follow.
+  /// A connected socket; for TLS and DTLS secure() must follow.
   static Result<Connection, Problem> open(Carrier carrier, const Endpoint& server, TimePoint deadline);
   /// TLS handshake (see TlsSession).
   Result<Note, Problem> secure(const TlsSettings& settings, TimePoint deadline);
@@ -55,7 +55,7 @@ class Connection {
   /// One STUN or ChannelData message: a datagram, or a frame of the stream. Nothing: the deadline passed.
   Result<std::optional<Buffer>, Problem> receive_message(TimePoint deadline);
 
-  bool is_stream() const noexcept { return carrier_ != Carrier::Udp; }
+  bool is_stream() const noexcept { return probe::is_stream(carrier_); }
   Carrier carrier() const noexcept { return carrier_; }
 
  private:

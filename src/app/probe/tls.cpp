@@ -145,6 +145,31 @@ bool expect_host(SSL* session, const std::string& host) {
   return named == 1 && SSL_set1_host(session, host.c_str()) == 1;
 }
 
+/// Joins session and socket; false when OpenSSL refuses.
+bool attach(SSL* session, int fd, bool datagrams) {
+  if (!datagrams) return SSL_set_fd(session, fd) == 1;
+  BIO* bio = BIO_new_dgram(fd, BIO_NOCLOSE);
+  BIO_ADDR* anybody = BIO_ADDR_new();
+  const bool made = bio != nullptr && anybody != nullptr;
+  // The socket is connected: where to send to is not asked for.
+  if (made) BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, anybody);
+  BIO_ADDR_free(anybody);
+  if (made) {
+    SSL_set_bio(session, bio, bio);
+  } else {
+    BIO_free(bio);
+  }
+  return made;
+}
+
+/// When a flight must be sent again, or the deadline where that comes first.
+TimePoint next_flight(SSL* session, bool datagrams, TimePoint deadline) {
+  timeval left{};
+  if (!datagrams || DTLSv1_get_timeout(session, &left) != 1) return deadline;
+  const auto wait = std::chrono::seconds(left.tv_sec) + std::chrono::microseconds(left.tv_usec);
+  return std::min<TimePoint>(deadline, net::now().mono + wait + std::chrono::milliseconds(1));
+}
+
 int bounded(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, INT_MAX)); }
 
 TlsIo outcome(SSL* session, int result) {
@@ -168,14 +193,15 @@ bool wait_for(int fd, bool for_write, TimePoint deadline) noexcept {
   }
 }
 
-TlsSession::TlsSession() : context_(nullptr, &SSL_CTX_free), session_(nullptr, &SSL_free) {}
+TlsSession::TlsSession(bool datagrams)
+    : datagrams_(datagrams), context_(nullptr, &SSL_CTX_free), session_(nullptr, &SSL_free) {}
 TlsSession::~TlsSession() = default;
 
 Result<Note, Problem> TlsSession::handshake(int fd, const TlsSettings& settings, TimePoint deadline) {
   ERR_clear_error();
-  context_.reset(SSL_CTX_new(TLS_client_method()));
+  context_.reset(SSL_CTX_new(datagrams_ ? DTLS_client_method() : TLS_client_method()));
   if (!context_) return Problem{"OpenSSL: " + openssl_reason(), "check the installation of OpenSSL", false};
-  SSL_CTX_set_min_proto_version(context_.get(), TLS1_2_VERSION);
+  SSL_CTX_set_min_proto_version(context_.get(), datagrams_ ? DTLS1_2_VERSION : TLS1_2_VERSION);
   SSL_CTX_set_default_verify_paths(context_.get());
   // The chain is verified all the same; judge() looks at the result, and can say more than a failed
   // handshake.
@@ -183,7 +209,7 @@ Result<Note, Problem> TlsSession::handshake(int fd, const TlsSettings& settings,
   SSL_CTX_set_mode(context_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   session_.reset(SSL_new(context_.get()));
   const bool ready =
-      session_ && SSL_set_fd(session_.get(), fd) == 1 && expect_host(session_.get(), settings.host);
+      session_ && attach(session_.get(), fd, datagrams_) && expect_host(session_.get(), settings.host);
   if (!ready) return Problem{"OpenSSL: " + openssl_reason(), "check the host name", false};
   if (settings.http) SSL_set_alpn_protos(session_.get(), kHttpAlpn.data(), kHttpAlpn.size());
   for (;;) {
@@ -192,7 +218,9 @@ Result<Note, Problem> TlsSession::handshake(int fd, const TlsSettings& settings,
     if (result == 1) return judge(session_.get(), settings);
     const TlsIo io = outcome(session_.get(), result);
     if (io != TlsIo::WantRead && io != TlsIo::WantWrite) return no_handshake(openssl_reason());
-    if (!wait_for(fd, io == TlsIo::WantWrite, deadline)) return no_handshake("no answer in time");
+    if (wait_for(fd, io == TlsIo::WantWrite, next_flight(session_.get(), datagrams_, deadline))) continue;
+    if (net::now().mono >= deadline) return no_handshake("no answer in time");
+    DTLSv1_handle_timeout(session_.get());
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client side of TLS over a non-blocking socket: OpenSSL with the system's trust store. Blocks in poll()
-// up to a deadline.
+// The client side of TLS and DTLS over a non-blocking socket: OpenSSL with the system's trust store. Blocks
+// in poll() up to a deadline.
 #pragma once
 
 #include <memory>
@@ -32,7 +32,8 @@ enum class TlsIo : unsigned char { Done, WantRead, WantWrite, Closed, Failed };
 
 class TlsSession {
  public:
-  TlsSession();
+  /// `datagrams`: DTLS on a connected UDP socket.
+  explicit TlsSession(bool datagrams);
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
   ~TlsSession();
@@ -44,6 +45,7 @@ class TlsSession {
   TlsIo write(ByteView bytes, std::size_t& done) noexcept;
 
  private:
+  bool datagrams_;
   std::unique_ptr<ssl_ctx_st, void (*)(ssl_ctx_st*)> context_;
   std::unique_ptr<ssl_st, void (*)(ssl_st*)> session_;
 };

@@ -95,8 +95,7 @@ std::optional<UrlError> read_transport(std::string_view query, Url& url) {
   if (!known) return UrlError{"the only parameter there is is ?transport=udp or ?transport=tcp"};
   const std::string value = to_lower(query.substr(10));
   if (value != "udp" && value != "tcp") return UrlError{"transport is udp or tcp"};
-  if (url.carrier == Carrier::Tls && value == "udp")
-    return UrlError{"TLS over UDP (DTLS) cannot be probed; use ?transport=tcp"};
+  if (url.carrier == Carrier::Tls && value == "udp") url.carrier = Carrier::Dtls;
   if (url.carrier == Carrier::Udp && value == "tcp") url.carrier = Carrier::Tcp;
   return std::nullopt;
 }
@@ -134,6 +133,7 @@ std::string_view name(Carrier carrier) noexcept {
     case Carrier::Udp: return "UDP";
     case Carrier::Tcp: return "TCP";
     case Carrier::Tls: return "TLS";
+    case Carrier::Dtls: return "DTLS";
   }
   return "";
 }

@@ -12,10 +12,17 @@
 namespace ts::app::probe {
 
 enum class Service : std::uint8_t { Stun, Turn, WebSocket, Http };
-enum class Carrier : std::uint8_t { Udp, Tcp, Tls };
+enum class Carrier : std::uint8_t { Udp, Tcp, Tls, Dtls };
 
-/// "UDP", "TCP", "TLS".
+/// "UDP", "TCP", "TLS", "DTLS".
 std::string_view name(Carrier carrier) noexcept;
+
+constexpr bool is_stream(Carrier carrier) noexcept {
+  return carrier == Carrier::Tcp || carrier == Carrier::Tls;
+}
+constexpr bool is_secure(Carrier carrier) noexcept {
+  return carrier == Carrier::Tls || carrier == Carrier::Dtls;
+}
 
 /// A server to probe.
 struct Url {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Allocate (RFC 8656 §7.2): the checks in the RFC's order; then a relay socket is asked for, and the answer
-// goes out once the shell says that it is open.
+// Allocate (RFC 8656 §7.2): the checks in the RFC's order; then relay sockets are asked for, and the answer
+// goes out once the shell says that they are open (relay_legs.cpp).
 #include <turnstone/stun/attributes.hpp>
 
 #include "request.hpp"
@@ -11,12 +11,13 @@ namespace {
 using stun::AttributeType;
 using stun::ErrorCode;
 
-/// Another program may sit on a port of our range: so many others are tried.
-constexpr std::uint8_t kMaxOpenAttempts = 8;
-constexpr std::chrono::seconds kReservationLife{30};
+/// ADDITIONAL-ADDRESS-FAMILY under the number of draft-martinsen-tram-ssoda, which coturn's clients send
+/// still.
+constexpr auto kDraftAdditionalAddressFamily = static_cast<AttributeType>(0x8032);
 
 /// What the request asks for, once it has passed the checks of form.
 struct Wish {
+  RelayProtocol protocol = RelayProtocol::Udp;
   IpFamily family = IpFamily::V4;
   PortParity parity = PortParity::Any;
   std::optional<ReservationToken> token;
@@ -33,17 +34,26 @@ const RelayAddress* relay_of(const Options& options, IpFamily family) noexcept {
 }
 
 /// Checks 3 to 9 of §7.2 as far as the request alone decides them.
-Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, const Options& options) {
+Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, Transport client, const Options& options) {
   Wish wish;
   const auto transport = m.find(AttributeType::RequestedTransport);
   const auto protocol = transport ? stun::decode_requested_transport(*transport) : std::nullopt;
   if (!protocol) return ErrorCode::BadRequest;
-  if (*protocol != stun::kTransportUdp) return ErrorCode::UnsupportedTransportProtocol;
+  const bool tcp = *protocol == stun::kTransportTcp && options.tcp_relay;
+  if (!tcp && *protocol != stun::kTransportUdp) return ErrorCode::UnsupportedTransportProtocol;
 
   const auto token = m.find(AttributeType::ReservationToken);
   const auto even = m.find(AttributeType::EvenPort);
+  if (tcp) {
+    // RFC 6062 §5.1: over TCP and TLS alone, and without what belongs to datagrams.
+    if (!is_stream(client) || token || even || m.find(AttributeType::DontFragment)) {
+      return ErrorCode::BadRequest;
+    }
+    wish.protocol = RelayProtocol::Tcp;
+  }
   const auto family = m.find(AttributeType::RequestedAddressFamily);
-  const auto additional = m.find(AttributeType::AdditionalAddressFamily);
+  auto additional = m.find(AttributeType::AdditionalAddressFamily);
+  if (!additional) additional = m.find(kDraftAdditionalAddressFamily);
   if (const auto lifetime = m.find(AttributeType::Lifetime)) {
     wish.lifetime_seconds = stun::decode_u32(*lifetime);
     if (!wish.lifetime_seconds) return ErrorCode::BadRequest;
@@ -62,7 +72,9 @@ Result<Wish, ErrorCode> read_wish(const stun::MessageView& m, const Options& opt
     if (!known) return ErrorCode::AddressFamilyNotSupported;
     wish.family = *known;
   }
-  if (relay_of(options, wish.family) == nullptr) return ErrorCode::AddressFamilyNotSupported;
+  const bool second_will_do = additional && relay_of(options, IpFamily::V6) != nullptr;
+  if (relay_of(options, wish.family) == nullptr && !second_will_do)
+    return ErrorCode::AddressFamilyNotSupported;
   if (even) {
     if (even->size() != 1) return ErrorCode::BadRequest;
     const bool reserve_next = ((*even)[0] & 0x80) != 0;
@@ -83,6 +95,55 @@ std::uint32_t granted_lifetime(std::optional<std::uint32_t> wanted, const Option
   return wanted ? std::clamp(*wanted, least, most) : least;
 }
 
+using PortOfFamily = std::array<std::optional<std::uint16_t>, 2>;
+
+/// The relayed transport addresses that these ports make. Check 9: where only one of two could be had, the
+/// client is told why with ADDRESS-ERROR-CODE.
+void place(Allocation& allocation, const Wish& wish, const Options& options, const PortOfFamily& ports) {
+  allocation.opening = std::make_unique<Opening>();
+  bool first = true;
+  for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
+    const RelayAddress* address = relay_of(options, family);
+    const auto& port = ports[family_index(family)];
+    if (!port) {
+      if (wish.both_families)
+        allocation.address_error = static_cast<std::uint16_t>(
+            address == nullptr ? ErrorCode::AddressFamilyNotSupported : ErrorCode::InsufficientCapacity);
+      continue;
+    }
+    if (!first) allocation.second = std::make_unique<SecondRelay>();
+    (first ? allocation.relayed : allocation.second->relayed) = Endpoint{address->advertised, *port};
+    (first ? allocation.local : allocation.second->local) = Endpoint{address->local, *port};
+    allocation.opening->legs[family_index(family)].wanted = true;
+    first = false;
+  }
+}
+
+void fill(Allocation& allocation, const Request& r, const Wish& wish, const Options& options,
+          const PortOfFamily& ports) {
+  place(allocation, wish, options, ports);
+  allocation.tuple = r.in.tuple;
+  allocation.route = r.in.route;
+  allocation.username = r.username;
+  allocation.account = r.account;
+  allocation.key = *r.key;
+  allocation.made_by = r.message.transaction_id();
+  allocation.granted_seconds = granted_lifetime(wish.lifetime_seconds, options);
+  if (r.token) {
+    // RFC 7635: no allocation outlives its token.
+    const auto left =
+        static_cast<std::uint32_t>(std::min<std::int64_t>(r.token->remaining.count(), UINT32_MAX));
+    allocation.granted_seconds = std::min(allocation.granted_seconds, left);
+    allocation.granted_until = r.now.mono + r.token->remaining;
+  }
+  allocation.answers_with_fingerprint = r.message.fingerprint_offset() != 0;
+  allocation.protocol = wish.protocol;
+  allocation.opening->parity = wish.parity;
+  allocation.opening->port_was_reserved = wish.token.has_value();
+  allocation.started = r.now.mono;
+  allocation.set_expiry(std::nullopt, r.now.mono + std::chrono::seconds(allocation.granted_seconds));
+}
+
 }  // namespace
 
 void Server::handle_allocate(Request& r) {
@@ -99,110 +160,73 @@ void Server::handle_allocate(Request& r) {
     // It has expired and the clock's tick is late. The five-tuple is free.
     end(by_tuple_.find(r.in.tuple)->second, EndReason::Expired, r.now, r.out);
   }
-  const auto wish = read_wish(r.message, options_);
+  const auto wish = read_wish(r.message, r.in.tuple.transport, options_);
   if (!wish) return respond_error(r, wish.error());
   const auto ticket = r.message.find(AttributeType::MobilityTicket);
   // RFC 8016 §3.1.2: without a value it asks for mobility; there is no ticket yet.
   if (ticket && !ticket->empty()) return respond_error(r, ErrorCode::BadRequest);
-  if (ticket && !options_.mobility) return deny(r, ErrorCode::MobilityForbidden, Denial::MobilityOff);
+  // The connections of a TCP allocation (RFC 6062) stay with their streams: it cannot move.
+  if (ticket && (!options_.mobility || wish->protocol == RelayProtocol::Tcp))
+    return deny(r, ErrorCode::MobilityForbidden, Denial::MobilityOff);
+  // Policing drops datagrams; the bytes of a stream cannot be dropped.
+  if (wish->protocol == RelayProtocol::Tcp && has_rates(r))
+    return respond_error(r, ErrorCode::UnsupportedTransportProtocol);
+  // Check 11. A reserved port is here and nowhere else.
+  if (!wish->token && send_elsewhere(r)) return;
 
   // The quota first ("at any point"), so that a refusal does not use up a token.
-  if (const auto quota = ledger_.admit(r.account)) {
-    // 486 is about this user; a full server has no capacity for anybody.
-    const bool own = *quota == Denial::QuotaUser;
+  if (const auto quota = admit(r)) {
+    // 486 is about this user or credential; a full server has no capacity for anybody.
+    const bool own = *quota == Denial::QuotaUser || *quota == Denial::QuotaCredential;
     return deny(r, own ? ErrorCode::AllocationQuotaReached : ErrorCode::InsufficientCapacity, *quota);
   }
-  IpFamily family = wish->family;
-  std::optional<std::uint16_t> port;
+  PortOfFamily ports;
   if (!wish->token) {
-    port = ledger_.take_port(family, wish->parity, r.now.mono, random_);
+    for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
+      const bool wanted = wish->both_families || family == wish->family;
+      if (wanted && relay_of(options_, family) != nullptr)
+        ports[family_index(family)] = ledger_.take_port(family, wish->parity, r.account, r.now.mono, random_);
+    }
   } else if (const auto reserved = ledger_.redeem(*wish->token, r.now.mono)) {
-    family = reserved->address.family();
-    port = reserved->port;
+    ports[family_index(reserved->address.family())] = reserved->port;
   }
-  if (!port) {
-    ledger_.leave(r.account);
+  if (!ports[0] && !ports[1]) {
+    leave(r.account, r.username, r.policy);
     return deny(r, ErrorCode::InsufficientCapacity, Denial::NoPort);
   }
-  const RelayAddress* address = relay_of(options_, family);
-
   const auto [handle, allocation] = allocations_.emplace();
-  allocation.tuple = r.in.tuple;
-  allocation.route = r.in.route;
-  allocation.relayed = Endpoint{address->advertised, *port};
-  allocation.local = Endpoint{address->local, *port};
-  allocation.username = r.username;
-  allocation.account = r.account;
-  allocation.key = *r.key;
-  allocation.made_by = r.message.transaction_id();
-  allocation.granted_seconds = granted_lifetime(wish->lifetime_seconds, options_);
-  if (r.token) {
-    // RFC 7635: no allocation outlives its token.
-    const auto left =
-        static_cast<std::uint32_t>(std::min<std::int64_t>(r.token->remaining.count(), UINT32_MAX));
-    allocation.granted_seconds = std::min(allocation.granted_seconds, left);
-    allocation.granted_until = r.now.mono + r.token->remaining;
-  }
-  allocation.answers_with_fingerprint = r.message.fingerprint_offset() != 0;
-  allocation.parity = wish->parity;
-  allocation.port_was_reserved = wish->token.has_value();
-  allocation.second_family_refused = wish->both_families;
-  allocation.second_family_known = relay_of(options_, IpFamily::V6) != nullptr;
-  allocation.started = r.now.mono;
-  allocation.expires = r.now.mono + std::chrono::seconds(allocation.granted_seconds);
+  fill(allocation, r, *wish, options_, ports);
+  limit(allocation, r);
   reserve_next(allocation, r.now.mono);
   if (ticket) make_mobile(handle, allocation);
   by_tuple_.emplace(allocation.tuple, handle);
-  r.out.open_relays.push_back(OpenRelay{RelayId{handle, family}, allocation.local});
+  r.out.open_relays.push_back(
+      OpenRelay{RelayId{handle, allocation.family()}, allocation.local, allocation.protocol});
+  if (allocation.second)
+    r.out.open_relays.push_back(
+        OpenRelay{RelayId{handle, other_family(allocation.family())}, allocation.second->local});
 }
 
 namespace {
 
 /// Writes the attributes of an Allocate success response in the order of RFC 8656 §7.2.
 void write_success(stun::MessageBuilder& builder, const Allocation& a) {
-  builder.add_xor_address(AttributeType::XorRelayedAddress, a.relayed)
-      .add_u32(AttributeType::Lifetime, a.granted_seconds);
+  builder.add_xor_address(AttributeType::XorRelayedAddress, a.relayed);
+  if (a.is_dual()) builder.add_xor_address(AttributeType::XorRelayedAddress, a.second->relayed);
+  builder.add_u32(AttributeType::Lifetime, a.granted_seconds);
   if (a.has_reservation) builder.add(AttributeType::ReservationToken, ByteView(a.reservation_token));
   builder.add_xor_address(AttributeType::XorMappedAddress, a.tuple.client);
   if (a.mobility) builder.add(AttributeType::MobilityTicket, a.mobility->ticket);
-  if (a.second_family_refused) {
-    // ADDRESS-ERROR-CODE (RFC 8656 §18.12), without a phrase: IPv6 with 440, or with 508 where we do relay
-    // it. Departs from RFC 8656 §7.2, check 9: an allocation has one family, so this is always a partial
-    // success.
-    const std::uint8_t hundreds = a.second_family_known ? 5 : 4;
-    const std::uint8_t rest = a.second_family_known ? 8 : 40;
+  if (a.address_error != 0) {
+    // ADDRESS-ERROR-CODE (RFC 8656 §18.12), without a phrase.
+    const std::uint8_t missing = a.family() == IpFamily::V4 ? stun::kFamilyV6 : stun::kFamilyV4;
     builder.add(AttributeType::AddressErrorCode,
-                std::array<std::uint8_t, 4>{stun::kFamilyV6, 0, hundreds, rest});
+                std::array<std::uint8_t, 4>{missing, 0, static_cast<std::uint8_t>(a.address_error / 100),
+                                            static_cast<std::uint8_t>(a.address_error % 100)});
   }
 }
 
 }  // namespace
-
-void Server::reserve_next(Allocation& allocation, TimePoint now) {
-  if (allocation.parity != PortParity::EvenWithNextReserved) return;
-  const auto next = static_cast<std::uint16_t>(allocation.local.port + 1);
-  allocation.has_reservation = true;
-  allocation.reservation_token = ledger_.reserve(allocation.family(), next, now + kReservationLife, random_);
-}
-
-void Server::cancel_reservation(Allocation& allocation, TimePoint now) {
-  if (!allocation.has_reservation) return;
-  allocation.has_reservation = false;
-  const auto kept = ledger_.redeem(allocation.reservation_token, now);
-  if (kept) ledger_.return_port(kept->address.family(), kept->port);
-}
-
-bool Server::try_another_port(Allocation& allocation, TimePoint now) {
-  if (allocation.port_was_reserved || ++allocation.open_attempts >= kMaxOpenAttempts) return false;
-  cancel_reservation(allocation, now);
-  // The new port first, so that the one in use is not drawn again.
-  const auto port = ledger_.take_port(allocation.family(), allocation.parity, now, random_);
-  if (!port) return false;
-  ledger_.return_port(allocation.family(), allocation.local.port);
-  allocation.local.port = allocation.relayed.port = *port;
-  reserve_next(allocation, now);
-  return true;
-}
 
 void Server::answer_allocate(Request& r, const Allocation& allocation) {
   ResponseWriter response(r, stun::MessageClass::SuccessResponse);
@@ -222,47 +246,11 @@ void Server::answer_opened(const Allocation& allocation, stun::MessageClass mess
     builder.add_error(ErrorCode::InsufficientCapacity);
   }
   if (!options_.software.empty()) builder.add(AttributeType::Software, options_.software);
-  builder.add_integrity(allocation.key);
+  allocation.key.sign(builder);
   if (allocation.answers_with_fingerprint) builder.add_fingerprint();
   const ByteView bytes = builder.finish();
   out.commit(bytes.size());
   if (!bytes.empty()) out.to_clients.push_back(ToClient{allocation.route, allocation.tuple, bytes, false});
-}
-
-void Server::relay_opened(Now now, const RelayId& relay, Outbox& out) {
-  Allocation* allocation = allocations_.find(relay.allocation);
-  if (allocation == nullptr) {  // it ended meanwhile: nobody wants the socket
-    out.close_relays.push_back(CloseRelay{relay});
-    return;
-  }
-  if (allocation->state != Allocation::State::Opening) return;  // said twice
-  allocation->state = Allocation::State::Ready;
-  ++counters_.allocations_created;
-  ++counters_.allocations[index(allocation->tuple.transport)];
-  look_again_at(relay.allocation, *allocation, allocation->expires);
-  answer_opened(*allocation, stun::MessageClass::SuccessResponse, out);
-  AllocationEvent event;
-  event.username = allocation->username;
-  event.tuple = allocation->tuple;
-  event.relayed = allocation->relayed;
-  event.age = now.mono - allocation->started;
-  out.events.push_back(std::move(event));
-}
-
-void Server::relay_failed(Now now, const RelayId& relay, RelayError error, Outbox& out) {
-  Allocation* allocation = allocations_.find(relay.allocation);
-  if (allocation == nullptr) return;
-  if (allocation->state == Allocation::State::Ready)
-    return end(relay.allocation, EndReason::RelayFailed, now, out);
-
-  if (error == RelayError::AddressInUse && try_another_port(*allocation, now.mono)) {
-    out.open_relays.push_back(OpenRelay{relay, allocation->local});
-    return;
-  }
-  cancel_reservation(*allocation, now.mono);  // nobody was told the token
-  ++counters_.denials[index(Denial::NoPort)];
-  answer_opened(*allocation, stun::MessageClass::ErrorResponse, out);
-  forget(relay.allocation, *allocation);
 }
 
 }  // namespace ts::turn

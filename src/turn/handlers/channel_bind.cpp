@@ -11,6 +11,8 @@ using stun::ErrorCode;
 
 void Server::handle_channel_bind(Request& r) {
   Allocation& allocation = *r.allocation;
+  // RFC 6062: data of a TCP allocation goes over data connections alone.
+  if (allocation.protocol == RelayProtocol::Tcp) return respond_error(r, ErrorCode::BadRequest);
   const auto number_value = r.message.find(AttributeType::ChannelNumber);
   const auto peer_value = r.message.find(AttributeType::XorPeerAddress);
   const auto number = number_value ? stun::decode_channel_number(*number_value) : std::nullopt;
@@ -26,9 +28,11 @@ void Server::handle_channel_bind(Request& r) {
   if ((bound != nullptr && bound->peer != *peer) || (other != nullptr && other->number != *number)) {
     return respond_error(r, ErrorCode::BadRequest);
   }
-  if (peer->address.family() != allocation.family())
+  if (!allocation.relays(peer->address.family(), r.now.mono))
     return respond_error(r, ErrorCode::PeerAddressFamilyMismatch);
   if (const auto denial = policy_.check(*peer)) return deny(r, ErrorCode::Forbidden, *denial);
+  if (const auto denial = denied_by_credential(allocation, peer->address))
+    return deny(r, ErrorCode::Forbidden, *denial);
   const std::size_t most = options_.max_channels_per_allocation;
   if (bound == nullptr && most != 0 && allocation.channels.size() >= most) {
     return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaChannels);
@@ -36,6 +40,9 @@ void Server::handle_channel_bind(Request& r) {
   const std::size_t added = allocation.permission(peer->address) == nullptr ? 1 : 0;
   if (!has_room_for(allocation, added)) {
     return deny(r, ErrorCode::InsufficientCapacity, Denial::QuotaPermissions);
+  }
+  if (names_too_many(allocation, added, r.now.mono)) {
+    return deny(r, ErrorCode::InsufficientCapacity, Denial::NewPeerRate);
   }
   permit(r.handle, allocation, peer->address, r.now.mono);
   const TimePoint expires = r.now.mono + options_.channel_lifetime;

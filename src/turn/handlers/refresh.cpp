@@ -26,25 +26,37 @@ std::optional<std::uint32_t> Server::granted_refresh(const Request& r) const {
 }
 
 void Server::handle_refresh(Request& r) {
+  Allocation& allocation = *r.allocation;
   // Data may still come from where the client was (RFC 8016 §3.2.2), but it is the new place that counts.
-  if (is_left(*r.allocation, r.in.tuple)) return respond_error(r, stun::ErrorCode::AllocationMismatch);
-  if (const auto family = r.message.find(AttributeType::RequestedAddressFamily)) {
-    const auto code = stun::decode_address_family(*family);
-    if (!code) return respond_error(r, stun::ErrorCode::BadRequest);
-    if (stun::family_of_code(*code) != r.allocation->family()) {
-      return respond_error(r, stun::ErrorCode::PeerAddressFamilyMismatch);
-    }
-  }
+  if (is_left(allocation, r.in.tuple)) return respond_error(r, stun::ErrorCode::AllocationMismatch);
   const auto granted = granted_refresh(r);
   if (!granted) return respond_error(r, stun::ErrorCode::BadRequest);
   const std::uint32_t lifetime = *granted;
 
+  std::optional<IpFamily> only;
+  bool repeated = false;
+  if (const auto family = r.message.find(AttributeType::RequestedAddressFamily)) {
+    const auto code = stun::decode_address_family(*family);
+    if (!code) return respond_error(r, stun::ErrorCode::BadRequest);
+    only = stun::family_of_code(*code);
+    const bool there = only && allocation.relays(*only, r.now.mono);
+    // A retransmission of the Refresh that took this family away succeeds again.
+    repeated = !there && only && lifetime == 0 && allocation.was_cut_by(r.message.transaction_id());
+    if (!there && !repeated) return respond_error(r, stun::ErrorCode::PeerAddressFamilyMismatch);
+  }
   ResponseWriter response(r, stun::MessageClass::SuccessResponse);
   response.builder.add_u32(AttributeType::Lifetime, lifetime);
   send_answer(r, response, Outcome::Success);
-  if (lifetime == 0) return end(r.handle, EndReason::Refreshed, r.now, r.out);
-  r.allocation->expires = r.now.mono + std::chrono::seconds(lifetime);
-  look_again_at(r.handle, *r.allocation, r.allocation->expires);
+  if (repeated) return;
+  if (lifetime == 0) {
+    if (!only || !allocation.is_dual()) return end(r.handle, EndReason::Refreshed, r.now, r.out);
+    drop_leg(r.handle, allocation, *only, r.out);
+    allocation.second->deleted_by = r.message.transaction_id();
+    return;
+  }
+  const TimePoint expires = r.now.mono + std::chrono::seconds(lifetime);
+  allocation.set_expiry(only, expires);
+  look_again_at(r.handle, allocation, expires);
 }
 
 }  // namespace ts::turn

@@ -50,6 +50,20 @@ def write(target, seeds):
         (folder / name).write_bytes(data)
 
 
+def record(content, epoch, fragment):
+    return struct.pack("!B2sHHIH", content, b"\xfe\xfd", epoch, 0, 7, len(fragment)) + fragment
+
+
+def handshake(kind, body, sequence=0, total=None):
+    total = len(body) if total is None else total
+    return bytes([kind]) + total.to_bytes(3, "big") + struct.pack("!H", sequence) + bytes(3) + len(body).to_bytes(3, "big") + body
+
+
+def client_hello(cookie=b""):
+    return (b"\xfe\xfd" + bytes(range(32)) + b"\0" + bytes([len(cookie)]) + cookie + b"\0\4\xc0\x2b\xc0\x2f\1\0" +
+            b"\0\x0e\0\x10\0\x0a\0\x08\4http\3abc")
+
+
 def main():
     key = b"key"
     login = [attribute(6, b"user"), attribute(0x14, b"example.org"), attribute(0x15, b"0123456789abcdef")]
@@ -92,6 +106,15 @@ def main():
         "highest": channel(0x4FFF, bytes(64)), "reserved": channel(0x5000, b"abcd"), "low": channel(0x3FFF, b"abcd"),
         "short": channel(0x4000, b"abcdef")[:-1], "header": b"\x40\0\0", "dtls": b"\x16\xfe\xfd" + bytes(10),
         "stun": messages["binding"], "message": messages["send"],
+    })
+    hello = client_hello()
+    exchange = record(22, 0, handshake(16, bytes(66)))
+    flight = exchange + record(20, 0, b"\1") + record(22, 1, bytes(40))
+    write("stun_dtls", {
+        "hello": record(22, 0, handshake(1, hello)), "cookie": record(22, 0, handshake(1, client_hello(bytes(16)), 1)),
+        "fragment": record(22, 0, handshake(1, hello[:60], total=len(hello))), "flight": flight,
+        "data": record(23, 1, bytes(40)) * 2, "epochs": flight + record(22, 2, bytes(9)), "cut": flight[:-3],
+        "alert": record(21, 0, b"\2\x28"), "long": record(22, 0, handshake(1, b"\1", total=100_000)),
     })
     start = lambda flags, room: b"\x00\x03" + bytes([flags]) + (b"" if flags & 0x80 else struct.pack("!H", room)) + ID
     calls = (b"\0\x00\x06\x04user" b"\1\0\0\2\x58" b"\2\x40\0" b"\3\0\x0d\x96\xc0\0\2\1" +

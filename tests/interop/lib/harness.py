@@ -136,7 +136,8 @@ class Server:
         if not self.binary or not os.access(self.binary, os.X_OK):
             skip("TURNSTONE does not name the turnstone binary")
         command = [self.binary, "serve", "--port", str(self.port), "--tls-port", str(self.tls_port),
-                   "--http-port", str(self.http_port), "--threads", str(threads), "--realm", "interop.example",
+                   "--dtls-port", str(self.tls_port), "--http-port", str(self.http_port), "--threads", str(threads),
+                   "--realm", "interop.example",
                    "--relay-ports", "{}-{}".format(*RELAY_PORTS),
                    "--tls-cert", os.path.join(self.folder, "cert.pem"), "--tls-key", os.path.join(self.folder, "key.pem"),
                    "--log-level", os.environ.get("TS_INTEROP_LOG", "info")]

@@ -42,6 +42,7 @@ Options options() {
   return out;
 }
 
+// RFC 8489 §9.2.2 MUST: the long-term key is the hash of username, realm and password
 TEST(LongTermKey, MatchesRfc5769Section24) {
   // The MESSAGE-INTEGRITY of RFC 5769 §2.4 over its first 96 bytes, whose length field counts up to it.
   const std::vector<std::uint8_t> covered = {
@@ -77,7 +78,8 @@ TEST(Credentials, StaticUserWithTheRightPasswordIsThePrincipal) {
   const auto who = credentials.authenticate(message.view(), "alice", kNow);
   ASSERT_TRUE(who);
   EXPECT_EQ(who->account, "alice");
-  EXPECT_TRUE(stun::verify_integrity(message.view(), who->key));
+  EXPECT_EQ(who->username, "alice");
+  EXPECT_TRUE(who->key.verify(message.view()));
 }
 
 TEST(Credentials, SayWhyNot) {

@@ -24,7 +24,7 @@ struct NonceTest : ::testing::Test {
 
 TEST_F(NonceTest, IsFreshFromTheFirstToTheLastNanosecondOfItsLife) {
   const Nonce nonce = maker.make(made, client);
-  EXPECT_EQ(nonce.text().size(), Nonce::kBytes);
+  EXPECT_EQ(nonce.text().size(), 24U);
   EXPECT_TRUE(maker.is_fresh(nonce.text(), made, client));
   EXPECT_TRUE(maker.is_fresh(nonce.text(), made + seconds(600) - nanoseconds(1), client));
   EXPECT_FALSE(maker.is_fresh(nonce.text(), made + seconds(600), client));
@@ -36,6 +36,7 @@ TEST_F(NonceTest, FromTheFutureIsStale) {
   EXPECT_FALSE(maker.is_fresh(nonce.text(), made, client));
 }
 
+// RFC 8489 §9.2.4 MUST: no nonce is given to two different source addresses or ports
 TEST_F(NonceTest, IsBoundToAddressPortAndFamily) {
   const Nonce nonce = maker.make(made, client);
   EXPECT_FALSE(maker.is_fresh(nonce.text(), made, ep("192.0.2.2:40000")));
@@ -66,7 +67,7 @@ TEST_F(NonceTest, EverySingleCharacterMutationIsRefused) {
       ++tried;
     }
   }
-  EXPECT_EQ(tried, 32U * 255U);
+  EXPECT_EQ(tried, 24U * 255U);
 }
 
 TEST_F(NonceTest, OfAnyOtherLengthIsRefused) {
@@ -76,19 +77,75 @@ TEST_F(NonceTest, OfAnyOtherLengthIsRefused) {
   EXPECT_FALSE(maker.is_fresh(text + text, made, client));
 }
 
-TEST_F(NonceTest, LivesAcrossTheWrapOf32BitsOfSeconds) {
-  const TimePoint before = at(seconds(0xFFFFFFFFLL));
+TEST_F(NonceTest, LivesAcrossTheWrapOf24BitsOfSecondsAndIsNotRevivedByIt) {
+  const seconds wrap(1 << 24);
+  const TimePoint before = at(wrap - seconds(1));
   const Nonce nonce = maker.make(before, client);
   EXPECT_TRUE(maker.is_fresh(nonce.text(), before + seconds(599), client));
   EXPECT_FALSE(maker.is_fresh(nonce.text(), before + seconds(600), client));
+  EXPECT_FALSE(maker.is_fresh(nonce.text(), before + wrap, client));
+  EXPECT_FALSE(maker.is_fresh(nonce.text(), before + wrap + seconds(1), client));
 }
 
-TEST_F(NonceTest, HasNoCharacterThatNeedsQuotingAndNoNonceCookie) {
-  // RFC 8489 §9.2: a nonce that began with "obMatJos2" would promise features that are not there.
-  const Nonce nonce = maker.make(made, client);
-  EXPECT_EQ(nonce.text().find_first_not_of("0123456789abcdef"), std::string_view::npos);
+// RFC 8489 §9.2 MUST: the NONCE of a server that supports RFC 8489 begins with the nonce cookie
+TEST_F(NonceTest, BeginsWithTheNonceCookieAndItsFeatures) {
+  const struct {
+    SecurityFeatures features;
+    const char* prefix;
+  } table[] = {
+      {0, "obMatJos2AAAA"},
+      {kFeaturePasswordAlgorithms, "obMatJos2gAAA"},
+      {kFeatureUsernameAnonymity, "obMatJos2QAAA"},
+      {kFeaturePasswordAlgorithms | kFeatureUsernameAnonymity, "obMatJos2wAAA"},
+      {1, "obMatJos2AAAB"},
+      {0xFFFFFF, "obMatJos2////"},
+  };
+  for (const auto& row : table) {
+    const Nonce nonce = maker.make(made, client, row.features);
+    EXPECT_EQ(nonce.text().substr(0, 13), row.prefix);
+    EXPECT_EQ(features_of(nonce.text()), row.features);
+    EXPECT_TRUE(maker.is_fresh(nonce.text(), made, client));
+  }
+  // RFC 8489 §B.1
+  EXPECT_EQ(features_of("obMatJos2AAACf//499k954d6OL34oL9FSTvy64sA"), 2U);
 }
 
+TEST_F(NonceTest, FeaturesOfTextWithoutAWholeCookieAreNone) {
+  for (const char* text : {"", "obMatJos2", "obMatJos2gAA", "obMatJos1gAAA", " obMatJos2gAAA",
+                           "obMatJos2g-AA", "obMatJos2gAA=", "f//499k954d6OL34oL9FSTvy64sA"}) {
+    EXPECT_FALSE(features_of(text)) << text;
+  }
+  EXPECT_EQ(features_of("obMatJos2gAAA"), kFeaturePasswordAlgorithms);
+}
+
+TEST_F(NonceTest, FeaturesCannotBeTakenAway) {
+  // Bid-down (RFC 8489 §9.2.1): the features are under the MAC.
+  std::string text(maker.make(made, client, kFeaturePasswordAlgorithms).text());
+  text.replace(9, 4, "AAAA");
+  EXPECT_FALSE(maker.is_fresh(text, made, client));
+}
+
+TEST_F(NonceTest, ACompactOneIsShortAndNeverFresh) {
+  const Nonce nonce = maker.make_compact(made, client);
+  EXPECT_EQ(nonce.text().size(), 12U);
+  EXPECT_FALSE(features_of(nonce.text()));
+  EXPECT_FALSE(maker.is_fresh(nonce.text(), made, client));
+  EXPECT_FALSE(maker.is_fresh("obMatJos2gAAA" + std::string(nonce.text().substr(0, 11)), made, client));
+  EXPECT_NE(nonce.text(), maker.make_compact(made, ep("192.0.2.1:40001")).text());
+  EXPECT_NE(nonce.text(), maker.make_compact(made + seconds(1), client).text());
+}
+
+TEST_F(NonceTest, HasNoCharacterThatNeedsQuoting) {
+  // RFC 8489 §14.10: qdtext of RFC 3261, which base64 and base64url are part of.
+  for (int s = 0; s < 200; ++s) {
+    const Nonce nonce = maker.make(made + seconds(s), client);
+    EXPECT_EQ(
+        nonce.text().find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+        std::string_view::npos);
+  }
+}
+
+// RFC 8489 §9.2.4 MUST: no NONCE is chosen for two source addresses or ports
 TEST_F(NonceTest, DiffersBySecondAndClient) {
   std::set<std::string> seen;
   for (int s = 0; s < 100; ++s) seen.emplace(maker.make(made + seconds(s), client).text());

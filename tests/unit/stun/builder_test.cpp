@@ -35,11 +35,15 @@ MessageView parsed(ByteView bytes) {
   return message.has_value() ? *message : MessageView{};
 }
 
+// RFC 8489 §5 MUST: the magic cookie is 0x2112A442
+// RFC 8489 §5 MUST: the length field counts the bytes behind the header, a multiple of four
 TEST(Builder, HeaderAlone) {
   const auto bytes = build([](MessageBuilder&) {});
   EXPECT_EQ(bytes, vec(RawMessage(0x0003).done().view()));
 }
 
+// RFC 8489 §14 MUST: the length of an attribute is that of its value without padding
+// RFC 8489 §14 MUST: padding is zero on sending and ignored on receiving
 TEST(Builder, WritesExactBytesWithZeroPadding) {
   for (std::size_t size = 0; size < 9; ++size) {
     const std::vector<std::uint8_t> value(size, 0xAB);
@@ -49,6 +53,7 @@ TEST(Builder, WritesExactBytesWithZeroPadding) {
   }
 }
 
+// RFC 8489 §14.2 MUST: XOR addresses: port and IPv4 with the cookie, IPv6 with cookie and transaction id
 TEST(Builder, RoundTripsAddresses) {
   for (const char* text :
        {"0.0.0.0:0", "192.0.2.1:3478", "255.255.255.255:65535", "33.18.164.66:8466", "[::]:0",
@@ -75,6 +80,8 @@ TEST(Builder, RoundTripsAddresses) {
   }
 }
 
+// RFC 8489 §14.1 MUST: addresses have 32 bits (IPv4) or 128 bits (IPv6)
+// RFC 8489 §14.1 MUST: an address's first byte is zero on sending and ignored on receiving
 TEST(Attributes, AddressesOfTheWrongShape) {
   for (std::size_t size = 0; size <= 24; ++size) {
     for (unsigned family = 0; family < 256; ++family) {
@@ -91,6 +98,7 @@ TEST(Attributes, AddressesOfTheWrongShape) {
             Endpoint::parse("192.0.2.1:80"));
 }
 
+// RFC 8489 §14.8 MUST: an error's class is 3 to 6, its number 0 to 99; reserved bits are ignored
 TEST(Attributes, ErrorCodes) {
   // Class and number over all byte values (RFC 8489 §14.8: 3 to 6, 0 to 99; 21 reserved bits are ignored).
   for (unsigned c = 0; c < 256; ++c) {
@@ -111,6 +119,7 @@ TEST(Attributes, ErrorCodes) {
   }
 }
 
+// RFC 8489 §6.3.1.1 MUST: an error response has an ERROR-CODE
 TEST(Builder, RoundTripsErrors) {
   for (const ErrorCode code : {ErrorCode::TryAlternate, ErrorCode::Unauthenticated, ErrorCode::StaleNonce,
                                ErrorCode::AllocationQuotaReached, ErrorCode::InsufficientCapacity}) {
@@ -155,6 +164,9 @@ TEST(Builder, RoundTripsTheFixedSizes) {
   EXPECT_EQ(load_be64(message.find(A::ReservationToken)->data()), 0x0102030405060708ULL);
 }
 
+// RFC 8656 §18.1 MUST: the reserved half of CHANNEL-NUMBER is ignored
+// RFC 8656 §18.6 MUST: the reserved bits of REQUESTED-ADDRESS-FAMILY are ignored
+// RFC 8656 §18.8 MUST: the reserved bits of REQUESTED-TRANSPORT are ignored
 TEST(Attributes, FixedSizesAreExactAndReservedBitsIgnored) {
   for (std::size_t size = 0; size <= 8; ++size) {
     const Exact value(std::vector<std::uint8_t>(size, 0xFF));
@@ -176,6 +188,7 @@ TEST(Attributes, FixedSizesAreExactAndReservedBitsIgnored) {
   EXPECT_EQ(family_of_code(kFamilyV6), IpFamily::V6);
 }
 
+// RFC 8489 §6.3.1.1 MUST: a 420 lists the attributes in UNKNOWN-ATTRIBUTES
 TEST(Builder, UnknownAttributesAreListed) {
   for (std::size_t count = 0; count <= 5; ++count) {
     std::vector<std::uint16_t> list;
@@ -189,6 +202,7 @@ TEST(Builder, UnknownAttributesAreListed) {
   }
 }
 
+// RFC 5389 §12.2 MUST: a classic Binding request is answered with MAPPED-ADDRESS and its own transaction id
 TEST(Builder, EchoesAClassicCookie) {
   const auto bytes = build([](MessageBuilder& b) { b.echo_classic_cookie(0x01020304); });
   EXPECT_FALSE(parsed(bytes).has_magic_cookie());

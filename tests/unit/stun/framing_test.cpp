@@ -22,6 +22,7 @@ std::vector<std::uint8_t> channel_data(std::uint16_t channel, std::size_t length
   return out;
 }
 
+// RFC 8656 §12 MUST: first bytes that are reserved are dropped
 TEST(Demux, PacketsByTheirFirstByte) {
   for (unsigned first = 0; first < 256; ++first) {
     const Packet want = first <= 3                   ? Packet::Stun
@@ -56,6 +57,7 @@ TEST(ChannelData, NumbersInRange) {
   }
 }
 
+// RFC 8656 §12.6 MUST: a ChannelData datagram shorter than its length field is discarded
 TEST(ChannelData, LengthsAgainstTheBytesThere) {
   for (std::size_t size = 0; size <= 24; ++size) {
     for (std::size_t length = 0; length <= 24; ++length) {
@@ -140,6 +142,7 @@ std::vector<std::vector<std::uint8_t>> feed(ByteView stream, const std::vector<s
   return out;
 }
 
+// RFC 8489 §6.2.2 MUST: messages on a stream are found by their framing, however they are split
 TEST(Framer, EverySplitPointGivesTheSameFrames) {
   std::vector<std::vector<std::uint8_t>> messages;
   const auto stream = make_stream(messages);

@@ -61,6 +61,7 @@ TEST(Integrity, AbsentIsNeverRight) {
   EXPECT_TRUE(fingerprint_right(bytes));
 }
 
+// RFC 8489 §14.5 MUST: MESSAGE-INTEGRITY is HMAC-SHA1 over the message with the length adjusted
 TEST(Integrity, Sha1WithTheKeyAndNoOther) {
   RawMessage raw = some();
   raw.add(A::MessageIntegrity, mac(raw));
@@ -70,6 +71,7 @@ TEST(Integrity, Sha1WithTheKeyAndNoOther) {
   EXPECT_FALSE(right(raw.done(), HmacSha1Key()));
 }
 
+// RFC 8489 §14.5 MUST: MESSAGE-INTEGRITY is HMAC-SHA1 over the message with the length adjusted
 TEST(Integrity, TheLengthFieldIsThatOfTheCoveredPart) {
   RawMessage raw = some();
   raw.add(A::MessageIntegrity, mac(raw));
@@ -143,6 +145,8 @@ TEST(Integrity, Sha1HasTwentyBytes) {
 }
 
 // RFC 8489 §14.6: 16 to 32 bytes and a multiple of four.
+// RFC 8489 §14.6 MUST: MESSAGE-INTEGRITY-SHA256 has 16 to 32 bytes and a multiple of four
+// RFC 8489 §14.6 MUST: MESSAGE-INTEGRITY-SHA256 is HMAC-SHA256 over the message with the length adjusted
 TEST(Integrity, Sha256Truncated) {
   for (std::size_t size = 0; size <= 36; ++size) {
     RawMessage raw = some();
@@ -246,6 +250,7 @@ TEST(Fingerprint, WrongSizesAndWrongValues) {
 }
 
 // RFC 8489 §14.7: FINGERPRINT is the last attribute; one that is not is not right, whatever its value.
+// RFC 8489 §14.7 MUST: FINGERPRINT is the last attribute
 TEST(Fingerprint, MustBeLast) {
   RawMessage raw = some();
   raw.add(A::Fingerprint, crc(raw, 8 + 8));
@@ -261,6 +266,7 @@ TEST(Fingerprint, MustBeLast) {
   EXPECT_FALSE(fingerprint_right(twice.done()));
 }
 
+// RFC 8489 §14.7 MUST: FINGERPRINT is CRC-32 XOR 0x5354554e
 TEST(Fingerprint, Crc32) {
   // The check value of the CRC catalogues, and others of the same CRC-32 (ISO 3309, ITU V.42).
   EXPECT_EQ(crc32(as_bytes("123456789")), 0xCBF43926U);

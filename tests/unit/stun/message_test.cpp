@@ -37,6 +37,7 @@ TEST(Message, TooShort) {
   EXPECT_EQ(MessageView::parse({}).error(), MessageError::TooShort);
 }
 
+// RFC 8489 §5 MUST: a message whose first two bits are not zero is no STUN message
 TEST(Message, NotStun) {
   for (const std::uint16_t type :
        std::initializer_list<std::uint16_t>{0x4000, 0x8000, 0xC000, 0x4001, 0xFFFF}) {
@@ -44,6 +45,7 @@ TEST(Message, NotStun) {
   }
 }
 
+// RFC 8489 §5 MUST: the length field counts the bytes behind the header, a multiple of four
 TEST(Message, BadLength) {
   RawMessage raw;
   raw.add(A::Software, "abcd");
@@ -62,6 +64,7 @@ TEST(Message, BadLength) {
   }
 }
 
+// RFC 8489 §14 MUST: attributes are read as type, length and value on 32-bit boundaries
 TEST(Message, BadAttribute) {
   // Value lengths against 0, 4 and 8 bytes of room.
   for (const std::size_t room : {0U, 4U, 8U}) {
@@ -144,6 +147,7 @@ TEST(Message, TypesOfTheStandards) {
 }
 
 // RFC 8489 §5, figure 3, bit by bit: M11-M7 C1 M6-M4 C0 M3-M0.
+// RFC 8489 §5 MUST: class and method are read from the bits of the type field as figure 3 says
 TEST(Message, ClassAndMethodBitsAreABijection) {
   static constexpr unsigned kMethodBit[] = {0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 12, 13};
   std::set<std::uint16_t> seen;
@@ -165,6 +169,7 @@ TEST(Message, ClassAndMethodBitsAreABijection) {
   EXPECT_EQ(seen.size(), 16'384U) << "all types with two leading zero bits";
 }
 
+// RFC 8489 §5 MUST: the magic cookie is 0x2112A442
 TEST(Message, HeaderFields) {
   RawMessage raw;
   const Exact bytes = raw.done();
@@ -191,6 +196,8 @@ struct SeenRow {
 };
 
 // RFC 8489 §9 and §14.5-14.7: which attributes count around integrity and fingerprint.
+// RFC 8489 §9 MUST: behind MESSAGE-INTEGRITY only -SHA256 and FINGERPRINT count
+// RFC 8489 §9 MUST: behind MESSAGE-INTEGRITY-SHA256 only FINGERPRINT counts
 TEST(Message, WhatCountsAroundIntegrityAndFingerprint) {
   constexpr A mi = A::MessageIntegrity, sha = A::MessageIntegritySha256, fp = A::Fingerprint;
   constexpr A u = A::Username, x = A::Software;
@@ -258,6 +265,8 @@ TEST(Message, WhatCountsAroundIntegrityAndFingerprint) {
   }
 }
 
+// RFC 8489 §14 MUST: of several attributes of one type the first counts
+// RFC 8489 §14 MUST: padding is zero on sending and ignored on receiving
 TEST(Message, FirstOfDuplicatesWinsAndPaddingIsIgnored) {
   RawMessage raw;
   raw.add(A::Software, as_bytes("a"), 0xFF)

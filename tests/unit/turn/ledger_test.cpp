@@ -146,14 +146,15 @@ TEST(Ledger, ZeroIsNoQuota) {
 }
 
 TEST_F(LedgerTest, AFamilyWithoutAnAddressHasNoPorts) {
-  EXPECT_EQ(ledger.take_port(IpFamily::V6, PortParity::Any, kStart, random), std::nullopt);
+  EXPECT_EQ(ledger.take_port(IpFamily::V6, PortParity::Any, "a", kStart, random), std::nullopt);
   EXPECT_EQ(ledger.ports().free, 16U);
 }
 
 TEST_F(LedgerTest, AReservationIsRedeemedOnce) {
-  const auto port = ledger.take_port(IpFamily::V4, PortParity::EvenWithNextReserved, kStart, random).value();
+  const auto port =
+      ledger.take_port(IpFamily::V4, PortParity::EvenWithNextReserved, "a", kStart, random).value();
   const auto next = static_cast<std::uint16_t>(port + 1);
-  const auto token = ledger.reserve(IpFamily::V4, next, kStart + seconds(30), random);
+  const auto token = ledger.reserve(IpFamily::V4, next, "a", kStart + seconds(30), random);
   ReservationToken wrong = token;
   wrong[7] ^= 1;
   EXPECT_EQ(ledger.redeem(wrong, kStart), std::nullopt);
@@ -169,27 +170,35 @@ TEST_F(LedgerTest, AReservationIsRedeemedOnce) {
 }
 
 TEST_F(LedgerTest, AReservationExpiresAndGivesItsPortBack) {
-  const auto port = ledger.take_port(IpFamily::V4, PortParity::EvenWithNextReserved, kStart, random).value();
+  const auto port =
+      ledger.take_port(IpFamily::V4, PortParity::EvenWithNextReserved, "a", kStart, random).value();
   const auto token =
-      ledger.reserve(IpFamily::V4, static_cast<std::uint16_t>(port + 1), kStart + seconds(30), random);
+      ledger.reserve(IpFamily::V4, static_cast<std::uint16_t>(port + 1), "a", kStart + seconds(30), random);
   EXPECT_EQ(ledger.redeem(token, kStart + seconds(30)), std::nullopt);
   EXPECT_EQ(ledger.ports().used, 1U);
 }
 
 TEST_F(LedgerTest, ReservationsAreBoundedAndComeBackInTime) {
   // A reservation outlives its allocation: whoever allocates and deletes in turn must not take all ports.
-  int reserved = 0;
-  for (int i = 0; i < 16; ++i) {
-    const auto port = ledger.take_port(IpFamily::V4, PortParity::EvenWithNextReserved, kStart, random);
-    if (!port) break;
-    ledger.reserve(IpFamily::V4, static_cast<std::uint16_t>(*port + 1), kStart + seconds(30), random);
-    ledger.return_port(IpFamily::V4, *port);
-    ++reserved;
-  }
-  EXPECT_EQ(reserved, 4);
+  const auto reserve_pairs = [&](const std::string& account) {
+    int reserved = 0;
+    for (int i = 0; i < 16; ++i) {
+      const auto port =
+          ledger.take_port(IpFamily::V4, PortParity::EvenWithNextReserved, account, kStart, random);
+      if (!port) break;
+      ledger.reserve(IpFamily::V4, static_cast<std::uint16_t>(*port + 1), account, kStart + seconds(30),
+                     random);
+      ledger.return_port(IpFamily::V4, *port);
+      ++reserved;
+    }
+    return reserved;
+  };
+  for (const char* account : {"a", "b", "c", "d"}) EXPECT_EQ(reserve_pairs(account), 1) << account;
+  EXPECT_EQ(reserve_pairs("e"), 0) << "a quarter of the ports for all, a quarter of these for each";
   EXPECT_EQ(ledger.ports().free, 12U);
-  EXPECT_TRUE(ledger.take_port(IpFamily::V4, PortParity::Any, kStart, random));
-  EXPECT_TRUE(ledger.take_port(IpFamily::V4, PortParity::EvenWithNextReserved, kStart + seconds(30), random));
+  EXPECT_TRUE(ledger.take_port(IpFamily::V4, PortParity::Any, "a", kStart, random));
+  EXPECT_TRUE(
+      ledger.take_port(IpFamily::V4, PortParity::EvenWithNextReserved, "a", kStart + seconds(30), random));
 }
 
 }  // namespace

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "credentials_watch.hpp"
+
+#include <sys/stat.h>
+
+#include <turnstone/app/logging.hpp>
+#include <turnstone/config/load.hpp>
+
+namespace ts::app {
+namespace {
+
+constexpr std::chrono::seconds kPeriod{1};
+
+}  // namespace
+
+CredentialsWatch::CredentialsWatch(boost::asio::io_context& context, const config::Config& config,
+                                   std::function<void(auth::Options)> use)
+    : config_(config), use_(std::move(use)), timer_(context) {}
+
+CredentialsWatch::Version CredentialsWatch::version_of(const std::string& path) {
+  struct stat status {};
+  if (path.empty() || ::stat(path.c_str(), &status) != 0) return {};
+  return {status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
+
+CredentialsWatch::Versions CredentialsWatch::versions() const {
+  return {version_of(config_.secret_files.users), version_of(config_.secret_files.secrets)};
+}
+
+void CredentialsWatch::start() {
+  if (config_.secret_files.users.empty() && config_.secret_files.secrets.empty()) return;
+  read_ = seen_ = versions();
+  wait();
+}
+
+void CredentialsWatch::wait() {
+  timer_.expires_after(kPeriod);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopped_) return;
+    look();
+    wait();
+  });
+}
+
+void CredentialsWatch::look() {
+  const Versions now = versions();
+  // A file that is still being written has changed again by the next look; only then is it read.
+  if (now == seen_ && now != read_) read();
+  seen_ = now;
+}
+
+void CredentialsWatch::read() {
+  read_ = seen_;
+  config::CredentialsResult result = config::reload_credentials(config_);
+  if (!result.problems.empty()) {
+    for (const config::Problem& problem : result.problems) {
+      log::error("credentials not reloaded, the former ones stay", {{"problem", problem.to_string()}});
+    }
+    return;
+  }
+  const std::size_t users = result.auth.users.size();
+  const std::size_t secrets = result.auth.secrets.size();
+  use_(std::move(result.auth));
+  log::info("credentials reloaded", {{"users", users}, {"secrets", secrets}});
+}
+
+}  // namespace ts::app

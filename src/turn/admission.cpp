@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may have an allocation, and what it may do: quotas, the credential's policy, rates, revocation.
+#include "request.hpp"
+
+namespace ts::turn {
+
+bool Server::usable(Request& r) {
+  // Departs from RFC 8489 §9.2.4: the credential is right, so that 401 would only make the client try again.
+  // 403 is RFC 8656 §19's "cannot be performed due to administrative or similar restrictions".
+  if (r.policy != nullptr && !r.policy->admits_client(r.in.tuple.client.address)) {
+    ++counters_.auth_failures[index(AuthFailure::WrongAddress)];
+    respond_error(r, stun::ErrorCode::Forbidden, "The credential is for another address");
+    return false;
+  }
+  if (revocations_.matches(Bearer{r.username, r.account, r.policy}, r.now.wall)) {
+    ++counters_.auth_failures[index(AuthFailure::Revoked)];
+    respond_error(r, stun::ErrorCode::Forbidden, "The credential has been revoked");
+    return false;
+  }
+  return true;
+}
+
+bool Server::has_rates(const Request& r) const noexcept {
+  const bool of_server =
+      (options_.max_bits_per_second_per_allocation | options_.max_bits_per_second_per_user |
+       options_.max_bits_per_second | options_.max_packets_per_second_per_allocation) != 0;
+  return of_server ||
+         (r.policy != nullptr && (r.policy->max_bits_per_second | r.policy->max_packets_per_second) != 0);
+}
+
+std::optional<Denial> Server::admit(const Request& r) {
+  if (const auto quota = ledger_.admit(r.account)) return quota;
+  if (r.policy == nullptr || r.policy->max_allocations == 0) return std::nullopt;
+  if (ledger_.admit_credential(r.username, r.policy->max_allocations)) return std::nullopt;
+  ledger_.leave(r.account);
+  return Denial::QuotaCredential;
+}
+
+void Server::leave(std::string_view account, std::string_view username, const auth::Policy* policy) {
+  ledger_.leave(account);
+  if (policy != nullptr && policy->max_allocations != 0) ledger_.leave_credential(username);
+}
+
+void Server::limit(Allocation& allocation, Request& r) {
+  allocation.policy = std::move(r.read_policy);
+  allocation.limits = Limits::make(options_, allocation.policy.get(), allocation.username, allocation.account,
+                                   *shares_, r.now.mono);
+}
+
+void Server::unlimit(Allocation& allocation) {
+  leave_shares(allocation);
+  leave(allocation.account, allocation.username, allocation.policy.get());
+}
+
+void Server::leave_shares(Allocation& allocation) {
+  if (allocation.limits != nullptr) allocation.limits->release(*shares_);
+}
+
+void Server::join_shares(Allocation& allocation, TimePoint now) {
+  auto limits =
+      Limits::make(options_, allocation.policy.get(), allocation.username, allocation.account, *shares_, now);
+  if (limits != nullptr && allocation.limits != nullptr) limits->go_on_from(*allocation.limits);
+  allocation.limits = std::move(limits);
+}
+
+std::optional<Denial> Server::denied_by_credential(const Allocation& allocation,
+                                                   const IpAddress& peer) const noexcept {
+  if (allocation.policy == nullptr) return std::nullopt;
+  const IpAddress at = embedded_v4(peer).value_or(peer);
+  return allocation.policy->admits_peer(at) ? std::nullopt : std::optional(Denial::DeniedByCredential);
+}
+
+bool Server::names_too_many(Allocation& allocation, std::size_t added, TimePoint now) const noexcept {
+  return !take_new_peers(allocation.new_peers_paid_until, added, options_, now);
+}
+
+bool Server::within_limits(Allocation& allocation, std::size_t bytes, TimePoint now) {
+  const auto why = allocation.limits->refuse(bytes, now, ledger_);
+  if (why) drop(*why);
+  return !why;
+}
+
+void Server::revoke(Now now, const Revocation& revocation, Outbox& out) {
+  revocations_.add(revocation, now.wall);
+  allocations_.for_each([&](SlotHandle handle, const Allocation& allocation) {
+    const Bearer bearer{allocation.username, allocation.account, allocation.policy.get()};
+    if (revokes(revocation, bearer)) end(handle, EndReason::Revoked, now, out);
+  });
+}
+
+}  // namespace ts::turn

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// 300 (Try Alternate) for Allocate (RFC 8656 §7.2, check 11; RFC 8489 §10).
+#include "request.hpp"
+
+namespace ts::turn {
+
+bool Server::send_elsewhere(Request& r) {
+  const Endpoint* same = nullptr;
+  const Endpoint* other = nullptr;
+  const IpFamily family = r.in.tuple.client.address.family();
+  for (const Endpoint& server : options_.alternate_servers)
+    (server.address.family() == family ? same : other) = &server;
+  // Nowhere to go in the client's family, or to where it is already: we relay ourselves.
+  if (same == nullptr || *same == r.in.tuple.server) return false;
+  ResponseWriter response(r, stun::MessageClass::ErrorResponse);
+  response.builder.add_error(stun::ErrorCode::TryAlternate)
+      .add_address(stun::AttributeType::AlternateServer, *same);
+  if (other != nullptr) response.builder.add_address(stun::AttributeType::AlternateServer, *other);
+  send_answer(r, response, Outcome::E300);
+  return true;
+}
+
+}  // namespace ts::turn

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <turnstone/base/token_bucket.hpp>
+
+namespace ts {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+constexpr TimePoint kStart{seconds(1000)};
+
+TEST(TokenBucket, GivesTheBurstAndThenTheRate) {
+  TokenBucket bucket({1000, 500}, kStart);
+  EXPECT_TRUE(bucket.take(500, kStart));
+  EXPECT_FALSE(bucket.take(1, kStart));
+  EXPECT_FALSE(bucket.take(10, kStart + milliseconds(9)));
+  EXPECT_TRUE(bucket.take(10, kStart + milliseconds(10)));
+  EXPECT_FALSE(bucket.take(1, kStart + milliseconds(10)));
+}
+
+TEST(TokenBucket, HoldsTheBurstAtMost) {
+  TokenBucket bucket({1000, 500}, kStart);
+  EXPECT_EQ(bucket.available(kStart + hours(1000)), 500U);
+  EXPECT_FALSE(bucket.take(501, kStart + hours(1000)));
+  EXPECT_TRUE(bucket.take(500, kStart + hours(1000)));
+  EXPECT_EQ(bucket.available(kStart + hours(1000) + milliseconds(100)), 100U);
+  EXPECT_FALSE(bucket.full(kStart + hours(1000) + milliseconds(499)));
+  EXPECT_TRUE(bucket.full(kStart + hours(1000) + milliseconds(500)));
+}
+
+TEST(TokenBucket, LosesNothingToRounding) {
+  // Looked at once a nanosecond-prime step, three tokens a second still come to three.
+  TokenBucket bucket({3, 1000}, kStart);
+  EXPECT_TRUE(bucket.take(1000, kStart));
+  TimePoint now = kStart;
+  std::uint64_t taken = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    now += nanoseconds(99'991);
+    taken += bucket.take_up_to(1000, now);
+  }
+  EXPECT_EQ(taken, 29U);  // 9.9991 s
+  EXPECT_EQ(bucket.take_up_to(1000, kStart + seconds(10)), 1U);
+}
+
+TEST(TokenBucket, ExtremesDoNotOverflow) {
+  const std::uint64_t rates[] = {0, 1, 3, TokenBucket::kMost - 1, TokenBucket::kMost, ~std::uint64_t{0}};
+  const nanoseconds steps[] = {nanoseconds(0), nanoseconds(1),   nanoseconds(999'999'999), seconds(1),
+                               seconds(59),    hours(24 * 3650), hours(24 * 36500)};
+  for (const std::uint64_t rate : rates) {
+    for (const std::uint64_t burst : rates) {
+      TokenBucket bucket({rate, burst}, TimePoint{});
+      TimePoint now{};
+      for (const nanoseconds step : steps) {
+        const std::uint64_t before = bucket.take_up_to(~std::uint64_t{0}, now);
+        EXPECT_LE(before, TokenBucket::kMost);
+        now += step;
+        const std::uint64_t held = std::clamp<std::uint64_t>(rate, 1, TokenBucket::kMost);
+        const std::uint64_t most = std::clamp<std::uint64_t>(burst, 1, TokenBucket::kMost);
+        const auto earned = static_cast<double>(held) * static_cast<double>(step.count()) / 1e9;
+        EXPECT_LE(static_cast<double>(bucket.available(now)),
+                  std::min(earned + 2, static_cast<double>(most)));
+        EXPECT_GE(static_cast<double>(bucket.available(now)),
+                  std::min(earned - 2, static_cast<double>(most)));
+      }
+    }
+  }
+}
+
+TEST(TokenBucket, TimeThatRunsBackwardsGivesNothing) {
+  TokenBucket bucket({1000, 500}, kStart);
+  EXPECT_TRUE(bucket.take(500, kStart));
+  EXPECT_FALSE(bucket.take(1, kStart - seconds(10)));
+  EXPECT_EQ(bucket.available(kStart + milliseconds(5)), 5U);
+}
+
+TEST(TokenBucket, PartsAndReturns) {
+  TokenBucket bucket({1000, 500}, kStart);
+  EXPECT_EQ(bucket.take_up_to(300, kStart), 300U);
+  EXPECT_EQ(bucket.take_up_to(300, kStart), 200U);
+  bucket.give_back(50);
+  EXPECT_EQ(bucket.take_up_to(300, kStart), 50U);
+  bucket.give_back(5000);
+  EXPECT_EQ(bucket.available(kStart), 500U);
+}
+
+}  // namespace
+}  // namespace ts
