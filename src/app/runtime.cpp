@@ -14,6 +14,7 @@
 #include <turnstone/admin/health.hpp>
 #include <turnstone/app/logging.hpp>
 #include <turnstone/app/runtime.hpp>
+#include <turnstone/auth/access_token.hpp>
 #include <turnstone/base/check.hpp>
 #include <turnstone/config/load.hpp>
 #include <turnstone/dialect/native.hpp>
@@ -35,6 +36,8 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
+/// Shards are numbered, and counted, in one byte.
+constexpr std::uint32_t kMaxShards = 255;
 
 std::atomic<std::uint64_t> g_bugs{0};
 
@@ -112,13 +115,20 @@ std::vector<std::string> own_urls(const config::Config& config, const net::Liste
   return out;
 }
 
-std::vector<Endpoint> own_endpoints(const net::Listeners& listeners) {
+std::vector<Endpoint> own_endpoints(const net::Listeners& listeners,
+                                    const std::vector<IpAddress>& alt_addresses) {
   std::vector<Endpoint> out;
   for (const IpAddress& address : listeners.addresses) {
     for (const std::uint16_t port :
          {listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port}) {
       if (port != 0) out.push_back(Endpoint{address, port});
     }
+  }
+  if (listeners.alt_port == 0) return out;
+  for (const IpAddress& address : listeners.addresses) out.push_back(Endpoint{address, listeners.alt_port});
+  for (const IpAddress& address : alt_addresses) {
+    out.push_back(Endpoint{address, listeners.port});
+    out.push_back(Endpoint{address, listeners.alt_port});
   }
   return out;
 }
@@ -135,6 +145,7 @@ class Runtime::Impl {
         nonces_(random_.bytes<32>(), config_.auth.nonce_lifetime),
         auth_(config_.auth),
         credentials_(config_.auth),
+        access_tokens_(config_.auth),
         ledger_(config_.turn),
         stream_budget_(config_.net, random_),
         ice_(config_.signal.ice_urls, minter()),
@@ -189,18 +200,19 @@ class Runtime::Impl {
   net::ShardSurroundings surroundings(std::size_t index) {
     const auto shard = static_cast<std::uint8_t>(index);
     const auto shards = static_cast<std::uint8_t>(config_.net.threads);
-    return net::ShardSurroundings{
-        config_.net,
-        turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_, shard, shards},
-        stream_budget_,
-        tls_,
-        [this](net::DetachedStream stream) {
-          asio::post(http_context_,
-                     [this, stream = std::move(stream)]() mutable { http_.serve(std::move(stream)); });
-        },
-        log_allocation,
-        &shards_,
-        shard};
+    return net::ShardSurroundings{config_.net,
+                                  turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_,
+                                                     shard, shards, &tickets_, &access_tokens_},
+                                  stream_budget_,
+                                  tls_,
+                                  [this](net::DetachedStream stream) {
+                                    asio::post(http_context_, [this, stream = std::move(stream)]() mutable {
+                                      http_.serve(std::move(stream));
+                                    });
+                                  },
+                                  log_allocation,
+                                  &shards_,
+                                  shard};
   }
 
   /// On the HTTP thread. Shards change over one after the other.
@@ -316,9 +328,11 @@ class Runtime::Impl {
   Ports ports_;
   std::vector<std::string> warnings_;
   net::SystemRandom random_;
+  SivKey tickets_{random_.bytes<SivKey::kKeyBytes>()};
   auth::NonceMaker nonces_;
   auth::Options auth_;  // of the HTTP thread; config_ has what there was at the start
   auth::Credentials credentials_;
+  auth::AccessTokens access_tokens_;
   net::SharedLedger ledger_;
   net::StreamBudget stream_budget_;  // outlives every stream
   signal::UrlIceProvider ice_;
@@ -355,6 +369,11 @@ Runtime::Made Runtime::make(config::Config config) {
     out.problems.push_back(problem.to_string());
   }
 
+  for (const std::string& text : config.auth.oauth_keys) {
+    const auto key = auth::parse_oauth_key(text);
+    if (!key) out.problems.push_back("auth.oauth_keys: " + key.error());
+  }
+
   std::shared_ptr<const net::TlsContext> tls;
   if (!config.net.tls_cert_file.empty() || config.net.tls_self_signed) {
     auto context = config.net.tls_cert_file.empty()
@@ -371,6 +390,7 @@ Runtime::Made Runtime::make(config::Config config) {
   if (config.net.threads == 0) {
     config.net.threads = net::shards_that_fit(config.net, descriptors, std::thread::hardware_concurrency());
   }
+  config.net.threads = std::min(config.net.threads, kMaxShards);
   net::Listeners listeners = net::open_listeners(config.net, config.net.threads, tls != nullptr);
   out.problems.insert(out.problems.end(), listeners.problems.begin(), listeners.problems.end());
   if (!out.problems.empty()) return out;
@@ -378,9 +398,12 @@ Runtime::Made Runtime::make(config::Config config) {
   const std::vector<std::string> more = cautions(config);
   listeners.warnings.insert(listeners.warnings.end(), more.begin(), more.end());
   config.turn.peers.own_addresses = host;
-  const std::vector<Endpoint> endpoints = own_endpoints(listeners);
+  const std::vector<Endpoint> endpoints = own_endpoints(listeners, config.net.alt_addresses);
   auto& closed = config.turn.peers.own_endpoints;
   closed.insert(closed.end(), endpoints.begin(), endpoints.end());
+  std::vector<IpAddress> relays;
+  for (const turn::RelayAddress& relay : config.turn.relay_addresses) relays.push_back(relay.local);
+  config.turn.discovery = net::discovery_pairs(config.net, listeners, relays);
   if (config.signal.ice_urls.empty()) config.signal.ice_urls = own_urls(config, listeners);
   try {
     auto impl = std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls));

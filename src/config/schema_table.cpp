@@ -246,6 +246,23 @@ void add_auth(std::vector<Key>& t) {
                               "A file with one secret a line; they come after those of auth.secrets.",
                               "Name a file of at most 1 MiB that the server's user may read.",
                               "/run/secrets/turnstone-secrets"}));
+  t.push_back(
+      many<SecretCodec>(TS_AT(auth.oauth_keys),
+                        {"auth.oauth_keys",
+                         "",
+                         {1, 1024},
+                         "Third-party authorization (RFC 7635): keys shared with authorization servers, each "
+                         "\"kid:base64-key\" or "
+                         "\"kid:base64-key:seconds\", where seconds bounds the life of a token. Empty: off.",
+                         "Make a key with: openssl rand -base64 32",
+                         "\"2026-11:the output of: openssl rand -base64 32\""}));
+  t.push_back(one<TextCodec>(TS_AT(auth.oauth_server_name),
+                             {"auth.oauth_server_name",
+                              "",
+                              {0, 127},
+                              "The name of this server that access tokens are made for. Empty: auth.realm.",
+                              "Write the server's name.",
+                              "turn.example.org"}));
   t.push_back(one<SecondsCodec>(TS_AT(auth.credential_ttl),
                                 {"auth.credential_ttl",
                                  "",

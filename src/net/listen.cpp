@@ -11,6 +11,7 @@
 
 #include <turnstone/net/listen.hpp>
 
+#include "discovery.hpp"
 #include "socket_address.hpp"
 #include "udp_batch.hpp"
 #include "udp_errors.hpp"
@@ -72,17 +73,38 @@ class Opener {
   /// Binds the port of each address on each shard, for UDP, TCP or both. A port of 0 becomes the kernel's
   /// choice. What fails is noted, and the rest is tried all the same, so that everything is said at once.
   void open(std::uint16_t& port, bool udp, bool tcp, const char* flag) {
-    if (port == 0) port = choose_port(udp, tcp);
+    if (port == 0) port = choose_port(udp, tcp, out_.addresses);
     for (const IpAddress& address : out_.addresses) {
       if (udp) open({address, port}, SOCK_DGRAM, flag);
       if (tcp) open({address, port}, SOCK_STREAM, flag);
     }
   }
 
+  /// RFC 5780 §6: the second UDP port on each address, and both ports on the alternate addresses. Wildcard
+  /// listeners serve the alternate addresses already.
+  void open_alternates(std::uint16_t port, std::uint16_t& alt_port) {
+    std::vector<IpAddress> bound;
+    for (const IpAddress& alternate : options_.alt_addresses) {
+      for (const IpAddress& address : out_.addresses) {
+        if (address.family() == alternate.family()) bound.push_back(address);
+      }
+      if (wildcard_of(alternate.family())) continue;
+      bound.push_back(alternate);
+      open({alternate, port}, SOCK_DGRAM, "--port");
+    }
+    if (alt_port == 0) alt_port = choose_port(true, false, bound);
+    for (const IpAddress& address : bound) open({address, alt_port}, SOCK_DGRAM, "--alt-port");
+  }
+
  private:
+  bool wildcard_of(IpFamily family) const {
+    return std::find(out_.addresses.begin(), out_.addresses.end(), IpAddress::any(family)) !=
+           out_.addresses.end();
+  }
+
   /// A port that is free for all that will be bound to it: one that the kernel gives for UDP may be taken for
   /// TCP, and with SO_REUSEPORT it may give one that somebody has. 0: there is none.
-  std::uint16_t choose_port(bool udp, bool tcp) const {
+  std::uint16_t choose_port(bool udp, bool tcp, const std::vector<IpAddress>& addresses) const {
     constexpr int kTries = 64;
     for (int i = 0; i < kTries; ++i) {
       std::uint16_t port = 0;
@@ -94,10 +116,15 @@ class Opener {
         held.push_back(std::move(attempt.socket));
         return true;
       };
-      const bool all = std::all_of(out_.addresses.begin(), out_.addresses.end(), [&](const IpAddress& a) {
+      const bool all = std::all_of(addresses.begin(), addresses.end(), [&](const IpAddress& a) {
         return (!udp || hold(a, SOCK_DGRAM)) && (!tcp || hold(a, SOCK_STREAM));
       });
-      if (all) return port;
+      const auto& others = options_.alt_addresses;  // which take the same UDP port
+      const bool others_too = !udp || std::all_of(others.begin(), others.end(), [&](const IpAddress& a) {
+        return wildcard_of(a.family()) || std::count(addresses.begin(), addresses.end(), a) != 0 ||
+               hold(a, SOCK_DGRAM);
+      });
+      if (all && others_too) return port;
     }
     return 0;
   }
@@ -183,7 +210,13 @@ Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool
   const bool tls_apart = with_tls && !among_streams(options.tls_port);
   const bool on_tls_port = with_tls && options.http_port != 0 && options.http_port == options.tls_port;
   const bool http_apart = !among_streams(options.http_port) && !on_tls_port;
+  const std::vector<std::string> misfits = discovery_problems(options, out.addresses);
+  out.problems = misfits;
   opener.open(out.port, options.udp, options.tcp, "--port");
+  if (misfits.empty() && !options.alt_addresses.empty()) {
+    out.alt_port = options.alt_port;
+    opener.open_alternates(out.port, out.alt_port);
+  }
   if (tls_apart) opener.open(out.tls_port, false, true, "--tls-port");
   // Every UDP port serves DTLS.
   const bool dtls_apart =

@@ -13,6 +13,10 @@
 
 namespace ts::net {
 
+namespace {
+using RelayPair = std::array<Descriptor, 2>;
+}  // namespace
+
 class Shard::Impl {
  public:
   Impl(ShardSurroundings surroundings, ShardSockets sockets)
@@ -53,6 +57,13 @@ class Shard::Impl {
     thread_.join();
   }
 
+  void deliver(turn::Letter letter, RelayPair relays) {
+    asio::post(context_, [this, letter = std::move(letter), relays = std::move(relays)]() mutable {
+      if (stopped_) return;  // and what came with it ends with the process
+      receive(letter, relays);
+    });
+  }
+
   void revoke(turn::Revocation revocation) {
     asio::post(context_, [this, revocation = std::move(revocation)] {
       server_.revoke(now(), revocation, outbox_);
@@ -80,6 +91,30 @@ class Shard::Impl {
   }
 
  private:
+  void receive(turn::Letter& letter, RelayPair& relays) {
+    const auto adopted = server_.receive(now(), letter, outbox_);
+    for (std::size_t i = 0; adopted && i < relays.size(); ++i) {
+      if (!relays[i]) continue;
+      const turn::RelayId relay{*adopted, i == 0 ? IpFamily::V4 : IpFamily::V6};
+      if (!udp_.attach(relay, std::move(relays[i])))
+        server_.relay_failed(now(), relay, turn::RelayError::Broken, outbox_);
+    }
+    flush();
+  }
+
+  /// Puts what the core has written to other shards into their hands.
+  void send_letters() {
+    for (turn::Letter& letter : outbox_.letters) {
+      RelayPair relays;
+      if (letter.allocation) {
+        relays[0] = udp_.release({letter.departed, IpFamily::V4});
+        relays[1] = udp_.release({letter.departed, IpFamily::V6});
+      }
+      if (surroundings_.siblings == nullptr || letter.to >= surroundings_.siblings->size()) continue;
+      (*surroundings_.siblings)[letter.to]->deliver(std::move(letter), std::move(relays));
+    }
+  }
+
   /// Does all that the Outbox asks for.
   void flush() {
     if (outbox_.empty()) return arm_timer();
@@ -117,6 +152,7 @@ class Shard::Impl {
     if (surroundings_.on_allocation) {
       for (const turn::AllocationEvent& event : outbox_.events) surroundings_.on_allocation(event);
     }
+    send_letters();
     outbox_.clear();
     streams_.write_queued();
     arm_timer();
@@ -194,6 +230,9 @@ Shard::Shard(ShardSurroundings surroundings, ShardSockets sockets)
 Shard::~Shard() { stop(); }
 void Shard::start() { impl_->start(); }
 void Shard::stop() { impl_->stop(); }
+void Shard::deliver(turn::Letter letter, std::array<Descriptor, 2> relays) {
+  impl_->deliver(std::move(letter), std::move(relays));
+}
 void Shard::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
 void Shard::use_credentials(std::shared_ptr<const auth::Credentials> credentials) {
   impl_->use_credentials(std::move(credentials));

@@ -62,6 +62,26 @@ std::optional<Endpoint> SharedLedger::redeem(const turn::ReservationToken& token
   return ledger_.redeem(token, now);
 }
 
+std::uint64_t SharedLedger::add_place(const turn::Place& place, RandomSource& random) {
+  const std::lock_guard lock(mutex_);
+  return ledger_.add_place(place, random);
+}
+
+void SharedLedger::set_place(std::uint64_t id, const turn::Place& place) {
+  const std::lock_guard lock(mutex_);
+  ledger_.set_place(id, place);
+}
+
+std::optional<turn::Place> SharedLedger::place_of(std::uint64_t id) const {
+  const std::lock_guard lock(mutex_);
+  return ledger_.place_of(id);
+}
+
+void SharedLedger::forget_place(std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  ledger_.forget_place(id);
+}
+
 turn::Ledger::Ports SharedLedger::ports() const {
   const std::lock_guard lock(mutex_);
   return ledger_.ports();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "udp_engine.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -31,6 +32,9 @@ std::uint64_t tag_of(const turn::RelayId& relay) noexcept {
 
 /// A client's route: its listener and, of a link-local client, the interface (Linux numbers them from 1).
 constexpr int kScopeShift = 16;
+constexpr std::uint32_t scope_of(turn::Route route) noexcept {
+  return static_cast<std::uint32_t>(route >> kScopeShift);
+}
 constexpr turn::Route kListenerMask = (turn::Route{1} << kScopeShift) - 1;
 
 std::size_t family_index(IpFamily family) noexcept { return family == IpFamily::V4 ? 0 : 1; }
@@ -217,16 +221,31 @@ std::optional<turn::RelayError> UdpEngine::open(const turn::OpenRelay& command) 
   RelaySocket socket = open_relay_socket(command.local, relay_buffer_bytes_);
   if (socket.error == EADDRINUSE) return RelayError::AddressInUse;
   if (socket.error != 0) return RelayError::NoResources;
-  const SlotHandle slot = command.relay.allocation;
+  if (!attach(command.relay, std::move(socket.descriptor))) return RelayError::NoResources;
+  return std::nullopt;
+}
+
+bool UdpEngine::attach(const turn::RelayId& id, Descriptor descriptor) {
+  const SlotHandle slot = id.allocation;
   if (slot.index >= relays_.size()) relays_.resize(slot.index + 1);
-  Relay& relay = relays_[slot.index][family_index(command.relay.family)];
-  relay.descriptor = std::move(socket.descriptor);
+  Relay& relay = relays_[slot.index][family_index(id.family)];
+  relay.descriptor = std::move(descriptor);
   relay.generation = slot.generation;
   relay.dont_fragment = false;
   relay.marks = MarkSampler();
-  if (watch(relay.descriptor.get(), tag_of(command.relay))) return std::nullopt;
+  if (watch(relay.descriptor.get(), tag_of(id))) return true;
   relay.descriptor = Descriptor();
-  return RelayError::NoResources;
+  return false;
+}
+
+Descriptor UdpEngine::release(const turn::RelayId& id) noexcept {
+  Relay* relay = find(id);
+  if (relay == nullptr) return Descriptor();
+  ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, relay->descriptor.get(), nullptr);
+  // The next owner takes it as open_relay_socket() makes it.
+  if (relay->dont_fragment) set_dont_fragment(relay->descriptor.get(), id.family, false);
+  enable_traffic_class(relay->descriptor.get(), id.family, true);
+  return std::move(relay->descriptor);
 }
 
 UdpEngine::Relay* UdpEngine::find(const turn::RelayId& relay) noexcept {
@@ -239,19 +258,35 @@ void UdpEngine::close(const turn::RelayId& relay) noexcept {
   if (Relay* found = find(relay)) found->descriptor = Descriptor();
 }
 
+const BoundSocket& UdpEngine::source_of(const turn::ToClient& transmit) const noexcept {
+  const BoundSocket& asked = listeners_[transmit.route & kListenerMask];
+  if (!transmit.other_source) return asked;
+  const Endpoint& wanted = transmit.tuple.server;
+  const auto found = std::find_if(listeners_.begin(), listeners_.end(), [&](const BoundSocket& listener) {
+    const IpAddress& local = listener.local.address;
+    return listener.local.port == wanted.port && local.family() == wanted.address.family() &&
+           (local == wanted.address || local.is_unspecified());
+  });
+  return found != listeners_.end() ? *found : asked;
+}
+
 void UdpEngine::queue(const turn::ToClient& transmit) {
   if (!DtlsSet::is_dtls(transmit.route))
-    return send_datagram(transmit.route, transmit.tuple, transmit.bytes, transmit.tos);
+    return send_from(source_of(transmit), transmit.tuple, transmit.bytes, transmit.tos,
+                     scope_of(transmit.route));
   if (dtls_ != nullptr) dtls_->send(now().mono, transmit);
 }
 
 void UdpEngine::send_datagram(std::size_t index, const turn::FiveTuple& tuple, ByteView bytes,
                               std::uint8_t tos) {
-  const BoundSocket& listener = listeners_[index & kListenerMask];
+  send_from(listeners_[index & kListenerMask], tuple, bytes, tos, scope_of(index));
+}
+
+void UdpEngine::send_from(const BoundSocket& listener, const turn::FiveTuple& tuple, ByteView bytes,
+                          std::uint8_t tos, std::uint32_t scope) {
   const bool wildcard = listener.local.address.is_unspecified();
   sends_.add(listener.descriptor.get(), tuple.client,
-             wildcard ? std::optional(tuple.server.address) : std::nullopt, bytes, tos, 0,
-             static_cast<std::uint32_t>(index >> kScopeShift));
+             wildcard ? std::optional(tuple.server.address) : std::nullopt, bytes, tos, 0, scope);
 }
 
 void UdpEngine::queue(const turn::ToPeer& transmit) {

@@ -36,6 +36,10 @@ class UdpEngine final : public DatagramSink {
   /// The outcome of an OpenRelay: nothing when the socket is open.
   std::optional<turn::RelayError> open(const turn::OpenRelay& command);
   void close(const turn::RelayId& relay) noexcept;
+  /// Takes a relay socket out, for another shard; empty: there is none.
+  Descriptor release(const turn::RelayId& relay) noexcept;
+  /// Takes a relay socket in; false: the kernel refuses, and the socket is closed.
+  bool attach(const turn::RelayId& relay, Descriptor descriptor);
 
   /// Queue datagrams; send_queued() sends them. The bytes must live until then.
   void queue(const turn::ToClient& transmit);
@@ -65,6 +69,10 @@ class UdpEngine final : public DatagramSink {
   Relay* find(std::uint64_t tag, turn::RelayId& id) noexcept;
   bool watch(int descriptor, std::uint64_t tag) noexcept;
   Relay* find(const turn::RelayId& relay) noexcept;
+  void send_from(const BoundSocket& listener, const turn::FiveTuple& tuple, ByteView bytes, std::uint8_t tos,
+                 std::uint32_t scope);
+  /// The listener whose endpoint the datagram leaves from.
+  const BoundSocket& source_of(const turn::ToClient& transmit) const noexcept;
 
   boost::asio::posix::stream_descriptor epoll_;
   std::vector<BoundSocket> listeners_;

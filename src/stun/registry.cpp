@@ -31,6 +31,8 @@ std::string_view name(AttributeType type) noexcept {
   switch (type) {
     case AttributeType::MappedAddress: return "MAPPED-ADDRESS";
     case AttributeType::ChangeRequest: return "CHANGE-REQUEST";
+    case AttributeType::SourceAddress: return "SOURCE-ADDRESS";
+    case AttributeType::ChangedAddress: return "CHANGED-ADDRESS";
     case AttributeType::Username: return "USERNAME";
     case AttributeType::MessageIntegrity: return "MESSAGE-INTEGRITY";
     case AttributeType::ErrorCode: return "ERROR-CODE";

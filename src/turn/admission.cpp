@@ -48,8 +48,19 @@ void Server::limit(Allocation& allocation, Request& r) {
 }
 
 void Server::unlimit(Allocation& allocation) {
-  if (allocation.limits != nullptr) allocation.limits->release(*shares_);
+  leave_shares(allocation);
   leave(allocation.account, allocation.username, allocation.policy.get());
+}
+
+void Server::leave_shares(Allocation& allocation) {
+  if (allocation.limits != nullptr) allocation.limits->release(*shares_);
+}
+
+void Server::join_shares(Allocation& allocation, TimePoint now) {
+  auto limits =
+      Limits::make(options_, allocation.policy.get(), allocation.username, allocation.account, *shares_, now);
+  if (limits != nullptr && allocation.limits != nullptr) limits->go_on_from(*allocation.limits);
+  allocation.limits = std::move(limits);
 }
 
 std::optional<Denial> Server::denied_by_credential(const Allocation& allocation,

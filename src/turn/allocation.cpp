@@ -102,7 +102,8 @@ void Server::forget(SlotHandle handle, Allocation& allocation) {
       ledger_.return_port(refused.address.family(), refused.port);
   }
   unlimit(allocation);
-  by_tuple_.erase(allocation.tuple);
+  forget_paths(handle, allocation);
+  if (allocation.mobility) ledger_.forget_place(allocation.mobility->id);
   allocations_.erase(handle);
   tidy_deadlines();
 }
@@ -119,7 +120,12 @@ void Server::tidy_deadlines() {
 
 void Server::client_closed(Now now, const FiveTuple& tuple, Outbox& out) {
   const auto found = by_tuple_.find(tuple);
-  if (found != by_tuple_.end()) end(found->second, EndReason::ClientClosed, now, out);
+  if (found == by_tuple_.end()) {
+    visitors_.erase(tuple);
+    return;
+  }
+  const SlotHandle handle = found->second;
+  if (!survives_close(handle, tuple, now, out)) end(handle, EndReason::ClientClosed, now, out);
 }
 
 void Server::shut_down(Now now, Outbox& out) {

@@ -4,9 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +15,7 @@
 #include <turnstone/turn/ledger.hpp>
 
 #include "limits.hpp"
+#include "mobility.hpp"
 
 namespace ts::turn {
 
@@ -105,6 +103,10 @@ struct Allocation {
   Traffic to_client;
   std::unique_ptr<SecondRelay> second;
   std::unique_ptr<Opening> opening;
+  /// RFC 7635: where the access token ends; max(): there was none.
+  TimePoint granted_until = TimePoint::max();
+  /// Null: the client did not ask for mobility.
+  std::unique_ptr<Mobility> mobility;
 
   /// Of the first relayed transport address, or the only one.
   IpFamily family() const noexcept { return relayed.address.family(); }
@@ -113,6 +115,10 @@ struct Allocation {
   bool relays(IpFamily wanted, TimePoint now) const noexcept {
     if (is_dual()) return now < second->expires[family_index(wanted)];
     return wanted == family() && now < expires;
+  }
+  /// The Refresh with this id took one of two relayed transport addresses away.
+  bool was_cut_by(const stun::TransactionId& id) const noexcept {
+    return second != nullptr && second->gone && second->deleted_by == id;
   }
   /// Sets the time-to-expiry of one family's relayed transport address, or of all there are (§8.1).
   void set_expiry(std::optional<IpFamily> only, TimePoint when) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The long-term credential mechanism (RFC 8489 §9.2.4), its checks in the order of the text, and challenges
 // that are worth nothing to those who forge their address.
+#include <turnstone/auth/access_token.hpp>
 #include <turnstone/auth/nonce.hpp>
 #include <turnstone/turn/server.hpp>
 
@@ -127,7 +128,9 @@ bool Server::authenticate(Request& r) {
     return false;
   }
   // "the value of the USERNAME or USERHASH attribute is not valid", or the MAC does not match: 401.
-  if (const auto why = identify(r, sender.claim, *mac)) {
+  const auto token = access_tokens_ != nullptr ? m.find(AttributeType::AccessToken) : std::nullopt;
+  if (token) r.username = sender.claim.username;
+  if (const auto why = token ? take_token(r, *token, *mac) : identify(r, sender.claim, *mac)) {
     challenge(r, ErrorCode::Unauthenticated, *why);
     return false;
   }
@@ -159,9 +162,13 @@ std::optional<AuthFailure> Server::identify(Request& r, const auth::Claim& claim
   // A live allocation's own user is known by the allocation's key: an ephemeral credential may expire under
   // it (its expiry bounds new allocations).
   const Allocation* allocation = claimed_allocation(r);
+  const auto fits = [&](const Allocation& a) {
+    // An access token's key was made by no password algorithm (RFC 7635).
+    return a.granted_until != TimePoint::max() ||
+           (a.key.made_by() == claim.algorithm && mac == claim.answer_mac);
+  };
   if (allocation != nullptr && r.now.mono < allocation->expires && claim.userhash.empty() &&
-      allocation->username == claim.username && allocation->key.made_by() == claim.algorithm &&
-      mac == claim.answer_mac && allocation->key.verify(r.message)) {
+      allocation->username == claim.username && fits(*allocation) && allocation->key.verify(r.message)) {
     r.username = claim.username;
     r.key = allocation->key;
     r.account = allocation->account;
@@ -195,8 +202,14 @@ void Server::challenge(Request& r, ErrorCode code, AuthFailure why) {
   ResponseWriter response(r, MessageClass::ErrorResponse);
   const std::string& realm = credentials_->realm();
   const std::size_t fingerprint = r.message.fingerprint_offset() != 0 ? kNumberAttributeBytes : 0;
+  // RFC 7635: a client that has a token learns here that it is good for something, so that the rest gives
+  // way.
+  const std::string_view third_party = access_tokens_ != nullptr && code == ErrorCode::Unauthenticated
+                                           ? access_tokens_->server_name()
+                                           : std::string_view();
+  const std::size_t named = third_party.empty() ? 0 : 4 + stun::padded(third_party.size());
   const std::size_t whole = stun::kHeaderBytes + kNumberAttributeBytes + 4 + stun::padded(realm.size()) + 4 +
-                            stun::padded(auth::Nonce::kBytes) + 4 + auth::kPasswordAlgorithms.size() +
+                            stun::padded(auth::Nonce::kBytes) + 4 + auth::kPasswordAlgorithms.size() + named +
                             fingerprint;
   const std::size_t asked = r.message.bytes().size();
   const Endpoint& client = r.in.tuple.client;
@@ -213,6 +226,11 @@ void Server::challenge(Request& r, ErrorCode code, AuthFailure why) {
                          nonces_.make(r.now.mono, client, credentials_->features()).text());
     response.builder.add(AttributeType::PasswordAlgorithms, ByteView(auth::kPasswordAlgorithms));
   }
+  constexpr std::size_t kSaved = stun::padded(auth::Nonce::kBytes) -
+                                 stun::padded(auth::Nonce::kCompactBytes) + 4 +
+                                 auth::kPasswordAlgorithms.size();
+  if (named != 0 && !(compact && amplifies(asked, whole - kSaved, client.address.is_v6())))
+    response.builder.add(AttributeType::ThirdPartyAuthorization, third_party);
   send_answer(r, response, outcome_of(code));
 }
 

@@ -37,7 +37,7 @@ Allocation* Server::claimed_allocation(const Request& r) noexcept {
 bool Server::handed_over(const Request& r) {
   // Who authenticates is the shard that has the connection. A control connection stays with its allocation.
   if (r.kind != RequestKind::ConnectionBind || shard_count_ <= 1) return false;
-  if (!is_stream(r.in.tuple.transport) || by_tuple_.contains(r.in.tuple)) return false;
+  if (!is_stream(r.in.tuple.transport) || has_allocation(r.in.tuple)) return false;
   const auto id = named_in(r.message);
   if (!id) return false;
   const auto shard = static_cast<std::uint8_t>(*id >> kRandomBits);

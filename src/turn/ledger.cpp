@@ -170,6 +170,22 @@ std::optional<Endpoint> LocalLedger::redeem(const ReservationToken& token, TimeP
   return out;
 }
 
+std::uint64_t LocalLedger::add_place(const Place& place, RandomSource& random) {
+  for (;;) {
+    const std::uint64_t id = load_be64(random.bytes<8>().data()) >> 16;
+    if (places_.try_emplace(id, place).second) return id;
+  }
+}
+
+void LocalLedger::set_place(std::uint64_t id, const Place& place) { places_.insert_or_assign(id, place); }
+
+std::optional<Place> LocalLedger::place_of(std::uint64_t id) const {
+  const auto found = places_.find(id);
+  return found != places_.end() ? std::optional(found->second) : std::nullopt;
+}
+
+void LocalLedger::forget_place(std::uint64_t id) { places_.erase(id); }
+
 Ledger::Ports LocalLedger::ports() const {
   Ports out;
   for (const auto* pool : {&v4_, &v6_}) {

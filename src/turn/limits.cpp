@@ -92,6 +92,11 @@ std::unique_ptr<Limits> Limits::make(const Options& options, const auth::Policy*
   return out;
 }
 
+void Limits::go_on_from(const Limits& former) {
+  if (bytes_ && former.bytes_) bytes_ = former.bytes_;
+  if (packets_ && former.packets_) packets_ = former.packets_;
+}
+
 void Limits::release(Shares& shares) {
   for (Shared* shared : {&credential_bytes_, &credential_packets_, &user_bytes_, &total_bytes_}) {
     if (shared->share != nullptr) shares.leave(shared->name);

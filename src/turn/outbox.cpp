@@ -27,6 +27,7 @@ void Outbox::clear() noexcept {
   bind_data.clear();
   hand_overs.clear();
   events.clear();
+  letters.clear();
   chunk_ = 0;
   used_ = 0;
 }

@@ -34,6 +34,7 @@ void Server::from_peer_error(Now now, const RelayId& relay, const Endpoint& peer
   if (allocation == nullptr || !allocation->relays(relay.family, now.mono)) return drop(Drop::NoAllocation);
   // The destination of the datagram is compared, not the sender of the ICMP packet.
   if (!allocation->permits(peer.address, now.mono)) return drop(Drop::NoPermission);
+  if (allocation->mobility && allocation->mobility->detached) return drop(Drop::NoAllocation);
   if (now.mono - allocation->errors_since >= std::chrono::seconds(1)) {
     allocation->errors_since = now.mono;
     allocation->errors_told = 0;

@@ -17,6 +17,7 @@ void Server::channel_data(Now now, const Inbound& in, Outbox& out) {
   const Channel* channel = allocation->channel(message->channel);
   if (channel == nullptr || now.mono >= channel->expires) return drop(Drop::NoChannel);
   if (!allocation->permits(channel->peer.address, now.mono)) return drop(Drop::NoPermission);
+  if (allocation->mobility) data_came(found->second, *allocation, in.tuple);
   const IpFamily family = channel->peer.address.family();
   if (allocation->second != nullptr && !allocation->relays(family, now.mono)) return drop(Drop::NoAllocation);
   if (allocation->limits != nullptr && !within_limits(*allocation, message->data.size(), now.mono)) return;
@@ -67,6 +68,7 @@ void Server::from_peer(Now now, const RelayId& relay, const Endpoint& peer, Muta
   Allocation* allocation = allocations_.find(relay.allocation);
   if (allocation == nullptr || !allocation->relays(relay.family, now.mono)) return drop(Drop::NoAllocation);
   if (!allocation->permits(peer.address, now.mono)) return drop(Drop::NoPermission);
+  if (allocation->mobility && allocation->mobility->detached) return drop(Drop::NoAllocation);
   if (allocation->limits != nullptr && !within_limits(*allocation, payload.size(), now.mono)) return;
 
   const Transport transport = allocation->tuple.transport;

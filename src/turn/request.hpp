@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include <turnstone/auth/access_token.hpp>
 #include <turnstone/auth/credentials.hpp>
 #include <turnstone/stun/builder.hpp>
 #include <turnstone/turn/server.hpp>
@@ -86,6 +87,12 @@ struct Request {
   // Set by Server::allocation_of_user.
   SlotHandle handle;
   Allocation* allocation = nullptr;
+
+  /// Set by Server::take_token.
+  std::optional<auth::TokenGrant> token = std::nullopt;
+
+  /// Set where the answer takes another way than back (RFC 5780 §6.1).
+  std::optional<FiveTuple> answer_tuple = std::nullopt;
 };
 
 /// The answer to a request. Room for a realm and a nonce of the greatest lengths that we configure.

@@ -6,6 +6,7 @@
 #include <turnstone/stun/integrity.hpp>
 #include <turnstone/turn/server.hpp>
 
+#include "discovery.hpp"
 #include "peer_connection.hpp"
 #include "request.hpp"
 
@@ -44,12 +45,19 @@ Server::Server(const Surroundings& s)
       bindings_(s.options.max_bindings_per_second_per_source, ~by_tuple_.hash_function().seed),
       challenges_(s.options.max_challenges_per_second_per_source, ~by_tuple_.hash_function().seed),
       shard_(s.shard),
-      shard_count_(s.shard_count) {}
+      shard_count_(s.shard_count),
+      own_tickets_(options_.mobility && s.tickets == nullptr
+                       ? std::optional<SivKey>(s.random.bytes<SivKey::kKeyBytes>())
+                       : std::nullopt),
+      tickets_(own_tickets_ ? &*own_tickets_ : s.tickets),
+      access_tokens_(s.access_tokens != nullptr && s.access_tokens->is_enabled() ? s.access_tokens : nullptr),
+      visitors_(0, by_tuple_.hash_function()) {}
 
 Server::~Server() = default;
 
 void Server::from_client(Now now, const Inbound& in, Outbox& out) {
   if (in.bytes.empty()) return drop(Drop::NotStun);
+  if (!visitors_.empty() && visit(now, in, out)) return;
   const std::uint8_t first = in.bytes[0];
   if (first >= stun::kMinChannel >> 8 && first <= max_channel() >> 8) return channel_data(now, in, out);
   switch (stun::classify_packet(first)) {
@@ -103,6 +111,7 @@ void Server::request(Request& r) {
   }
   if (!authenticate(r) || !understood(r)) return;
   if (r.kind == RequestKind::Allocate) return handle_allocate(r);
+  if (r.kind == RequestKind::Refresh && r.message.find(AttributeType::MobilityTicket)) return handle_move(r);
   if (r.kind == RequestKind::ConnectionBind) return handle_connection_bind(r);
   if (!allocation_of_user(r)) return;
   switch (r.kind) {
@@ -124,7 +133,9 @@ bool Server::allocation_of_user(Request& r) {
   }
   r.handle = found->second;
   drop_expired_legs(r.handle, *r.allocation, r.now.mono, r.out);
-  if (r.allocation->username != r.username) {
+  if (r.token && r.allocation->granted_until != TimePoint::max()) {
+    renew_token(r, *r.allocation);
+  } else if (r.allocation->username != r.username || r.allocation->account != r.account) {
     ++counters_.auth_failures[index(AuthFailure::WrongUser)];
     respond_error(r, ErrorCode::WrongCredentials);
     return false;
@@ -134,8 +145,12 @@ bool Server::allocation_of_user(Request& r) {
 
 bool Server::understood(Request& r) {
   bool all = true;
-  const auto is_unknown = [](AttributeType type) {
-    return stun::is_comprehension_required(static_cast<std::uint16_t>(type)) && !is_understood(type);
+  const auto is_unknown = [&](AttributeType type) {
+    if (!stun::is_comprehension_required(static_cast<std::uint16_t>(type)) || is_understood(type))
+      return false;
+    if (type == AttributeType::AccessToken) return access_tokens_ == nullptr;
+    return r.kind != RequestKind::Binding || !is_discovery_request(type) ||
+           !other_endpoint(options_, r.in.tuple);
   };
   r.message.for_each([&](const stun::Attribute& a) { all = all && !is_unknown(a.type); });
   if (all) return true;
@@ -180,7 +195,9 @@ void Server::send_answer(Request& r, ResponseWriter& response, Outcome outcome) 
   if (r.message.fingerprint_offset() != 0 && r.message.has_magic_cookie()) response.builder.add_fingerprint();
   const ByteView bytes = response.builder.finish();
   r.out.commit(bytes.size());
-  if (!bytes.empty()) r.out.to_clients.push_back(ToClient{r.in.route, r.in.tuple, bytes, false});
+  if (bytes.empty()) return;
+  r.out.to_clients.push_back(
+      ToClient{r.in.route, r.answer_tuple.value_or(r.in.tuple), bytes, false, 0, r.answer_tuple.has_value()});
 }
 
 }  // namespace ts::turn

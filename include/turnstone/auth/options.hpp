@@ -20,13 +20,18 @@ struct Options {
   std::vector<StaticUser> users;
   /// Shared secrets of ephemeral credentials. Each one verifies; the first one mints.
   std::vector<std::string> secrets;
+  /// Third-party authorization (RFC 7635): keys shared with authorization servers,
+  /// `kid:base64-key[:seconds]`. Empty: off.
+  std::vector<std::string> oauth_keys;
+  /// The name that tokens are made for; empty: the realm.
+  std::string oauth_server_name;
   /// Life of a credential that we mint.
   std::chrono::seconds credential_ttl{3600};
   /// How long a nonce is good for (RFC 8489 §9.2: the server may expire it at any time).
   std::chrono::seconds nonce_lifetime{3600};
 
   /// True when at least one source of credentials is configured.
-  bool any_source() const noexcept { return !users.empty() || !secrets.empty(); }
+  bool any_source() const noexcept { return !users.empty() || !secrets.empty() || !oauth_keys.empty(); }
 };
 
 }  // namespace ts::auth

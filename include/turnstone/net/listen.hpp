@@ -7,6 +7,7 @@
 
 #include <turnstone/base/address.hpp>
 #include <turnstone/net/options.hpp>
+#include <turnstone/turn/options.hpp>
 
 namespace ts::net {
 
@@ -46,6 +47,8 @@ struct Listeners {
   std::uint16_t tls_port = 0;
   std::uint16_t dtls_port = 0;
   std::uint16_t http_port = 0;
+  /// NAT behaviour discovery: the second UDP port.
+  std::uint16_t alt_port = 0;
   /// The addresses that were bound.
   std::vector<IpAddress> addresses;
   /// Each thing that did not work, with what to do; empty: all is well.
@@ -56,6 +59,11 @@ struct Listeners {
 
 /// Binds all of `options` for `shard_count` shards. `with_tls`: also the TLS and DTLS ports.
 Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool with_tls);
+
+/// RFC 5780: the endpoints of NAT behaviour discovery for the core, one pair a family; empty: off. With
+/// wildcard listeners the primary address is one of `preferred`, else of this host's.
+std::vector<turn::DiscoveryPair> discovery_pairs(const Options& options, const Listeners& listeners,
+                                                 const std::vector<IpAddress>& preferred);
 
 /// A non-blocking UDP socket for a relayed transport address, or the errno.
 struct RelaySocket {

@@ -35,6 +35,10 @@ class SharedLedger final : public turn::Ledger {
   turn::ReservationToken reserve(IpFamily family, std::uint16_t port, std::string_view account,
                                  TimePoint expires, RandomSource& random) override;
   std::optional<Endpoint> redeem(const turn::ReservationToken& token, TimePoint now) override;
+  std::uint64_t add_place(const turn::Place& place, RandomSource& random) override;
+  void set_place(std::uint64_t id, const turn::Place& place) override;
+  std::optional<turn::Place> place_of(std::uint64_t id) const override;
+  void forget_place(std::uint64_t id) override;
   Ports ports() const override;
 
  private:
@@ -76,6 +80,9 @@ class Shard {
   void start();
   /// Ends every allocation and stream and joins the thread. Idempotent.
   void stop();
+  /// Carries a letter of another shard's core over, and the relay sockets that go with it by family. Any
+  /// thread.
+  void deliver(turn::Letter letter, std::array<Descriptor, 2> relays);
   /// Ends what the revocation means, on the shard's thread, and lets it in no more.
   void revoke(turn::Revocation revocation);
   /// From now on these let clients in.

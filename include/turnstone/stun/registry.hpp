@@ -34,6 +34,8 @@ enum class Method : std::uint16_t {
 enum class AttributeType : std::uint16_t {
   MappedAddress = 0x0001,
   ChangeRequest = 0x0003,
+  SourceAddress = 0x0004,   // RFC 3489 §11.2
+  ChangedAddress = 0x0005,  // RFC 3489 §11.2
   Username = 0x0006,
   MessageIntegrity = 0x0008,
   ErrorCode = 0x0009,

@@ -25,6 +25,12 @@ using ReservationToken = std::array<std::uint8_t, 8>;
 /// What EVEN-PORT asks for.
 enum class PortParity : std::uint8_t { Any, Even, EvenWithNextReserved };
 
+/// Where a mobile allocation is (RFC 8016).
+struct Place {
+  std::uint8_t shard = 0;
+  SlotHandle allocation;
+};
+
 class Ledger {
  public:
   Ledger() = default;
@@ -57,6 +63,12 @@ class Ledger {
                                    TimePoint expires, RandomSource& random) = 0;
   /// The reserved port, which the caller then owns; each token is good once.
   virtual std::optional<Endpoint> redeem(const ReservationToken& token, TimePoint now) = 0;
+
+  /// A mobile allocation begins: gives it a name of 48 bits that stays the same on all shards.
+  virtual std::uint64_t add_place(const Place& place, RandomSource& random) = 0;
+  virtual void set_place(std::uint64_t id, const Place& place) = 0;
+  virtual std::optional<Place> place_of(std::uint64_t id) const = 0;
+  virtual void forget_place(std::uint64_t id) = 0;
 
   struct Ports {
     std::uint64_t used = 0;
@@ -105,6 +117,10 @@ class LocalLedger final : public Ledger {
   ReservationToken reserve(IpFamily family, std::uint16_t port, std::string_view account, TimePoint expires,
                            RandomSource& random) override;
   std::optional<Endpoint> redeem(const ReservationToken& token, TimePoint now) override;
+  std::uint64_t add_place(const Place& place, RandomSource& random) override;
+  void set_place(std::uint64_t id, const Place& place) override;
+  std::optional<Place> place_of(std::uint64_t id) const override;
+  void forget_place(std::uint64_t id) override;
   Ports ports() const override;
 
  private:
@@ -136,6 +152,7 @@ class LocalLedger final : public Ledger {
   Budgets budgets_;
   std::optional<PortPool> v4_;
   std::optional<PortPool> v6_;
+  boost::unordered_flat_map<std::uint64_t, Place> places_;
   std::vector<Reservation> reservations_;  // few, in order of expiry
 };
 

@@ -38,6 +38,17 @@ struct PeerPolicyOptions {
   std::vector<Endpoint> own_endpoints;
 };
 
+/// RFC 5780 §6: the two addresses and the two UDP ports of one family that NAT behaviour discovery uses. All
+/// four endpoints are listened on.
+struct DiscoveryPair {
+  IpAddress primary;
+  IpAddress alternate;
+  std::uint16_t port = 0;
+  std::uint16_t alternate_port = 0;
+  /// Each address of ours but `alternate` counts as the primary one: the listeners are wildcards.
+  bool any_primary = false;
+};
+
 struct Options {
   /// False: STUN Binding only; Allocate is answered with 403.
   bool enabled = true;
@@ -81,6 +92,8 @@ struct Options {
   std::uint32_t max_connections_per_allocation = 64;
   /// MOBILITY-TICKET (RFC 8016).
   bool mobility = false;
+  /// NAT behaviour discovery, at most one a family; empty: off.
+  std::vector<DiscoveryPair> discovery;
   /// Where Allocate is sent with 300 (Try Alternate), at most one a family; empty: we relay ourselves.
   std::vector<Endpoint> alternate_servers;
 

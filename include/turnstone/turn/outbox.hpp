@@ -10,6 +10,7 @@
 
 #include <turnstone/base/time.hpp>
 #include <turnstone/turn/client.hpp>
+#include <turnstone/turn/mobility.hpp>
 
 namespace ts::turn {
 
@@ -22,6 +23,9 @@ struct ToClient {
   bool droppable = false;
   /// RFC 8656 §14: DSCP and ECN as they came, over UDP.
   std::uint8_t tos = 0;
+  /// `tuple.server` is not where the request came in (RFC 5780 §6.1): the datagram leaves from the listener
+  /// that has that endpoint.
+  bool other_source = false;
 };
 
 /// A datagram for a peer.
@@ -100,11 +104,13 @@ class Outbox {
   std::vector<BindData> bind_data;
   std::vector<HandOver> hand_overs;
   std::vector<AllocationEvent> events;
+  /// For other shards; delivered after the transmits.
+  std::vector<Letter> letters;
 
   bool empty() const noexcept {
     return to_clients.empty() && to_peers.empty() && open_relays.empty() && close_relays.empty() &&
            close_connections.empty() && connect_peers.empty() && bind_data.empty() && hand_overs.empty() &&
-           events.empty();
+           events.empty() && letters.empty();
   }
 
   /// At least `size` bytes (at most kMaxReserve) for a message under construction; stable until clear().

@@ -11,6 +11,7 @@
 
 #include <turnstone/auth/credentials.hpp>
 #include <turnstone/auth/nonce.hpp>
+#include <turnstone/base/aead.hpp>
 #include <turnstone/base/deadline_queue.hpp>
 #include <turnstone/base/random.hpp>
 #include <turnstone/base/slot_map.hpp>
@@ -19,15 +20,21 @@
 #include <turnstone/stun/message.hpp>
 #include <turnstone/turn/client.hpp>
 #include <turnstone/turn/ledger.hpp>
+#include <turnstone/turn/mobility.hpp>
 #include <turnstone/turn/options.hpp>
 #include <turnstone/turn/outbox.hpp>
 #include <turnstone/turn/peer_policy.hpp>
 #include <turnstone/turn/revocation.hpp>
 #include <turnstone/turn/source_limiter.hpp>
 
+namespace ts::auth {
+class AccessTokens;
+}
+
 namespace ts::turn {
 
 struct Allocation;
+struct MobilePath;
 struct PeerConnection;
 struct Request;
 class Shares;
@@ -42,6 +49,10 @@ struct Surroundings {
   /// Which shard of how many this is: CONNECTION-ID (RFC 6062) tells it.
   std::uint8_t shard = 0;
   std::uint8_t shard_count = 1;
+  /// Seals mobility tickets, for all shards alike. Null: a key of this Server's own.
+  const SivKey* tickets = nullptr;
+  /// Third-party authorization (RFC 7635). Null: off.
+  const auth::AccessTokens* access_tokens = nullptr;
 };
 
 /// Why a connection to a peer did not come about.
@@ -99,6 +110,10 @@ class Server {
   /// A stream ended: its allocation, if any, ends with it.
   void client_closed(Now now, const FiveTuple& tuple, Outbox& out);
 
+  /// A letter from another shard. Returns the allocation that came with it: the shell gives the relay sockets
+  /// of `letter.departed` at the sender to it, before it flushes the Outbox. The letter must live until then.
+  std::optional<SlotHandle> receive(Now now, Letter& letter, Outbox& out);
+
   /// Ends what has expired. Nothing is relayed late if this is called late: the data path looks at the time
   /// too.
   void tick(Now now, Outbox& out);
@@ -118,7 +133,9 @@ class Server {
   /// Ends every allocation.
   void shut_down(Now now, Outbox& out);
 
-  bool has_allocation(const FiveTuple& tuple) const noexcept { return by_tuple_.contains(tuple); }
+  bool has_allocation(const FiveTuple& tuple) const noexcept {
+    return by_tuple_.contains(tuple) || visitors_.contains(tuple);
+  }
   std::size_t allocation_count() const noexcept { return allocations_.size(); }
   /// Peer data connections, those under way among them.
   std::size_t connection_count() const noexcept { return connections_.size(); }
@@ -143,6 +160,10 @@ class Server {
   bool is_valid_nonce(const Request& r, std::string_view nonce);
   /// Finds out who sent the request; why not, if nobody whom we know.
   std::optional<AuthFailure> identify(Request& r, const auth::Claim& claim, auth::Mac mac);
+  /// RFC 7635: opens ACCESS-TOKEN and checks the integrity with its key; why not, if it does not hold.
+  std::optional<AuthFailure> take_token(Request& r, ByteView token, auth::Mac mac);
+  /// A new token takes the place of the one that an allocation began with.
+  void renew_token(const Request& r, Allocation& allocation);
   /// False: the source had too many unauthenticated answers of late, and this one is dropped.
   bool admits_stranger(const Request& r);
   /// Answers with REALM, NONCE and PASSWORD-ALGORITHMS.
@@ -150,8 +171,12 @@ class Server {
 
   // handlers/*.cpp, one a method
   void handle_binding(Request& r);
+  /// Binding with the attributes of RFC 5780; `other` has the other address and the other port.
+  void handle_discovery(Request& r, const Endpoint& other);
   void handle_allocate(Request& r);
   void handle_refresh(Request& r);
+  /// The life in seconds that a Refresh gets, 0: it ends the allocation; nothing: LIFETIME is malformed.
+  std::optional<std::uint32_t> granted_refresh(const Request& r) const;
   void handle_create_permission(Request& r);
   void handle_channel_bind(Request& r);
   void handle_send(Request& r);
@@ -213,6 +238,34 @@ class Server {
     return options_.rfc5766_channels ? stun::kMaxRfc5766Channel : stun::kMaxChannel;
   }
 
+  // mobility.cpp, moves.cpp: RFC 8016
+  void make_mobile(SlotHandle handle, Allocation& allocation);
+  void next_ticket(Allocation& allocation);
+  /// A five-tuple leads to the allocation no more, if it did.
+  void unlink(const FiveTuple& tuple, SlotHandle handle);
+  void forget_paths(SlotHandle handle, Allocation& allocation);
+  /// Refresh with a MOBILITY-TICKET (§3.2.2).
+  void handle_move(Request& r);
+  void answer_move(Request& r, const Letter& reply);
+  /// Gives the allocation, or one of its two relayed addresses, the life that the move has asked for.
+  void prolong(SlotHandle handle, Allocation& allocation, std::optional<IpFamily> only, Letter& reply,
+               Now now);
+  /// The live allocation of this shard that the tickets with the id are for.
+  Allocation* find_mobile(std::uint64_t id, TimePoint now, SlotHandle& handle) noexcept;
+  Letter move(Now now, const Letter& query, Outbox& out);
+  void set_next(SlotHandle handle, Allocation& allocation, const Letter& query, Now now);
+  /// Data came on a five-tuple of a mobile allocation: if it is the new one, the old one is left behind.
+  void data_came(SlotHandle handle, Allocation& allocation, const FiveTuple& tuple);
+  void settle(SlotHandle handle, Allocation& allocation);
+  /// The client has moved away from the five-tuple.
+  bool is_left(const Allocation& allocation, const FiveTuple& tuple) const noexcept;
+  /// True when a mobile allocation outlives the stream that ended.
+  bool survives_close(SlotHandle handle, const FiveTuple& tuple, Now now, Outbox& out);
+  void hand_over(SlotHandle handle, const MobilePath& to, std::uint64_t id, Outbox& out);
+  void move_answered(Now now, const Letter& reply, Outbox& out);
+  /// True when the message waits for its allocation, which another shard still has.
+  bool visit(Now now, const Inbound& in, Outbox& out);
+  std::optional<SlotHandle> arrive(Now now, Letter& letter, Outbox& out);
   // admission.cpp: quotas and what credentials allow
   /// Some rate limits the payload of the request's allocation.
   bool has_rates(const Request& r) const noexcept;
@@ -223,6 +276,10 @@ class Server {
   void limit(Allocation& allocation, Request& r);
   /// Gives back what admit() and limit() took.
   void unlimit(Allocation& allocation);
+  /// The allocation's shares of this shard go back, or are this shard's from now on. What it has spent of its
+  /// own rates stays spent.
+  void leave_shares(Allocation& allocation);
+  void join_shares(Allocation& allocation, TimePoint now);
   /// The credential does not allow this peer.
   std::optional<Denial> denied_by_credential(const Allocation& allocation,
                                              const IpAddress& peer) const noexcept;
@@ -258,6 +315,10 @@ class Server {
   std::uint8_t shard_;
   std::uint8_t shard_count_;
   boost::unordered_flat_map<ConnectionId, std::unique_ptr<PeerConnection>> connections_;
+  std::optional<SivKey> own_tickets_;
+  const SivKey* tickets_;
+  const auth::AccessTokens* access_tokens_;
+  boost::unordered_flat_map<FiveTuple, Visitor, TupleHash> visitors_;
 };
 
 }  // namespace ts::turn

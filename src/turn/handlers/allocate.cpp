@@ -129,6 +129,13 @@ void fill(Allocation& allocation, const Request& r, const Wish& wish, const Opti
   allocation.key = *r.key;
   allocation.made_by = r.message.transaction_id();
   allocation.granted_seconds = granted_lifetime(wish.lifetime_seconds, options);
+  if (r.token) {
+    // RFC 7635: no allocation outlives its token.
+    const auto left =
+        static_cast<std::uint32_t>(std::min<std::int64_t>(r.token->remaining.count(), UINT32_MAX));
+    allocation.granted_seconds = std::min(allocation.granted_seconds, left);
+    allocation.granted_until = r.now.mono + r.token->remaining;
+  }
   allocation.answers_with_fingerprint = r.message.fingerprint_offset() != 0;
   allocation.protocol = wish.protocol;
   allocation.opening->parity = wish.parity;
@@ -155,6 +162,12 @@ void Server::handle_allocate(Request& r) {
   }
   const auto wish = read_wish(r.message, r.in.tuple.transport, options_);
   if (!wish) return respond_error(r, wish.error());
+  const auto ticket = r.message.find(AttributeType::MobilityTicket);
+  // RFC 8016 §3.1.2: without a value it asks for mobility; there is no ticket yet.
+  if (ticket && !ticket->empty()) return respond_error(r, ErrorCode::BadRequest);
+  // The connections of a TCP allocation (RFC 6062) stay with their streams: it cannot move.
+  if (ticket && (!options_.mobility || wish->protocol == RelayProtocol::Tcp))
+    return deny(r, ErrorCode::MobilityForbidden, Denial::MobilityOff);
   // Policing drops datagrams; the bytes of a stream cannot be dropped.
   if (wish->protocol == RelayProtocol::Tcp && has_rates(r))
     return respond_error(r, ErrorCode::UnsupportedTransportProtocol);
@@ -185,6 +198,7 @@ void Server::handle_allocate(Request& r) {
   fill(allocation, r, *wish, options_, ports);
   limit(allocation, r);
   reserve_next(allocation, r.now.mono);
+  if (ticket) make_mobile(handle, allocation);
   by_tuple_.emplace(allocation.tuple, handle);
   r.out.open_relays.push_back(
       OpenRelay{RelayId{handle, allocation.family()}, allocation.local, allocation.protocol});
@@ -202,6 +216,7 @@ void write_success(stun::MessageBuilder& builder, const Allocation& a) {
   builder.add_u32(AttributeType::Lifetime, a.granted_seconds);
   if (a.has_reservation) builder.add(AttributeType::ReservationToken, ByteView(a.reservation_token));
   builder.add_xor_address(AttributeType::XorMappedAddress, a.tuple.client);
+  if (a.mobility) builder.add(AttributeType::MobilityTicket, a.mobility->ticket);
   if (a.address_error != 0) {
     // ADDRESS-ERROR-CODE (RFC 8656 §18.12), without a phrase.
     const std::uint8_t missing = a.family() == IpFamily::V4 ? stun::kFamilyV6 : stun::kFamilyV4;

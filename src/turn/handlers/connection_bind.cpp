@@ -9,7 +9,7 @@ using stun::ErrorCode;
 
 void Server::handle_connection_bind(Request& r) {
   // Also not on a control connection: its stream goes on to carry messages.
-  if (!is_stream(r.in.tuple.transport) || by_tuple_.contains(r.in.tuple)) {
+  if (!is_stream(r.in.tuple.transport) || has_allocation(r.in.tuple)) {
     return respond_error(r, ErrorCode::BadRequest);
   }
   PeerConnection* connection = connection_named_in(r.message);
@@ -18,7 +18,7 @@ void Server::handle_connection_bind(Request& r) {
       connection->state != PeerConnection::State::Pending || r.now.mono >= connection->deadline) {
     return respond_error(r, ErrorCode::BadRequest);
   }
-  if (allocation->username != r.username) {
+  if (allocation->username != r.username || allocation->account != r.account) {
     ++counters_.auth_failures[index(AuthFailure::WrongUser)];
     return respond_error(r, ErrorCode::WrongCredentials);
   }

@@ -8,14 +8,30 @@ namespace ts::turn {
 
 using stun::AttributeType;
 
-void Server::handle_refresh(Request& r) {
-  Allocation& allocation = *r.allocation;
+std::optional<std::uint32_t> Server::granted_refresh(const Request& r) const {
   const auto attribute = r.message.find(AttributeType::Lifetime);
   const auto wanted = attribute ? stun::decode_u32(*attribute) : std::nullopt;
-  if (attribute && !wanted) return respond_error(r, stun::ErrorCode::BadRequest);
+  if (attribute && !wanted) return std::nullopt;
   const auto most = static_cast<std::uint32_t>(options_.max_lifetime.count());
   const auto least = std::min(most, static_cast<std::uint32_t>(options_.default_lifetime.count()));
-  const std::uint32_t lifetime = wanted == 0U ? 0U : std::clamp(wanted.value_or(least), least, most);
+  if (wanted == 0U) return 0U;
+  std::int64_t granted = std::clamp(wanted.value_or(least), least, most);
+  if (r.token) {
+    granted = std::min<std::int64_t>(granted, r.token->remaining.count());
+  } else if (r.allocation != nullptr && r.allocation->granted_until != TimePoint::max()) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(r.allocation->granted_until - r.now.mono);
+    granted = std::clamp<std::int64_t>(left.count(), 1, granted);
+  }
+  return static_cast<std::uint32_t>(granted);
+}
+
+void Server::handle_refresh(Request& r) {
+  Allocation& allocation = *r.allocation;
+  // Data may still come from where the client was (RFC 8016 §3.2.2), but it is the new place that counts.
+  if (is_left(allocation, r.in.tuple)) return respond_error(r, stun::ErrorCode::AllocationMismatch);
+  const auto granted = granted_refresh(r);
+  if (!granted) return respond_error(r, stun::ErrorCode::BadRequest);
+  const std::uint32_t lifetime = *granted;
 
   std::optional<IpFamily> only;
   bool repeated = false;
@@ -25,8 +41,7 @@ void Server::handle_refresh(Request& r) {
     only = stun::family_of_code(*code);
     const bool there = only && allocation.relays(*only, r.now.mono);
     // A retransmission of the Refresh that took this family away succeeds again.
-    repeated = !there && only && lifetime == 0 && allocation.second != nullptr &&
-               allocation.second->deleted_by == r.message.transaction_id();
+    repeated = !there && only && lifetime == 0 && allocation.was_cut_by(r.message.transaction_id());
     if (!there && !repeated) return respond_error(r, stun::ErrorCode::PeerAddressFamilyMismatch);
   }
   ResponseWriter response(r, stun::MessageClass::SuccessResponse);
