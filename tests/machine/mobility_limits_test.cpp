@@ -116,7 +116,7 @@ struct Tokens : ::testing::Test {
   Outbox out;
 };
 
-// RFC 8489 §9.2.4 MUST: with MESSAGE-INTEGRITY-SHA256 in the request the answer has it too
+// RFC 8489 §9.2.4 MUST: responses to requests with SHA-256 are signed with MESSAGE-INTEGRITY-SHA256
 TEST_F(Tokens, AnyOfTheTwoMacsGoesWithATokensKey) {
   const FiveTuple tuple{ep("192.12.0.1:40000"), ep("198.41.0.4:3478"), Transport::Udp};
   const std::string nonce(world.nonces.make(world.now.mono, tuple.client).text());
