@@ -28,6 +28,8 @@ std::string choices(std::string_view type) {
 }
 
 std::string plain_type(const Key& key) {
+  if (key.info.type == "bit rate")
+    return R"("type": ["integer", "string"], "pattern": "^[0-9]+([kMG]?bit)?$")";
   if (key.info.type == "duration") return R"("type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$")";
   if (key.info.type == "size")
     return R"("type": ["integer", "string"], "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$")";

@@ -230,6 +230,9 @@ LoadResult load(std::string_view yaml_text, std::string_view file_name, const En
   apply_environment(loading, environment);
   apply_overrides(loading, overrides);
   read_secret_files(loading, reader);
+  // The TLS port's number is free for UDP wherever it is for TCP, as a rule.
+  if (!loading.origins.contains("listen.dtls_port"))
+    loading.config.net.dtls_port = loading.config.net.tls_port;
   // Of a file that is no YAML nothing is known: what it lacks is not worth telling.
   if (!unreadable) check(loading, reader);
   return {std::move(loading.config), std::move(loading.problems)};

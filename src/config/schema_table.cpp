@@ -114,9 +114,11 @@ void add_listen(std::vector<Key>& t) {
                              {"listen.tls_port", "--tls-port", kAny,
                               "TURN over TLS, HTTPS and secure WebSocket. Used when there is a certificate.",
                               "Choose a free port."}));
-  t.push_back(one<PortCodec>(TS_AT(net.dtls_port), {"listen.dtls_port", "--dtls-port", kAny,
-                                                    "TURN over DTLS (UDP). Used when there is a certificate.",
-                                                    "Choose a free port."}));
+  t.push_back(one<PortCodec>(TS_AT(net.dtls_port),
+                             {"listen.dtls_port", "--dtls-port", kAny,
+                              "TURN over DTLS (UDP). Used when there is a certificate. Left out: the number "
+                              "of listen.tls_port.",
+                              "Choose a free port."}));
   t.push_back(many<AddressCodec>(
       TS_AT(net.alt_addresses),
       {"listen.alt_addresses", "--alt-address", kAny,

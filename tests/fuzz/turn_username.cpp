@@ -36,8 +36,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool in = client.allocate().code() == 0;
   const auto expiry = expiry_of(username);
   const bool may = expiry && is_after(*expiry, world.now.wall.time_since_epoch().count());
-  // What is tens of thousands of years away may be refused.
-  const bool must = may && expiry->size() <= 12;
+  // What is tens of thousands of years away may be refused, and so may a policy, and what is not plain text.
+  const bool plain =
+      std::all_of(username.begin(), username.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+  const bool must = may && expiry->size() <= 12 && plain && username.find(";ts1;") == std::string::npos;
   if ((in && !may) || (!in && must)) {
     std::fprintf(stderr, "broken: %s is %slet in\n", username.c_str(), in ? "" : "not ");
     std::abort();

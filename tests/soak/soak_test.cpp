@@ -50,6 +50,7 @@ constexpr unsigned transport_count() {
 config::Config soak_config() {
   config::Config out = loopback_config(2);
   out.turn.default_lifetime = out.turn.max_lifetime = 8s;
+  out.net.stream_idle_timeout = 4s;  // of DTLS associations whose client just went
   return out;
 }
 

@@ -18,7 +18,8 @@ struct Options {
   std::uint16_t port = 3478;
   /// TURN over TLS, HTTPS and WSS on one port. Used when a certificate is there.
   std::uint16_t tls_port = 5349;
-  /// TURN over DTLS on UDP. Used when a certificate is there.
+  /// TURN over DTLS on UDP. Used when a certificate is there. The loader sets it to tls_port when it is left
+  /// out.
   std::uint16_t dtls_port = 5349;
   /// RFC 5780: second addresses of this host, one a family, and the second port. Empty: off.
   std::vector<IpAddress> alt_addresses;

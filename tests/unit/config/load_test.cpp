@@ -203,6 +203,12 @@ TEST(Load, FlagOverEnvironmentOverFileOverDefault) {
   EXPECT_EQ(load_text(file, {{"TURNSTONE_LISTEN_PORT", ""}}).config.net.port, 1000) << "empty is not set";
 }
 
+TEST(Load, DtlsGoesWithTheTlsPortUnlessItIsSaid) {
+  EXPECT_EQ(load_dev("listen:\n  tls_port: 443").config.net.dtls_port, 443);
+  EXPECT_EQ(load_dev("listen:\n  tls_port: 443\n  dtls_port: 5349").config.net.dtls_port, 5349);
+  EXPECT_EQ(load_dev("").config.net.dtls_port, 5349);
+}
+
 TEST(Load, FlagsAndVariablesAreNamedAsTheSource) {
   const LoadResult r =
       load_text(kGood, {{"TURNSTONE_LISTEN_PORT", "x"}, {"TURNSTONE_RELAY_DENY_PEERS", "10.0.0.0/8,y"}},
