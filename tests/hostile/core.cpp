@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The same messages at turn::Server itself: no sockets, but a clock that runs, peers that answer, relays that
 // fail, and a look at the books after every few messages.
+#include <array>
 #include <cstring>
+#include <set>
 
 #include "../machine/harness.hpp"
 #include "storm.hpp"
@@ -59,14 +61,29 @@ class CoreStorm {
   }
 
  private:
+  using Id = std::array<std::uint8_t, 16>;
+  static Id id_of(ByteView message) {
+    Id id{};
+    std::copy_n(message.begin() + 4, id.size(), id.begin());
+    return id;
+  }
+  /// A request or an answer: the class bits aside.
+  static bool is_connect(ByteView message) {
+    return message.size() >= stun::kHeaderBytes &&
+           (load_be16(message.data()) & 0xFEEF) == static_cast<std::uint16_t>(stun::Method::Connect);
+  }
+
   void one() {
     const std::size_t at = generator_.random().below(tuples_.size());
     const Bytes message = generator_.next(challenges_[at], false);
+    if (is_connect(message)) connects_.insert(id_of(message));
     world_.deliver(tuples_[at], message);
     for (const auto& sent : std::exchange(world_.to_clients, {})) {
       Answer answer = read_answer(sent.bytes, target_, sent.tuple.transport != Transport::Udp);
       const bool of_request = answer.wrong.empty() && !answer.channel_data && !answer.indication;
-      if (of_request && std::memcmp(answer.id.data(), &message[4], answer.id.size()) != 0)
+      // That to Connect comes once the connection has come about, or has not (RFC 6062).
+      const bool late = is_connect(sent.bytes) && connects_.contains(id_of(sent.bytes));
+      if (of_request && !late && std::memcmp(answer.id.data(), &message[4], answer.id.size()) != 0)
         answer.wrong = "an answer to nothing";
       storm_.judge(answer, sent.bytes, "core");
       if (!answer.challenge.nonce.empty()) challenges_[at] = answer.challenge;
@@ -109,6 +126,7 @@ class CoreStorm {
   World world_;
   std::vector<turn::FiveTuple> tuples_;
   std::vector<Challenge> challenges_;
+  std::set<Id> connects_;
 };
 
 }  // namespace
