@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <random>
 
-#include "../machine/harness.hpp"
+#include "turn_fuzzing.hpp"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 
@@ -57,27 +57,10 @@ Bytes write_frames(const std::vector<FuzzFrame>& frames) {
   return out;
 }
 
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
-
-Options session_options() {
-  Options o = default_options();
-  o.ports = {50000, 50009};
-  o.max_allocations = 5;
-  o.max_allocations_per_user = 3;
-  o.max_permissions_per_allocation = 4;
-  o.max_channels_per_allocation = 3;
-  o.peers.deny = {IpNetwork::parse("9.9.9.0/24").value()};
-  return o;
-}
-
 class Session {
  public:
   Session()
-      : world_(session_options(), 1),
+      : world_(fuzz_options(), 1),
         clients_{Client(world_, "192.12.0.1:1", Transport::Udp),
                  Client(world_, "192.12.0.1:2", Transport::Tcp),
                  Client(world_, "192.12.0.1:1", Transport::Udp, "bob", "builder"),

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the fuzz targets of turn::Server share: small limits, so that they are reached, and a way to say what
+// broke.
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "../machine/harness.hpp"
+
+namespace ts::turn::testing {
+
+inline void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
+}
+
+inline Options fuzz_options() {
+  Options o = default_options();
+  o.ports = {50000, 50009};
+  o.max_allocations = 5;
+  o.max_allocations_per_user = 3;
+  o.max_permissions_per_allocation = 4;
+  o.max_channels_per_allocation = 3;
+  o.peers.deny = {IpNetwork::parse("9.9.9.0/24").value()};
+  o.peers.own_endpoints = {ep("198.41.0.4:3478")};
+  return o;
+}
+
+}  // namespace ts::turn::testing
