@@ -188,6 +188,9 @@ class Parser {
         ->envname("TURNSTONE_CONFIG");
     sub->add_option("--user", credentials_.user, "Name inside the credential")->type_name("NAME")->required();
     sub->add_option("--ttl", ttl_, "Life of the credential, such as 10m or 12h [1h]")->type_name("TIME");
+    sub->add_flag("--jwt", credentials_.jwt, "A JSON Web Token, signed with a secret of auth.jwt_secrets");
+    sub->add_option("--audience", credentials_.audience, "The token's aud [auth.jwt_audience]")
+        ->type_name("NAME");
     add_policy(*sub);
     const std::map<std::string, CredentialsFormat> formats = {{"text", CredentialsFormat::Text},
                                                               {"json", CredentialsFormat::Json},

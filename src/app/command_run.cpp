@@ -7,6 +7,7 @@
 
 #include <turnstone/app/cli.hpp>
 #include <turnstone/app/logging.hpp>
+#include <turnstone/auth/jwt.hpp>
 #include <turnstone/config/schema.hpp>
 #include <turnstone/metrics/exposition.hpp>
 #include <turnstone/net/clock.hpp>
@@ -64,18 +65,30 @@ struct Runner {
 
 int Runner::operator()(const CredentialsOptions& options) const {
   std::string secret = options.secret;
+  std::string audience = options.audience;
   std::chrono::seconds ttl = options.ttl.value_or(auth::Options{}.credential_ttl);
   if (secret.empty()) {
     const config::LoadResult result = load({options.config_file, {}});
-    if (result.config.auth.secrets.empty()) {
+    const auth::Options& auth = result.config.auth;
+    const std::vector<std::string>& secrets = options.jwt ? auth.jwt_secrets : auth.secrets;
+    if (secrets.empty()) {
       if (!options.config_file.empty()) complain(result);
-      std::cerr << "turnstone: no shared secret: give --secret, or --config with auth.secrets in it\n";
+      std::cerr << "turnstone: no shared secret: give --secret, or --config with auth."
+                << (options.jwt ? "jwt_secrets" : "secrets") << " in it\n";
       return kFailure;
     }
-    secret = result.config.auth.secrets.front();
-    ttl = options.ttl.value_or(result.config.auth.credential_ttl);
+    secret = secrets.front();
+    ttl = options.ttl.value_or(auth.credential_ttl);
+    if (audience.empty()) audience = auth.jwt_audience;
   }
-  const auto minted = auth::mint(secret, options.user, options.policy, net::now().wall + ttl);
+  if (options.jwt && secret.size() < auth::kMinJwtSecretBytes) {
+    std::cerr << "turnstone: a secret of tokens has at least " << auth::kMinJwtSecretBytes
+              << " bytes; make one with: openssl rand -hex 32\n";
+    return kFailure;
+  }
+  const WallTime expiry = net::now().wall + ttl;
+  const auto minted = options.jwt ? auth::mint_jwt(secret, options.user, options.policy, audience, expiry)
+                                  : auth::mint(secret, options.user, options.policy, expiry);
   if (!minted) {
     std::cerr << "turnstone: the credential cannot be made: its username would be longer than "
               << auth::kMaxPolicyUsernameBytes

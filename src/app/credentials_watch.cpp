@@ -24,11 +24,13 @@ CredentialsWatch::Version CredentialsWatch::version_of(const std::string& path) 
 }
 
 CredentialsWatch::Versions CredentialsWatch::versions() const {
-  return {version_of(config_.secret_files.users), version_of(config_.secret_files.secrets)};
+  const config::SecretFiles& files = config_.secret_files;
+  return {version_of(files.users), version_of(files.secrets), version_of(files.jwt_secrets)};
 }
 
 void CredentialsWatch::start() {
-  if (config_.secret_files.users.empty() && config_.secret_files.secrets.empty()) return;
+  const config::SecretFiles& files = config_.secret_files;
+  if (files.users.empty() && files.secrets.empty() && files.jwt_secrets.empty()) return;
   read_ = seen_ = versions();
   wait();
 }
@@ -60,8 +62,9 @@ void CredentialsWatch::read() {
   }
   const std::size_t users = result.auth.users.size();
   const std::size_t secrets = result.auth.secrets.size();
+  const std::size_t jwt_secrets = result.auth.jwt_secrets.size();
   use_(std::move(result.auth));
-  log::info("credentials reloaded", {{"users", users}, {"secrets", secrets}});
+  log::info("credentials reloaded", {{"users", users}, {"secrets", secrets}, {"jwt_secrets", jwt_secrets}});
 }
 
 }  // namespace ts::app

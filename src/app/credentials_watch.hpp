@@ -35,7 +35,7 @@ class CredentialsWatch {
     std::int64_t changed_nanoseconds = 0;
     friend bool operator==(const Version&, const Version&) = default;
   };
-  using Versions = std::array<Version, 2>;
+  using Versions = std::array<Version, 3>;
 
   static Version version_of(const std::string& path);
   Versions versions() const;

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include <turnstone/auth/credentials.hpp>
+#include <turnstone/auth/jwt.hpp>
 #include <turnstone/base/precis.hpp>
 
 namespace ts::auth {
@@ -75,10 +76,11 @@ std::string_view without_quotes(std::string_view text) noexcept {
 }
 
 Credentials::Credentials(const Options& options)
-    : realm_(opaque_string(options.realm).value_or(options.realm)) {
+    : realm_(opaque_string(options.realm).value_or(options.realm)), jwt_audience_(options.jwt_audience) {
   for (const StaticUser& user : options.users) add(user);
   for (const std::string& secret : options.secrets)
     secrets_.push_back({HmacSha1Key(as_bytes(secret)), HmacSha256Key(as_bytes(secret))});
+  for (const std::string& secret : options.jwt_secrets) jwt_secrets_.emplace_back(as_bytes(secret));
 }
 
 void Credentials::add(const StaticUser& user) {
@@ -111,7 +113,11 @@ const Credentials::User* Credentials::find(const Claim& claim) const noexcept {
 Result<Principal, Failure> Credentials::authenticate(const stun::MessageView& message, const Claim& claim,
                                                      WallTime now) const {
   const User* user = find(claim);
-  if (user == nullptr) return authenticate_ephemeral(message, claim, now);
+  if (user == nullptr) {
+    // Ephemeral usernames are digits and perhaps a colon, of which no token begins with either.
+    const bool token = !jwt_secrets_.empty() && is_jwt_shaped(claim.username);
+    return token ? authenticate_jwt(message, claim, now) : authenticate_ephemeral(message, claim, now);
+  }
   for (const LongTermKeys& keys : user->keys) {
     if (const auto key = check(message, keys, claim)) return Principal{*key, user->name, user->name};
   }
@@ -145,9 +151,26 @@ Result<Principal, Failure> Credentials::authenticate_ephemeral(const stun::Messa
   return Principal{*key, claim.username, name->user, std::move(*policy)};
 }
 
-std::optional<WallTime> expiry_of(std::string_view username) noexcept {
+Result<Principal, Failure> Credentials::authenticate_jwt(const stun::MessageView& message, const Claim& claim,
+                                                         WallTime now) const {
+  if (!claim.userhash.empty() && !equal_constant_time(claim.userhash, userhash(claim.username, realm_))) {
+    return Failure::UnknownUser;
+  }
+  std::optional<MessageKey> key;
+  for (const HmacSha256Key& secret : jwt_secrets_) {
+    if (!key) key = check(message, realm_, jwt_password(secret, claim.username), claim);
+  }
+  if (!key) return Failure::WrongPassword;
+  // Its JSON is read now that it is known to be ours.
+  auto policy = read_jwt(claim.username, jwt_audience_, now);
+  if (!policy) return policy.error();
+  const std::string_view account = (*policy)->account.empty() ? claim.username : (*policy)->account;
+  return Principal{*key, claim.username, account, std::move(*policy)};
+}
+
+std::optional<WallTime> expiry_of(std::string_view username) {
   const auto name = parse_ephemeral(username);
-  return name ? std::optional(name->expiry) : std::nullopt;
+  return name ? std::optional(name->expiry) : jwt_expiry(username);
 }
 
 namespace {

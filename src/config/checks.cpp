@@ -78,7 +78,8 @@ class Checks {
 
   void credentials() {
     if (!c_.turn.enabled || c_.auth.any_source() || c_.dev) return;
-    problem({"auth.secrets", "auth.users", "auth.secrets_file", "auth.users_file"},
+    problem({"auth.secrets", "auth.users", "auth.secrets_file", "auth.users_file", "auth.jwt_secrets",
+             "auth.jwt_secrets_file"},
             "a source of credentials for TURN", "none",
             "Add auth.secrets (make one with: openssl rand -hex 32) or auth.users, or a file of either; or "
             "start with "

@@ -231,9 +231,17 @@ struct UserCodec {
 /// A secret: printed as ***.
 struct SecretCodec : TextCodec {
   static constexpr std::string_view kType = "secret";
-  static std::string expected(const Range&) { return "1 to 1024 characters without control characters"; }
+  static std::string expected(const Range& range) {
+    return std::to_string(range.low) + " to " + std::to_string(range.high) +
+           " characters without control characters";
+  }
   static std::string print(const Value& value) { return value.empty() ? "" : "***"; }
   static std::string unit(const Range&) { return {}; }
+};
+
+/// A secret that keys an HMAC-SHA256 by itself (RFC 7518 §3.2), printed as long as one must be.
+struct JwtSecretCodec : SecretCodec {
+  static std::string print(const Value& value) { return std::string(value.empty() ? 0 : 32, '*'); }
 };
 
 struct LogLevelCodec {

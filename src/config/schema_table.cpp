@@ -57,7 +57,7 @@ Key base_key(const Row& row, bool list, bool secret) {
 }
 
 template <class Codec>
-constexpr bool kIsSecret = std::same_as<Codec, SecretCodec> || std::same_as<Codec, UserCodec>;
+constexpr bool kIsSecret = std::derived_from<Codec, SecretCodec> || std::same_as<Codec, UserCodec>;
 
 /// A key with one value.
 template <class Codec, class At>
@@ -248,6 +248,28 @@ void add_auth(std::vector<Key>& t) {
                               "A file with one secret a line; they come after those of auth.secrets.",
                               "Name a file of at most 1 MiB that the server's user may read.",
                               "/run/secrets/turnstone-secrets"}));
+  t.push_back(many<JwtSecretCodec>(
+      TS_AT(auth.jwt_secrets),
+      {"auth.jwt_secrets",
+       "",
+       {32, 1024},
+       "Secrets that sign credentials which are JSON Web Tokens (HS256). Each one verifies.",
+       "Make one with: openssl rand -hex 32",
+       "\"the output of: openssl rand -hex 32\""}));
+  t.push_back(one<PathCodec>(TS_AT(secret_files.jwt_secrets),
+                             {"auth.jwt_secrets_file",
+                              "",
+                              {0, 4096},
+                              "A file with one secret a line; they come after those of auth.jwt_secrets.",
+                              "Name a file of at most 1 MiB that the server's user may read.",
+                              "/run/secrets/turnstone-jwt-secrets"}));
+  t.push_back(one<TextCodec>(TS_AT(auth.jwt_audience),
+                             {"auth.jwt_audience",
+                              "",
+                              {0, 255},
+                              "The aud claim of a token must name this. Empty: it is not looked at.",
+                              "Write the name that your application gives this server in aud.",
+                              "turn.example.org"}));
   t.push_back(
       many<SecretCodec>(TS_AT(auth.oauth_keys),
                         {"auth.oauth_keys",

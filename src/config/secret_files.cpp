@@ -78,6 +78,13 @@ void read_credentials(Loading& loading, const FileReader& reader) {
                if (secret) config.auth.secrets.push_back(std::move(*secret));
                return secret.has_value();
              });
+  const std::string jwt_secret_line = "one secret of 32 to 1024 characters a line";
+  read_lines(loading, reader, "auth.jwt_secrets_file", config.secret_files.jwt_secrets, jwt_secret_line,
+             [&](std::string_view line) {
+               auto secret = JwtSecretCodec::parse(line, {32, 1024});
+               if (secret) config.auth.jwt_secrets.push_back(std::move(*secret));
+               return secret.has_value();
+             });
 }
 
 }  // namespace
@@ -89,6 +96,8 @@ CredentialsResult reload_credentials(const Config& config, const FileReader& rea
   auth::Options& auth = loading.config.auth;
   if (!config.secret_files.users.empty()) auth.users.resize(config.secret_files.inline_users);
   if (!config.secret_files.secrets.empty()) auth.secrets.resize(config.secret_files.inline_secrets);
+  if (!config.secret_files.jwt_secrets.empty())
+    auth.jwt_secrets.resize(config.secret_files.inline_jwt_secrets);
   read_credentials(loading, reader);
   return {std::move(loading.config.auth), std::move(loading.problems)};
 }
@@ -97,6 +106,7 @@ void read_secret_files(Loading& loading, const FileReader& reader) {
   Config& config = loading.config;
   config.secret_files.inline_users = config.auth.users.size();
   config.secret_files.inline_secrets = config.auth.secrets.size();
+  config.secret_files.inline_jwt_secrets = config.auth.jwt_secrets.size();
   read_credentials(loading, reader);
   if (!token_file_wins(loading)) return;
   std::string token;

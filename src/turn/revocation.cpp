@@ -22,6 +22,7 @@ std::string key_of(Kind kind, std::string_view name) {
 }  // namespace
 
 bool revokes(const Revocation& revocation, const Bearer& bearer) noexcept {
+  if (revocation.name.empty()) return false;  // else it would mean all that are in no room
   switch (revocation.kind) {
     case Kind::Credential: return revocation.name == bearer.username;
     case Kind::User: return revocation.name == user_of(bearer.account);

@@ -30,7 +30,7 @@ TABLE = {
                              "openssl/rand", "boost/thread", "boost/atomic", "boost/lockfree", "boost/interprocess",
                              "boost/fiber", "boost/chrono", "boost/process", "boost/filesystem", "boost/log")),
     "stun": Layer(layers=("base",)),
-    "auth": Layer(layers=("base", "stun")),
+    "auth": Layer(layers=("base", "stun"), third_party=("nlohmann/",)),
     "turn": Layer(layers=("base", "stun", "auth")),
     "signal": Layer(layers=("base", "auth")),
     "dialect": Layer(layers=("base", "signal"), third_party=("nlohmann/",)),

@@ -37,12 +37,15 @@ struct VersionCommand {};
 
 enum class CredentialsFormat { Text, Json, Ice };
 
-/// `turnstone credentials`: mints an ephemeral credential (draft-uberti-behave-turn-rest-00).
+/// `turnstone credentials`: mints an ephemeral credential (draft-uberti-behave-turn-rest-00), or a token.
 struct CredentialsOptions {
   /// Empty: the first secret of `config_file`.
   std::string secret;
   std::string config_file;
   std::string user;
+  /// A JSON Web Token (auth/jwt.hpp), for `audience` unless that is empty.
+  bool jwt = false;
+  std::string audience;
   /// What the credential allows; empty: all that the server does.
   auth::Policy policy;
   /// Nothing: auth.credential_ttl of the configuration.

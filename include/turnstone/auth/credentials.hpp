@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where keys come from: static users and ephemeral credentials of shared secrets
-// (draft-uberti-behave-turn-rest). Immutable once made; shards share one object.
+// Where keys come from: static users, ephemeral credentials of shared secrets
+// (draft-uberti-behave-turn-rest), and JSON Web Tokens (auth/jwt.hpp). Immutable once made; shards share one
+// object.
 #pragma once
 
 #include <memory>
@@ -27,7 +28,7 @@ namespace ts::auth {
 enum class Failure : std::uint8_t {
   UnknownUser,
   WrongPassword,
-  Expired,
+  Expired,    ///< or not good yet
   BadPolicy,  ///< right, but what it allows cannot be read
 };
 
@@ -49,7 +50,8 @@ struct Principal {
   MessageKey key;
   /// The user's one name, however it was spelled or hashed: a view into the claim or the Credentials.
   std::string_view username;
-  /// What quotas count by: the user behind an ephemeral username, else the username. A view into `username`.
+  /// What quotas count by: the user behind an ephemeral username or a token, else the username. A view into
+  /// `username` or into the policy.
   std::string_view account;
   /// What the credential allows; null: all that the server does.
   std::unique_ptr<const Policy> policy{};
@@ -79,10 +81,10 @@ class Credentials {
   const std::string& realm() const noexcept { return realm_; }
 
   /// What our nonces promise. Username anonymity only when every user can be found by USERHASH: a client that
-  /// is promised it never sends USERNAME, and the name of an ephemeral credential is known to nobody but its
-  /// holder.
+  /// is promised it never sends USERNAME, and the name of an ephemeral credential or a token is known to
+  /// nobody but its holder.
   SecurityFeatures features() const noexcept {
-    return kFeaturePasswordAlgorithms | (secrets_.empty() && !users_.empty() ? kFeatureUsernameAnonymity : 0);
+    return kFeaturePasswordAlgorithms | (finds_all_by_userhash() ? kFeatureUsernameAnonymity : 0);
   }
 
  private:
@@ -104,6 +106,11 @@ class Credentials {
   const User* find(const Claim& claim) const noexcept;
   Result<Principal, Failure> authenticate_ephemeral(const stun::MessageView& message, const Claim& claim,
                                                     WallTime now) const;
+  Result<Principal, Failure> authenticate_jwt(const stun::MessageView& message, const Claim& claim,
+                                              WallTime now) const;
+  bool finds_all_by_userhash() const noexcept {
+    return secrets_.empty() && jwt_secrets_.empty() && !users_.empty();
+  }
 
   struct TextHash {
     using is_transparent = void;
@@ -119,10 +126,12 @@ class Credentials {
   boost::unordered_flat_map<std::string, User, TextHash, std::equal_to<>> users_;
   boost::unordered_flat_map<Sha256Digest, std::string, DigestHash> names_by_userhash_;
   std::vector<Secret> secrets_;
+  std::vector<HmacSha256Key> jwt_secrets_;
+  std::string jwt_audience_;
 };
 
-/// When an ephemeral credential of this username expires; nothing when it is not one's.
-std::optional<WallTime> expiry_of(std::string_view username) noexcept;
+/// When an ephemeral credential or a token of this username expires; nothing when it is not one's.
+std::optional<WallTime> expiry_of(std::string_view username);
 /// RFC 8489 §9.2.2: "with any quotes and trailing nulls removed".
 std::string_view without_quotes(std::string_view text) noexcept;
 

@@ -20,6 +20,10 @@ struct Options {
   std::vector<StaticUser> users;
   /// Shared secrets of ephemeral credentials. Each one verifies; the first one mints.
   std::vector<std::string> secrets;
+  /// Shared secrets of credentials that are JSON Web Tokens (auth/jwt.hpp). Each one verifies.
+  std::vector<std::string> jwt_secrets;
+  /// What the `aud` of a token must name; empty: it is not looked at.
+  std::string jwt_audience;
   /// Third-party authorization (RFC 7635): keys shared with authorization servers,
   /// `kid:base64-key[:seconds]`. Empty: off.
   std::vector<std::string> oauth_keys;
@@ -31,7 +35,9 @@ struct Options {
   std::chrono::seconds nonce_lifetime{3600};
 
   /// True when at least one source of credentials is configured.
-  bool any_source() const noexcept { return !users.empty() || !secrets.empty() || !oauth_keys.empty(); }
+  bool any_source() const noexcept {
+    return !users.empty() || !secrets.empty() || !jwt_secrets.empty() || !oauth_keys.empty();
+  }
 };
 
 }  // namespace ts::auth

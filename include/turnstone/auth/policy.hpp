@@ -18,6 +18,8 @@ namespace ts::auth {
 
 /// A policy only restricts. What is empty or 0 is not restricted.
 struct Policy {
+  /// What quotas count by, where that does not stand in the username (a token's `sub`); else empty.
+  std::string account{};
   /// For revocation and the log.
   std::string room;
   std::string member;

@@ -36,10 +36,12 @@ struct MetricsOptions {
 struct SecretFiles {
   std::string secrets;
   std::string users;
+  std::string jwt_secrets;
   std::string token;
-  /// So many of auth.users and auth.secrets, the first ones, are not from the files.
+  /// So many of auth.users, auth.secrets and auth.jwt_secrets, the first ones, are not from the files.
   std::size_t inline_users = 0;
   std::size_t inline_secrets = 0;
+  std::size_t inline_jwt_secrets = 0;
 };
 
 struct Config {

@@ -54,6 +54,27 @@ TEST_F(Reload, TellsEveryProblemAndNoSecret) {
     EXPECT_EQ(problem.to_string().find("hunter2"), std::string::npos) << problem.to_string();
 }
 
+TEST_F(Reload, SecretsOfTokensToo) {
+  const std::string one(32, '1');
+  const std::string two(32, '2');
+  files["/jwt"] = two + '\n';
+  const LoadResult loaded =
+      load("auth: {jwt_secrets: ['" + one + "'], jwt_secrets_file: /jwt}\n", "test.yaml", {}, {}, reader);
+  ASSERT_TRUE(loaded.ok()) << to_text(loaded.problems);
+  EXPECT_EQ(loaded.config.auth.jwt_secrets, (std::vector<std::string>{one, two}));
+  files["/jwt"] = std::string(40, '3') + '\n';
+  EXPECT_EQ(reload_credentials(loaded.config, reader).auth.jwt_secrets,
+            (std::vector<std::string>{one, std::string(40, '3')}));
+  // RFC 7518 §3.2: not below 32 bytes.
+  files["/jwt"] = std::string(31, 'x') + '\n';
+  const CredentialsResult again = reload_credentials(loaded.config, reader);
+  ASSERT_EQ(again.problems.size(), 1U);
+  EXPECT_EQ(again.problems[0].key, "auth.jwt_secrets_file");
+  const LoadResult weak = load("auth: {jwt_secrets: [short]}\n", "test.yaml", {}, {}, reader);
+  ASSERT_FALSE(weak.ok());
+  EXPECT_EQ(weak.problems[0].expected, "32 to 1024 characters without control characters");
+}
+
 TEST_F(Reload, WithoutFilesNothingChanges) {
   Config config;
   config.auth.users = {{"alice", "wonder"}};

@@ -69,6 +69,7 @@ TEST(Sample, ExamplesLoadToo) {
                        {"/etc/turnstone/tls.key", "-----BEGIN "},
                        {"/run/secrets/turnstone-users", "a:b"},
                        {"/run/secrets/turnstone-secrets", "s"},
+                       {"/run/secrets/turnstone-jwt-secrets", std::string(32, 's')},
                        {"/run/secrets/turnstone-token", "t"}};
   const LoadResult r = load_text(yaml, {}, {}, files);
   ASSERT_THAT(r.problems, SizeIs(1)) << to_text(r.problems) << yaml;
