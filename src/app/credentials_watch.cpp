@@ -15,22 +15,30 @@ constexpr std::chrono::seconds kPeriod{1};
 
 CredentialsWatch::CredentialsWatch(boost::asio::io_context& context, const config::Config& config,
                                    std::function<void(auth::Options)> use)
-    : config_(config), use_(std::move(use)), timer_(context) {}
+    : config_(config), use_(std::move(use)), timer_(context) {
+  const auto add = [this](const config::CredentialFiles& files) {
+    for (const std::string* path : {&files.users, &files.secrets, &files.jwt_secrets}) {
+      if (!path->empty()) files_.push_back(*path);
+    }
+  };
+  add(config.secret_files);
+  for (const config::CredentialFiles& files : config.secret_files.realms) add(files);
+}
 
 CredentialsWatch::Version CredentialsWatch::version_of(const std::string& path) {
   struct stat status {};
-  if (path.empty() || ::stat(path.c_str(), &status) != 0) return {};
+  if (::stat(path.c_str(), &status) != 0) return {};
   return {status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
 }
 
 CredentialsWatch::Versions CredentialsWatch::versions() const {
-  const config::SecretFiles& files = config_.secret_files;
-  return {version_of(files.users), version_of(files.secrets), version_of(files.jwt_secrets)};
+  Versions out;
+  for (const std::string& path : files_) out.push_back(version_of(path));
+  return out;
 }
 
 void CredentialsWatch::start() {
-  const config::SecretFiles& files = config_.secret_files;
-  if (files.users.empty() && files.secrets.empty() && files.jwt_secrets.empty()) return;
+  if (files_.empty()) return;
   read_ = seen_ = versions();
   wait();
 }
@@ -63,8 +71,10 @@ void CredentialsWatch::read() {
   const std::size_t users = result.auth.users.size();
   const std::size_t secrets = result.auth.secrets.size();
   const std::size_t jwt_secrets = result.auth.jwt_secrets.size();
+  const std::size_t realms = result.auth.realms.size();
   use_(std::move(result.auth));
-  log::info("credentials reloaded", {{"users", users}, {"secrets", secrets}, {"jwt_secrets", jwt_secrets}});
+  log::info("credentials reloaded",
+            {{"users", users}, {"secrets", secrets}, {"jwt_secrets", jwt_secrets}, {"realms", realms}});
 }
 
 }  // namespace ts::app

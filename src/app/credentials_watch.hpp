@@ -2,9 +2,10 @@
 // Looks whether the users and secrets files have changed, and reads them anew. On one io_context's thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -35,7 +36,7 @@ class CredentialsWatch {
     std::int64_t changed_nanoseconds = 0;
     friend bool operator==(const Version&, const Version&) = default;
   };
-  using Versions = std::array<Version, 3>;
+  using Versions = std::vector<Version>;
 
   static Version version_of(const std::string& path);
   Versions versions() const;
@@ -44,6 +45,7 @@ class CredentialsWatch {
   void read();
 
   const config::Config& config_;
+  std::vector<std::string> files_;
   std::function<void(auth::Options)> use_;
   boost::asio::steady_timer timer_;
   bool stopped_ = false;

@@ -47,6 +47,14 @@ void count_bug(const char* what, const char* file, int line) noexcept {
 }
 
 void log_allocation(const turn::AllocationEvent& event) {
+  if (!event.ended && !event.realm.empty()) {
+    log::info("allocation started", {{"user", event.username},
+                                     {"realm", event.realm},
+                                     {"client", event.tuple.client.to_string()},
+                                     {"transport", metrics::label(event.tuple.transport)},
+                                     {"relayed", event.relayed.to_string()}});
+    return;
+  }
   if (!event.ended) {
     log::info("allocation started", {{"user", event.username},
                                      {"client", event.tuple.client.to_string()},

@@ -3,6 +3,7 @@
 
 #include <turnstone/auth/credentials.hpp>
 #include <turnstone/auth/jwt.hpp>
+#include <turnstone/auth/realms.hpp>
 #include <turnstone/base/precis.hpp>
 
 namespace ts::auth {
@@ -81,6 +82,7 @@ Credentials::Credentials(const Options& options)
   for (const std::string& secret : options.secrets)
     secrets_.push_back({HmacSha1Key(as_bytes(secret)), HmacSha256Key(as_bytes(secret))});
   for (const std::string& secret : options.jwt_secrets) jwt_secrets_.emplace_back(as_bytes(secret));
+  if (!options.realms.empty()) further_ = std::make_shared<const Realms>(options);
 }
 
 void Credentials::add(const StaticUser& user) {

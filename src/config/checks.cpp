@@ -21,6 +21,7 @@ class Checks {
     tls_file("listen.tls_cert_file", c_.net.tls_cert_file);
     tls_file("listen.tls_key_file", c_.net.tls_key_file);
     credentials();
+    check_realms(loading_);
     relay_addresses();
     lifetimes();
     signaling();

@@ -11,6 +11,9 @@ namespace ts::config {
 /// Reads auth.secrets_file, auth.users_file and signaling.token_file into their sections.
 void read_secret_files(Loading& loading, const FileReader& reader);
 
+/// The same for what realms must have, and must not have in common.
+void check_realms(Loading& loading);
+
 /// Appends a problem for each contradiction between keys, naming all keys it is about.
 void check(Loading& loading, const FileReader& reader);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include <turnstone/base/origin.hpp>
 #include <turnstone/config/load.hpp>
 
 namespace ts::config {
@@ -231,6 +232,25 @@ std::optional<auth::StaticUser> UserCodec::parse(std::string_view text, const Ra
   const std::string_view password = text.substr(colon + 1);
   if (password.empty() || password.size() > 1024) return std::nullopt;
   return auth::StaticUser{std::string(text.substr(0, colon)), std::string(password)};
+}
+
+std::optional<std::string> OriginCodec::parse(std::string_view text, const Range&) {
+  const auto origin = Origin::parse(text);
+  return origin ? std::optional(std::string(origin->text())) : std::nullopt;
+}
+
+std::optional<auth::RealmListener> ListenerCodec::parse(std::string_view text, const Range&) {
+  if (const auto endpoint = Endpoint::parse(text)) {
+    if (endpoint->port == 0 || endpoint->address.is_unspecified()) return std::nullopt;
+    return auth::RealmListener{endpoint->address, endpoint->port};
+  }
+  const auto port = parse_count(text);
+  if (!port || *port == 0 || *port > 65535) return std::nullopt;
+  return auth::RealmListener{std::nullopt, static_cast<std::uint16_t>(*port)};
+}
+
+std::string ListenerCodec::print(const Value& value) {
+  return value.address ? Endpoint{*value.address, value.port}.to_string() : std::to_string(value.port);
 }
 
 std::optional<LogLevel> LogLevelCodec::parse(std::string_view text, const Range&) {

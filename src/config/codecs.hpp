@@ -192,6 +192,37 @@ struct EndpointCodec {
   static std::string unit(const Range&) { return {}; }
 };
 
+/// A web origin in its one spelling.
+struct OriginCodec : TextCodec {
+  static constexpr std::string_view kType = "origin";
+  static std::string expected(const Range&) { return "an origin such as https://app.example.org"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string unit(const Range&) { return {}; }
+};
+
+/// "ADDRESS:PORT" or "PORT".
+struct ListenerCodec {
+  using Value = auth::RealmListener;
+  static constexpr Form kForm = Form::Quoted;
+  static constexpr std::string_view kType = "listener";
+  static std::string expected(const Range&) {
+    return "a port, or an address and a port, such as 3478 or 192.0.2.1:3478";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(const Value& value);
+  static std::string unit(const Range&) { return {}; }
+};
+
+/// A number that may be left out.
+struct OptionalCountCodec : CountCodec {
+  using Value = std::optional<std::uint32_t>;
+  static std::optional<Value> parse(std::string_view text, const Range& range) {
+    const auto count = CountCodec::parse(text, range);
+    return count ? std::optional<Value>(count) : std::nullopt;
+  }
+  static std::string print(const Value& value) { return value ? std::to_string(*value) : ""; }
+};
+
 /// "PUBLIC" or "PUBLIC/LOCAL", both of one family.
 struct RelayAddressCodec {
   using Value = turn::RelayAddress;

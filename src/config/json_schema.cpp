@@ -39,6 +39,7 @@ std::string plain_type(const Key& key) {
 
 /// The type of one value or item.
 std::string value_type(const Key& key) {
+  if (key.info.type.ends_with("listener")) return R"("type": ["integer", "string"])";
   switch (key.form) {
     case Form::Boolean: return R"("type": "boolean")";
     case Form::Integer: {
@@ -52,12 +53,24 @@ std::string value_type(const Key& key) {
   return R"("type": "string")";
 }
 
+std::string property(const Key& key, const std::string& indent);
+
+/// A realm: an object of the keys of realm_table().
+std::string realm_type(const std::string& indent) {
+  std::string inner;
+  for (const Key& key : realm_table()) inner += (inner.empty() ? "" : ",\n") + property(key, indent + "  ");
+  return R"("type": "object", "required": ["name"], "additionalProperties": false, "properties": {)"
+         "\n" +
+         inner + "}";
+}
+
 std::string property(const Key& key, const std::string& indent) {
-  std::string type = value_type(key);
+  std::string type = key.info.path == kRealmsPath ? realm_type(indent) : value_type(key);
   if (key.info.list) type = R"("type": "array", "items": {)" + type + '}';
   const bool null_default = key.info.secret;
   std::string value = key.info.default_value;
   if (!key.info.list && key.form == Form::Plain) value = quoted(value);
+  if (value.empty()) value = "null";
   return indent + quoted(leaf_of(key.info.path)) + ": {" + type +
          (null_default ? std::string() : R"(, "default": )" + value) + R"(, "description": )" +
          quoted(key.info.doc) + '}';

@@ -73,7 +73,13 @@ class FileLayer {
   }
 
   void visit(const std::string& path, const Node& name, const Node& value) {
-    if (const Key* key = find_key(path)) return set(*key, value, name.line);
+    if (path == kRealmsPath) return realms(value);
+    if (const Key* key = find_key(path)) {
+      if (key->info.path == path) return set(*key, value, name.line);
+      Key of_realm = *key;
+      of_realm.info.path = path;
+      return set(of_realm, value, name.line);
+    }
     const bool is_section = std::any_of(sections().begin(), sections().end(),
                                         [&](const Section& s) { return !s.name.empty() && s.name == path; });
     if (!is_section) {
@@ -86,6 +92,28 @@ class FileLayer {
     if (value.kind == Node::Kind::Mapping) return walk(value, path);
     if (value.kind != Node::Kind::Null) {
       shape_problem(path, value, "keys of the section", "Write its keys on indented lines below.");
+    }
+  }
+
+  /// A list of mappings, each a realm; its keys set what stands last in the lists of realms.
+  void realms(const Node& list) {
+    if (list.kind == Node::Kind::Null) return;
+    const std::string path(kRealmsPath);
+    const char* remedy = "Write each realm as an item, `- name: eu.example.org`, its other keys below.";
+    if (list.kind != Node::Kind::Sequence) return shape_problem(path, list, "a list", remedy);
+    loading_.origins[path] = Origin{Layer::File, source(list.line), list.line};
+    for (const Node& item : list.children) {
+      Config& config = loading_.config;
+      const std::string at = path + '[' + std::to_string(config.auth.realms.size()) + ']';
+      if (item.kind != Node::Kind::Mapping) {
+        shape_problem(at, item, "a mapping", remedy);
+        continue;
+      }
+      config.auth.realms.emplace_back();
+      config.turn.realms.emplace_back();
+      config.secret_files.realms.emplace_back();
+      loading_.origins[at] = Origin{Layer::File, source(item.line), item.line};
+      walk(item, at);
     }
   }
 

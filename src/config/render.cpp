@@ -80,6 +80,16 @@ $ turnstone config schema > schema.json        # JSON Schema, for your editor
   token, and makes a self-signed certificate and a random secret where there are none.
 )";
 
+constexpr std::string_view kRealmsHead = R"(
+### Realms
+
+Each item of `auth.realms` is a mapping of these keys ([credentials](credentials.md#realms)). They have neither flags nor
+variables.
+
+| key | type | default | meaning | flag |
+|---|---|---|---|---|
+)";
+
 }  // namespace
 
 std::string sample_yaml() {
@@ -107,6 +117,9 @@ std::string documentation() {
     for (const Key& key : key_table()) {
       if (section_of(key.info.path) == section.name) out += doc_row(key);
     }
+    if (section.name != section_of(kRealmsPath)) continue;
+    out += kRealmsHead;
+    for (const Key& key : realm_table()) out += doc_row(key);
   }
   return out;
 }

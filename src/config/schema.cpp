@@ -51,9 +51,24 @@ std::string quoted(std::string_view text) {
 
 }  // namespace
 
+namespace {
+
+/// "auth.realms[2]" of "auth.realms[2].name"; empty for all else.
+std::string_view realm_of(std::string_view path) {
+  const std::size_t bracket = kRealmsPath.size();
+  const std::size_t end = path.find("].", bracket);
+  const bool fits = path.starts_with(kRealmsPath) && path.substr(bracket).starts_with('[');
+  return fits && end != std::string_view::npos ? path.substr(0, end + 1) : std::string_view();
+}
+
+}  // namespace
+
 const Key* find_key(std::string_view path) {
-  for (const Key& key : key_table()) {
-    if (key.info.path == path) return &key;
+  const std::string_view realm = realm_of(path);
+  for (const Key& key : realm.empty() ? key_table() : realm_table()) {
+    const bool same =
+        realm.empty() ? key.info.path == path : leaf_of(key.info.path) == path.substr(realm.size() + 1);
+    if (same) return &key;
   }
   return nullptr;
 }
@@ -85,6 +100,11 @@ std::string yaml_value(const Key& key, std::span<const std::string> texts) {
 
 std::string nearest_path(std::string_view wrong) {
   std::vector<std::string> paths;
+  if (const std::string_view realm = realm_of(wrong); !realm.empty()) {
+    for (const Key& key : realm_table())
+      paths.push_back(std::string(realm) + '.' + std::string(leaf_of(key.info.path)));
+    return nearest(wrong, paths);
+  }
   for (const Key& key : key_table()) paths.push_back(key.info.path);
   if (section_of(wrong).empty()) {
     std::vector<std::string> names;

@@ -33,11 +33,16 @@ struct Section {
   std::string doc;
 };
 
+/// The key that holds realms: a list of mappings, whose keys are those of realm_table().
+inline constexpr std::string_view kRealmsPath = "auth.realms";
+
 /// In the order of the file.
 std::span<const Key> key_table();
+/// The keys of one realm, as "auth.realms[].name"; they read and set the last one of a Config.
+std::span<const Key> realm_table();
 std::span<const Section> sections();
 
-/// The key of a dotted path, or null.
+/// The key of a dotted path, or null. "auth.realms[2].name" is that of "auth.realms[].name".
 const Key* find_key(std::string_view path);
 /// The key of an environment variable, or null.
 const Key* find_key_by_environment(std::string_view name);

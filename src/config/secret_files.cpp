@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Secrets from files of their own. No message here holds anything of a file's text.
+#include <algorithm>
+
 #include "checks.hpp"
 #include "codecs.hpp"
 #include "schema_table.hpp"
@@ -61,30 +63,47 @@ bool token_file_wins(Loading& loading) {
   return false;
 }
 
-/// The users and secrets of the files behind those that are there.
-void read_credentials(Loading& loading, const FileReader& reader) {
-  Config& config = loading.config;
+/// The users and secrets of a realm's files behind those that are there. `to` is auth::Options or
+/// auth::RealmOptions, `prefix` the path of its keys.
+template <class Sources>
+void read_sources(Loading& loading, const FileReader& reader, const std::string& prefix,
+                  const CredentialFiles& files, Sources& to) {
   const std::string user_line = "one NAME:PASSWORD a line";
-  read_lines(loading, reader, "auth.users_file", config.secret_files.users, user_line,
-             [&](std::string_view line) {
-               auto user = UserCodec::parse(line, {});
-               if (user) config.auth.users.push_back(std::move(*user));
-               return user.has_value();
-             });
+  read_lines(loading, reader, prefix + "users_file", files.users, user_line, [&](std::string_view line) {
+    auto user = UserCodec::parse(line, {});
+    if (user) to.users.push_back(std::move(*user));
+    return user.has_value();
+  });
   const std::string secret_line = "one secret of 1 to 1024 characters a line";
-  read_lines(loading, reader, "auth.secrets_file", config.secret_files.secrets, secret_line,
+  read_lines(loading, reader, prefix + "secrets_file", files.secrets, secret_line,
              [&](std::string_view line) {
                auto secret = SecretCodec::parse(line, {1, 1024});
-               if (secret) config.auth.secrets.push_back(std::move(*secret));
+               if (secret) to.secrets.push_back(std::move(*secret));
                return secret.has_value();
              });
   const std::string jwt_secret_line = "one secret of 32 to 1024 characters a line";
-  read_lines(loading, reader, "auth.jwt_secrets_file", config.secret_files.jwt_secrets, jwt_secret_line,
+  read_lines(loading, reader, prefix + "jwt_secrets_file", files.jwt_secrets, jwt_secret_line,
              [&](std::string_view line) {
                auto secret = JwtSecretCodec::parse(line, {32, 1024});
-               if (secret) config.auth.jwt_secrets.push_back(std::move(*secret));
+               if (secret) to.jwt_secrets.push_back(std::move(*secret));
                return secret.has_value();
              });
+}
+
+/// Calls `visit` with the prefix, the files and the sources of each realm.
+template <class Visit>
+void for_each_realm(Config& config, Visit visit) {
+  visit("auth.", config.secret_files, config.auth);
+  const std::size_t count = std::min(config.auth.realms.size(), config.secret_files.realms.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    visit("auth.realms[" + std::to_string(i) + "].", config.secret_files.realms[i], config.auth.realms[i]);
+  }
+}
+
+void read_credentials(Loading& loading, const FileReader& reader) {
+  for_each_realm(loading.config, [&](const std::string& prefix, const CredentialFiles& files, auto& to) {
+    read_sources(loading, reader, prefix, files, to);
+  });
 }
 
 }  // namespace
@@ -93,20 +112,22 @@ CredentialsResult reload_credentials(const Config& config, const FileReader& rea
   Loading loading;
   loading.config.auth = config.auth;
   loading.config.secret_files = config.secret_files;
-  auth::Options& auth = loading.config.auth;
-  if (!config.secret_files.users.empty()) auth.users.resize(config.secret_files.inline_users);
-  if (!config.secret_files.secrets.empty()) auth.secrets.resize(config.secret_files.inline_secrets);
-  if (!config.secret_files.jwt_secrets.empty())
-    auth.jwt_secrets.resize(config.secret_files.inline_jwt_secrets);
+  for_each_realm(loading.config, [](const std::string&, const CredentialFiles& files, auto& to) {
+    if (!files.users.empty()) to.users.resize(files.inline_users);
+    if (!files.secrets.empty()) to.secrets.resize(files.inline_secrets);
+    if (!files.jwt_secrets.empty()) to.jwt_secrets.resize(files.inline_jwt_secrets);
+  });
   read_credentials(loading, reader);
   return {std::move(loading.config.auth), std::move(loading.problems)};
 }
 
 void read_secret_files(Loading& loading, const FileReader& reader) {
   Config& config = loading.config;
-  config.secret_files.inline_users = config.auth.users.size();
-  config.secret_files.inline_secrets = config.auth.secrets.size();
-  config.secret_files.inline_jwt_secrets = config.auth.jwt_secrets.size();
+  for_each_realm(config, [](const std::string&, CredentialFiles& files, const auto& from) {
+    files.inline_users = from.users.size();
+    files.inline_secrets = from.secrets.size();
+    files.inline_jwt_secrets = from.jwt_secrets.size();
+  });
   read_credentials(loading, reader);
   if (!token_file_wins(loading)) return;
   std::string token;

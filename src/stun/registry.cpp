@@ -72,6 +72,7 @@ std::string_view name(AttributeType type) noexcept {
     case AttributeType::ResponseOrigin: return "RESPONSE-ORIGIN";
     case AttributeType::OtherAddress: return "OTHER-ADDRESS";
     case AttributeType::ThirdPartyAuthorization: return "THIRD-PARTY-AUTHORIZATION";
+    case AttributeType::Origin: return "ORIGIN";
     case AttributeType::MobilityTicket: return "MOBILITY-TICKET";
   }
   return {};

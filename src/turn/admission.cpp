@@ -1,8 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may have an allocation, and what it may do: quotas, the credential's policy, rates, revocation.
+#include <turnstone/auth/realms.hpp>
+
 #include "request.hpp"
 
 namespace ts::turn {
+namespace {
+
+/// What a credential is called where all realms meet: its username in the default realm, without a copy.
+class CredentialName {
+ public:
+  CredentialName(auth::RealmId realm, std::string_view username) : view_(username) {
+    if (realm == auth::kDefaultRealm) return;
+    text_ = auth::account_in(realm, username);
+    view_ = text_;
+  }
+  CredentialName(const CredentialName&) = delete;
+  CredentialName& operator=(const CredentialName&) = delete;
+  std::string_view view() const noexcept { return view_; }
+
+ private:
+  std::string text_;
+  std::string_view view_;
+};
+
+}  // namespace
 
 bool Server::usable(Request& r) {
   // Departs from RFC 8489 §9.2.4: the credential is right, so that 401 would only make the client try again.
@@ -31,25 +53,29 @@ bool Server::has_rates(const Request& r) const noexcept {
 std::optional<Denial> Server::admit(const Request& r) {
   if (const auto quota = ledger_.admit(r.account)) return quota;
   if (r.policy == nullptr || r.policy->max_allocations == 0) return std::nullopt;
-  if (ledger_.admit_credential(r.username, r.policy->max_allocations)) return std::nullopt;
+  const CredentialName name(r.realm, r.username);
+  if (ledger_.admit_credential(name.view(), r.policy->max_allocations)) return std::nullopt;
   ledger_.leave(r.account);
   return Denial::QuotaCredential;
 }
 
-void Server::leave(std::string_view account, std::string_view username, const auth::Policy* policy) {
+void Server::leave(std::string_view account, std::string_view username, const auth::Policy* policy,
+                   auth::RealmId realm) {
   ledger_.leave(account);
-  if (policy != nullptr && policy->max_allocations != 0) ledger_.leave_credential(username);
+  if (policy != nullptr && policy->max_allocations != 0)
+    ledger_.leave_credential(CredentialName(realm, username).view());
 }
 
 void Server::limit(Allocation& allocation, Request& r) {
   allocation.policy = std::move(r.read_policy);
-  allocation.limits = Limits::make(options_, allocation.policy.get(), allocation.username, allocation.account,
-                                   *shares_, r.now.mono);
+  const CredentialName name(r.realm, allocation.username);
+  allocation.limits =
+      Limits::make(options_, allocation.policy.get(), name.view(), allocation.account, *shares_, r.now.mono);
 }
 
 void Server::unlimit(Allocation& allocation) {
   leave_shares(allocation);
-  leave(allocation.account, allocation.username, allocation.policy.get());
+  leave(allocation.account, allocation.username, allocation.policy.get(), allocation.realm);
 }
 
 void Server::leave_shares(Allocation& allocation) {
@@ -57,8 +83,9 @@ void Server::leave_shares(Allocation& allocation) {
 }
 
 void Server::join_shares(Allocation& allocation, TimePoint now) {
+  const CredentialName name(allocation.realm, allocation.username);
   auto limits =
-      Limits::make(options_, allocation.policy.get(), allocation.username, allocation.account, *shares_, now);
+      Limits::make(options_, allocation.policy.get(), name.view(), allocation.account, *shares_, now);
   if (limits != nullptr && allocation.limits != nullptr) limits->go_on_from(*allocation.limits);
   allocation.limits = std::move(limits);
 }

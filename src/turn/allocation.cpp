@@ -75,6 +75,7 @@ void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
     event.ended = true;
     event.reason = reason;
     event.username = allocation->username;
+    event.realm = realm_name(allocation->realm);
     if (allocation->policy != nullptr) {
       event.room = allocation->policy->room;
       event.member = allocation->policy->member;

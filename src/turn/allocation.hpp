@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <turnstone/auth/message_key.hpp>
+#include <turnstone/auth/options.hpp>
 #include <turnstone/auth/policy.hpp>
 #include <turnstone/base/time.hpp>
 #include <turnstone/stun/message.hpp>
@@ -70,6 +71,7 @@ struct Allocation {
   Endpoint relayed;
   Endpoint local;
   std::string username;
+  /// With its realm (auth::account_in).
   std::string account;
   /// What the credential allows; null: all that the server does.
   std::unique_ptr<const auth::Policy> policy;
@@ -88,6 +90,7 @@ struct Allocation {
   State state = State::Opening;
   /// 440 or 508: why a client that asked for both families has this one only (ADDRESS-ERROR-CODE).
   std::uint16_t address_error = 0;
+  auth::RealmId realm = auth::kDefaultRealm;
   /// ICMP errors told in the second that began at `errors_since` (RFC 8656 §11.5).
   std::uint16_t errors_told = 0;
   TimePoint errors_since;

@@ -3,6 +3,7 @@
 // that are worth nothing to those who forge their address.
 #include <turnstone/auth/access_token.hpp>
 #include <turnstone/auth/nonce.hpp>
+#include <turnstone/auth/realms.hpp>
 #include <turnstone/turn/server.hpp>
 
 #include "request.hpp"
@@ -113,6 +114,7 @@ constexpr std::size_t kNumberAttributeBytes = stun::kAttributeHeaderBytes + 4;
 
 bool Server::authenticate(Request& r) {
   const stun::MessageView& m = r.message;
+  meet_realm(r);
   // "does not contain a MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 attribute": 401.
   const auto mac = auth::mac_of(m);
   if (!mac) {
@@ -128,13 +130,15 @@ bool Server::authenticate(Request& r) {
     return false;
   }
   // "the value of the USERNAME or USERHASH attribute is not valid", or the MAC does not match: 401.
-  const auto token = access_tokens_ != nullptr ? m.find(AttributeType::AccessToken) : std::nullopt;
+  // Access tokens are the default realm's.
+  const bool takes_tokens = access_tokens_ != nullptr && r.realm == auth::kDefaultRealm;
+  const auto token = takes_tokens ? m.find(AttributeType::AccessToken) : std::nullopt;
   if (token) r.username = sender.claim.username;
   if (const auto why = token ? take_token(r, *token, *mac) : identify(r, sender.claim, *mac)) {
     challenge(r, ErrorCode::Unauthenticated, *why);
     return false;
   }
-  if (sender.realm != credentials_->realm()) {
+  if (sender.realm != r.credentials->realm()) {
     r.key.reset();
     challenge(r, ErrorCode::Unauthenticated, AuthFailure::WrongRealm);
     return false;
@@ -150,7 +154,8 @@ bool Server::authenticate(Request& r) {
 bool Server::is_valid_nonce(const Request& r, std::string_view nonce) {
   if (nonces_.is_fresh(nonce, r.now.mono, r.in.tuple.client)) return true;
   const Allocation* allocation = claimed_allocation(r);
-  if (allocation == nullptr || allocation->username != r.username) return false;
+  if (allocation == nullptr || allocation->realm != r.realm || allocation->username != r.username)
+    return false;
   // The nonce of the control connection is good for its data connections (RFC 6062).
   if (r.kind == RequestKind::ConnectionBind)
     return nonces_.is_fresh(nonce, r.now.mono, allocation->tuple.client);
@@ -168,18 +173,23 @@ std::optional<AuthFailure> Server::identify(Request& r, const auth::Claim& claim
            (a.key.made_by() == claim.algorithm && mac == claim.answer_mac);
   };
   if (allocation != nullptr && r.now.mono < allocation->expires && claim.userhash.empty() &&
-      allocation->username == claim.username && fits(*allocation) && allocation->key.verify(r.message)) {
+      allocation->realm == r.realm && allocation->username == claim.username && fits(*allocation) &&
+      allocation->key.verify(r.message)) {
     r.username = claim.username;
     r.key = allocation->key;
     r.account = allocation->account;
     r.policy = allocation->policy.get();
     return std::nullopt;
   }
-  auto principal = credentials_->authenticate(r.message, claim, r.now.wall);
+  auto principal = r.credentials->authenticate(r.message, claim, r.now.wall);
   if (!principal) return failure_of(principal.error());
   r.username = principal->username;
   r.key = principal->key;
   r.account = principal->account;
+  if (r.realm != auth::kDefaultRealm) {
+    r.account_text = auth::account_in(r.realm, principal->account);
+    r.account = r.account_text;
+  }
   r.read_policy = std::move(principal->policy);
   r.policy = r.read_policy.get();
   return std::nullopt;
@@ -200,13 +210,13 @@ void Server::challenge(Request& r, ErrorCode code, AuthFailure why) {
   // A 401 to an address that may be forged has no phrase, and only as much as makes it no amplifier. Without
   // any attribute but FINGERPRINT the request is no client's: an Allocate has REQUESTED-TRANSPORT.
   ResponseWriter response(r, MessageClass::ErrorResponse);
-  const std::string& realm = credentials_->realm();
+  const std::string& realm = r.credentials->realm();
   const std::size_t fingerprint = r.message.fingerprint_offset() != 0 ? kNumberAttributeBytes : 0;
   // RFC 7635: a client that has a token learns here that it is good for something, so that the rest gives
   // way.
-  const std::string_view third_party = access_tokens_ != nullptr && code == ErrorCode::Unauthenticated
-                                           ? access_tokens_->server_name()
-                                           : std::string_view();
+  const bool takes_tokens = access_tokens_ != nullptr && r.realm == auth::kDefaultRealm;
+  const std::string_view third_party =
+      takes_tokens && code == ErrorCode::Unauthenticated ? access_tokens_->server_name() : std::string_view();
   const std::size_t named = third_party.empty() ? 0 : 4 + stun::padded(third_party.size());
   const std::size_t whole = stun::kHeaderBytes + kNumberAttributeBytes + 4 + stun::padded(realm.size()) + 4 +
                             stun::padded(auth::Nonce::kBytes) + 4 + auth::kPasswordAlgorithms.size() + named +
@@ -223,7 +233,7 @@ void Server::challenge(Request& r, ErrorCode code, AuthFailure why) {
     response.builder.add(AttributeType::Nonce, nonces_.make_compact(r.now.mono, client).text());
   } else {
     response.builder.add(AttributeType::Nonce,
-                         nonces_.make(r.now.mono, client, credentials_->features()).text());
+                         nonces_.make(r.now.mono, client, r.credentials->features()).text());
     response.builder.add(AttributeType::PasswordAlgorithms, ByteView(auth::kPasswordAlgorithms));
   }
   constexpr std::size_t kSaved = stun::padded(auth::Nonce::kBytes) -

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include <turnstone/auth/realms.hpp>
 #include <turnstone/base/check.hpp>
 #include <turnstone/turn/ledger.hpp>
 
@@ -55,7 +56,10 @@ void PortPool::put_back(std::uint16_t port) noexcept {
 }
 
 LocalLedger::LocalLedger(const Options& options)
-    : max_total_(options.max_allocations), max_per_account_(options.max_allocations_per_user) {
+    : max_total_(options.max_allocations),
+      max_per_account_(options.max_allocations_per_user),
+      realms_(options.realms),
+      by_realm_(options.realms.size()) {
   for (const RelayAddress& relay : options.relay_addresses) {
     (relay.local.is_v4() ? v4_ : v6_).emplace(options.ports);
   }
@@ -84,7 +88,8 @@ bool LocalLedger::may_reserve(const PortPool& ports, std::string_view account) c
   if (reservations_.size() >= most) return false;
   const auto own = std::count_if(reservations_.begin(), reservations_.end(),
                                  [&](const Reservation& r) { return r.account == account; });
-  return static_cast<std::size_t>(own) < most_of_account(most, max_per_account_);
+  const std::uint32_t allocations = most_of_user(auth::split_account(account).realm);
+  return static_cast<std::size_t>(own) < most_of_account(most, allocations);
 }
 
 PortPool* LocalLedger::pool(IpFamily family) noexcept {
@@ -92,15 +97,26 @@ PortPool* LocalLedger::pool(IpFamily family) noexcept {
   return pool ? &*pool : nullptr;
 }
 
+std::uint32_t LocalLedger::most_of_user(auth::RealmId realm) const noexcept {
+  const bool own = realm != auth::kDefaultRealm && realm <= realms_.size();
+  return own ? realms_[realm - 1U].max_allocations_per_user.value_or(max_per_account_) : max_per_account_;
+}
+
 std::optional<Denial> LocalLedger::admit(std::string_view account) {
   if (max_total_ != 0 && total_ >= max_total_) return Denial::QuotaTotal;
+  const auth::RealmId realm = auth::split_account(account).realm;
+  const bool in_realm = realm != auth::kDefaultRealm && realm <= realms_.size();
+  const std::uint32_t most_of_realm = in_realm ? realms_[realm - 1U].max_allocations : 0;
+  if (most_of_realm != 0 && by_realm_[realm - 1U] >= most_of_realm) return Denial::QuotaTotal;
+  const std::uint32_t most = most_of_user(realm);
   const auto found = by_account_.find(account);
   if (found == by_account_.end()) {
     by_account_.emplace(account, 1U);
   } else {
-    if (max_per_account_ != 0 && found->second >= max_per_account_) return Denial::QuotaUser;
+    if (most != 0 && found->second >= most) return Denial::QuotaUser;
     ++found->second;
   }
+  if (in_realm) ++by_realm_[realm - 1U];
   ++total_;
   return std::nullopt;
 }
@@ -112,6 +128,8 @@ void LocalLedger::leave(std::string_view account) {
     return;
   }
   if (--found->second == 0) by_account_.erase(found);
+  const auth::RealmId realm = auth::split_account(account).realm;
+  if (realm != auth::kDefaultRealm && realm <= by_realm_.size()) --by_realm_[realm - 1U];
   --total_;
 }
 

@@ -103,6 +103,7 @@ void Server::announce(const Allocation& allocation, Now now, Outbox& out) {
   answer_opened(allocation, stun::MessageClass::SuccessResponse, out);
   AllocationEvent event;
   event.username = allocation.username;
+  event.realm = realm_name(allocation.realm);
   if (allocation.policy != nullptr) {
     event.room = allocation.policy->room;
     event.member = allocation.policy->member;

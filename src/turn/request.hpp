@@ -76,6 +76,7 @@ struct Request {
 
   // Set by Server::authenticate.
   std::string_view username;
+  /// With its realm (auth::account_in).
   std::string_view account;
   /// Of the live allocation, or `read_policy`; may be null.
   const auth::Policy* policy = nullptr;
@@ -93,6 +94,12 @@ struct Request {
 
   /// Set where the answer takes another way than back (RFC 5780 §6.1).
   std::optional<FiveTuple> answer_tuple = std::nullopt;
+
+  // Set by Server::meet_realm.
+  auth::RealmId realm = auth::kDefaultRealm;
+  const auth::Credentials* credentials = nullptr;
+  /// Holds `account` where the realm is not the default one.
+  std::string account_text = {};
 };
 
 /// The answer to a request. Room for a realm and a nonce of the greatest lengths that we configure.

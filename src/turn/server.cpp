@@ -133,9 +133,10 @@ bool Server::allocation_of_user(Request& r) {
   }
   r.handle = found->second;
   drop_expired_legs(r.handle, *r.allocation, r.now.mono, r.out);
-  if (r.token && r.allocation->granted_until != TimePoint::max()) {
+  const bool same_realm = r.allocation->realm == r.realm;
+  if (same_realm && r.token && r.allocation->granted_until != TimePoint::max()) {
     renew_token(r, *r.allocation);
-  } else if (r.allocation->username != r.username || r.allocation->account != r.account) {
+  } else if (!same_realm || r.allocation->username != r.username || r.allocation->account != r.account) {
     ++counters_.auth_failures[index(AuthFailure::WrongUser)];
     respond_error(r, ErrorCode::WrongCredentials);
     return false;
@@ -148,7 +149,8 @@ bool Server::understood(Request& r) {
   const auto is_unknown = [&](AttributeType type) {
     if (!stun::is_comprehension_required(static_cast<std::uint16_t>(type)) || is_understood(type))
       return false;
-    if (type == AttributeType::AccessToken) return access_tokens_ == nullptr;
+    if (type == AttributeType::AccessToken)
+      return access_tokens_ == nullptr || r.realm != auth::kDefaultRealm;
     return r.kind != RequestKind::Binding || !is_discovery_request(type) ||
            !other_endpoint(options_, r.in.tuple);
   };

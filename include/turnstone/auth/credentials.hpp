@@ -63,9 +63,15 @@ struct Minted {
   std::string password;
 };
 
+class Realms;
+
 class Credentials {
  public:
+  /// Those of the default realm, and of the further ones.
   explicit Credentials(const Options& options);
+
+  /// The realms beside this one; null: there are none.
+  const Realms* further() const noexcept { return further_.get(); }
 
   /// Finds the user's key and checks the message's MAC with it: MESSAGE-INTEGRITY-SHA256 if it is there, else
   /// MESSAGE-INTEGRITY.
@@ -128,6 +134,7 @@ class Credentials {
   std::vector<Secret> secrets_;
   std::vector<HmacSha256Key> jwt_secrets_;
   std::string jwt_audience_;
+  std::shared_ptr<const Realms> further_;
 };
 
 /// When an ephemeral credential or a token of this username expires; nothing when it is not one's.

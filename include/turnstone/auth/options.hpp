@@ -3,8 +3,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <turnstone/base/address.hpp>
 
 namespace ts::auth {
 
@@ -12,6 +16,31 @@ namespace ts::auth {
 struct StaticUser {
   std::string name;
   std::string password;
+};
+
+/// Names a realm: 0 is the default one, the others are numbered as in Options::realms.
+using RealmId = std::uint16_t;
+inline constexpr RealmId kDefaultRealm = 0;
+
+/// A listener of ours by its port, and by its address unless that does not matter.
+struct RealmListener {
+  std::optional<IpAddress> address;
+  std::uint16_t port = 0;
+  friend bool operator==(const RealmListener&, const RealmListener&) = default;
+};
+
+/// A realm beside the default one.
+struct RealmOptions {
+  std::string name;
+  /// Who is met here: whoever sends one of these in ORIGIN (draft-ietf-tram-stun-origin), and whoever comes
+  /// to one of these listeners.
+  std::vector<std::string> origins;
+  std::vector<RealmListener> listeners;
+  // As in Options.
+  std::vector<StaticUser> users;
+  std::vector<std::string> secrets;
+  std::vector<std::string> jwt_secrets;
+  std::string jwt_audience;
 };
 
 struct Options {
@@ -24,6 +53,8 @@ struct Options {
   std::vector<std::string> jwt_secrets;
   /// What the `aud` of a token must name; empty: it is not looked at.
   std::string jwt_audience;
+  /// Further realms; all that stands above is the default one's.
+  std::vector<RealmOptions> realms;
   /// Third-party authorization (RFC 7635): keys shared with authorization servers,
   /// `kid:base64-key[:seconds]`. Empty: off.
   std::vector<std::string> oauth_keys;
@@ -36,7 +67,8 @@ struct Options {
 
   /// True when at least one source of credentials is configured.
   bool any_source() const noexcept {
-    return !users.empty() || !secrets.empty() || !jwt_secrets.empty() || !oauth_keys.empty();
+    return !users.empty() || !secrets.empty() || !jwt_secrets.empty() || !realms.empty() ||
+           !oauth_keys.empty();
   }
 };
 

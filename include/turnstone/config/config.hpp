@@ -32,16 +32,22 @@ struct MetricsOptions {
   std::vector<IpNetwork> allow_from = local_networks();
 };
 
-/// Files that secrets were read from; the values are in the sections they belong to. Empty: none.
-struct SecretFiles {
+/// Files that a realm's credentials were read from; the values are where they belong. Empty: none.
+struct CredentialFiles {
   std::string secrets;
   std::string users;
   std::string jwt_secrets;
-  std::string token;
-  /// So many of auth.users, auth.secrets and auth.jwt_secrets, the first ones, are not from the files.
+  /// So many of the users, secrets and jwt_secrets, the first ones, are not from the files.
   std::size_t inline_users = 0;
   std::size_t inline_secrets = 0;
   std::size_t inline_jwt_secrets = 0;
+};
+
+/// Files that secrets were read from: the default realm's, and the others'.
+struct SecretFiles : CredentialFiles {
+  std::string token;
+  /// As auth.realms.
+  std::vector<CredentialFiles> realms;
 };
 
 struct Config {

@@ -75,6 +75,7 @@ enum class AttributeType : std::uint16_t {
   ResponseOrigin = 0x802B,
   OtherAddress = 0x802C,
   ThirdPartyAuthorization = 0x802E,
+  Origin = 0x802F,  // draft-ietf-tram-stun-origin
   MobilityTicket = 0x8030,
 };
 

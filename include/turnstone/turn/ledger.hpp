@@ -12,6 +12,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <turnstone/auth/options.hpp>
 #include <turnstone/base/random.hpp>
 #include <turnstone/base/time.hpp>
 #include <turnstone/turn/budgets.hpp>
@@ -38,7 +39,8 @@ class Ledger {
   Ledger& operator=(const Ledger&) = delete;
   virtual ~Ledger() = default;
 
-  /// Counts an allocation of the account, or says which quota it would break (QuotaUser, QuotaTotal).
+  /// Counts an allocation of the account (with its realm, auth::account_in), or says which quota it would
+  /// break (QuotaUser, QuotaTotal).
   virtual std::optional<Denial> admit(std::string_view account) = 0;
   virtual void leave(std::string_view account) = 0;
 
@@ -144,7 +146,11 @@ class LocalLedger final : public Ledger {
   PortPool* pool(IpFamily family) noexcept;
 
   std::uint32_t max_total_;
+  /// The most allocations of one user of a realm; 0: any number.
+  std::uint32_t most_of_user(auth::RealmId realm) const noexcept;
   std::uint32_t max_per_account_;
+  std::vector<RealmQuotas> realms_;
+  std::vector<std::uint32_t> by_realm_;  // as realms_
   std::uint64_t total_ = 0;
   using Counts = boost::unordered_flat_map<std::string, std::uint32_t, TextHash, std::equal_to<>>;
   Counts by_account_;

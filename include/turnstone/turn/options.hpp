@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,14 @@ struct PeerPolicyOptions {
   std::vector<Endpoint> own_endpoints;
 };
 
+/// What a realm beside the default one may have.
+struct RealmQuotas {
+  /// Of one user; nothing: as in Options. 0 is no limit.
+  std::optional<std::uint32_t> max_allocations_per_user;
+  /// Of the realm; 0 is no limit but Options' own.
+  std::uint32_t max_allocations = 0;
+};
+
 /// RFC 5780 §6: the two addresses and the two UDP ports of one family that NAT behaviour discovery uses. All
 /// four endpoints are listened on.
 struct DiscoveryPair {
@@ -66,6 +75,8 @@ struct Options {
   /// Limits; 0 is no limit. The first two hold over all shards.
   std::uint32_t max_allocations = 0;
   std::uint32_t max_allocations_per_user = 0;
+  /// Of the realms beside the default one, by auth::RealmId minus one.
+  std::vector<RealmQuotas> realms;
   std::uint32_t max_permissions_per_allocation = 256;
   std::uint32_t max_channels_per_allocation = 256;
 

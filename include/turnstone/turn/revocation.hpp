@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,8 @@ struct Revocation {
   std::string name;
   /// When it may be forgotten: no credential that it means is good any longer. WallTime::max(): nobody said.
   WallTime until = WallTime::max();
+  /// Nothing: in every realm.
+  std::optional<auth::RealmId> realm = std::nullopt;
 };
 
 /// Credentials that live longer than this (or longer than auth::Options::credential_ttl, if that is more)
@@ -39,6 +42,7 @@ Revocation with_end(Revocation revocation, const auth::Options& options, WallTim
 /// Who sent a request or has an allocation.
 struct Bearer {
   std::string_view username;
+  /// With its realm (auth::account_in).
   std::string_view account;
   const auth::Policy* policy = nullptr;
 };
@@ -64,10 +68,10 @@ class RevocationList {
     }
   };
   void forget_lapsed(WallTime now);
-  bool listed(Revocation::Kind kind, std::string_view name, WallTime now) const;
+  bool listed(Revocation::Kind kind, std::string_view name, auth::RealmId realm, WallTime now) const;
 
   WallTime first_lapse_ = WallTime::max();
-  std::deque<std::string> by_age_;  // keys: the kind, then the name
+  std::deque<std::string> by_age_;  // keys: kind, realm, name
   boost::unordered_flat_map<std::string, WallTime, TextHash, std::equal_to<>> until_;
 };
 

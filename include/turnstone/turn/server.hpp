@@ -154,6 +154,12 @@ class Server {
   void send_answer(Request& r, class ResponseWriter& response, Outcome outcome);
   void drop(Drop why) noexcept { ++counters_.drops[index(why)]; }
 
+  // realms.cpp
+  /// Finds the realm that the request meets, and its credentials.
+  void meet_realm(Request& r) const;
+  /// Empty for the default realm.
+  std::string realm_name(auth::RealmId realm) const;
+
   // authentication.cpp
   /// RFC 8489 §9.2.4. False: answered with an error, or dropped.
   bool authenticate(Request& r);
@@ -271,7 +277,8 @@ class Server {
   bool has_rates(const Request& r) const noexcept;
   /// Counts a new allocation, or says which quota it would break.
   std::optional<Denial> admit(const Request& r);
-  void leave(std::string_view account, std::string_view username, const auth::Policy* policy);
+  void leave(std::string_view account, std::string_view username, const auth::Policy* policy,
+             auth::RealmId realm);
   /// Gives the allocation what limits it.
   void limit(Allocation& allocation, Request& r);
   /// Gives back what admit() and limit() took.

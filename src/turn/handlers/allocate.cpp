@@ -126,6 +126,7 @@ void fill(Allocation& allocation, const Request& r, const Wish& wish, const Opti
   allocation.route = r.in.route;
   allocation.username = r.username;
   allocation.account = r.account;
+  allocation.realm = r.realm;
   allocation.key = *r.key;
   allocation.made_by = r.message.transaction_id();
   allocation.granted_seconds = granted_lifetime(wish.lifetime_seconds, options);
@@ -151,7 +152,8 @@ void Server::handle_allocate(Request& r) {
     const bool over = former->state == Allocation::State::Ready && r.now.mono >= former->expires;
     if (!over) {
       // An answer that got lost: the same again. While the socket is being opened the answer is on its way.
-      if (former->made_by == r.message.transaction_id() && former->username == r.username) {
+      if (former->made_by == r.message.transaction_id() && former->username == r.username &&
+          former->realm == r.realm) {
         if (former->state == Allocation::State::Ready) answer_allocate(r, *former);
         return;
       }
@@ -191,7 +193,7 @@ void Server::handle_allocate(Request& r) {
     ports[family_index(reserved->address.family())] = reserved->port;
   }
   if (!ports[0] && !ports[1]) {
-    leave(r.account, r.username, r.policy);
+    leave(r.account, r.username, r.policy, r.realm);
     return deny(r, ErrorCode::InsufficientCapacity, Denial::NoPort);
   }
   const auto [handle, allocation] = allocations_.emplace();

@@ -18,6 +18,7 @@ void Server::handle_connection_bind(Request& r) {
       connection->state != PeerConnection::State::Pending || r.now.mono >= connection->deadline) {
     return respond_error(r, ErrorCode::BadRequest);
   }
+  // The account says which realm it is in.
   if (allocation->username != r.username || allocation->account != r.account) {
     ++counters_.auth_failures[index(AuthFailure::WrongUser)];
     return respond_error(r, ErrorCode::WrongCredentials);

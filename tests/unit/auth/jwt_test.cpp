@@ -37,7 +37,7 @@ std::optional<Failure> read_claims(const std::string& claims, std::string_view a
 /// `{"exp":…` and the rest of the object.
 std::string with_exp(const std::string& rest) { return R"({"exp":1700000060)" + rest; }
 
-// RFC 7515 §3.3 MUST: the signing input is the encoded header, a full stop and the encoded payload
+// RFC 7515 §3.3: the signing input is the encoded header, a full stop and the encoded payload
 TEST(Jwt, TheExampleOfTheStandard) {
   // RFC 7515 appendix A.1: its key, signing input and signature.
   const auto key =
@@ -100,7 +100,7 @@ TEST(Jwt, RefusesAPolicyThatItDoesNotUnderstand) {
   }
 }
 
-// RFC 7519 §4.1.4 MUST: a token is not accepted on or after its exp
+// RFC 7519 §4.1.4: a token is not accepted on or after its exp
 TEST(Jwt, TimesAreHonoured) {
   const std::string sub = R"("sub":"a")";
   const auto claims = [&](const std::string& times) { return read_claims('{' + sub + times + '}'); };
@@ -117,7 +117,7 @@ TEST(Jwt, TimesAreHonoured) {
   EXPECT_EQ(claims(R"(,"exp":1099511627776)"), std::nullopt);
 }
 
-// RFC 7519 §4.1.5 MUST: a token is not accepted before its nbf, but for a small leeway
+// RFC 7519 §4.1.5: a token is not accepted before its nbf, but for a small leeway
 TEST(Jwt, NotBeforeAndIssuedAtHaveThirtySeconds) {
   for (const std::string name : {"nbf", "iat"}) {
     const auto at = [&](const std::string& value) {
@@ -133,7 +133,7 @@ TEST(Jwt, NotBeforeAndIssuedAtHaveThirtySeconds) {
   }
 }
 
-// RFC 7519 §4.1.3 MUST: a token whose aud does not name this server is rejected
+// RFC 7519 §4.1.3: a token whose aud does not name this server is rejected
 TEST(Jwt, TheAudienceMustNameUs) {
   const auto with_aud = [](const std::string& aud, std::string_view audience = "turn.example.org") {
     return read_claims(with_exp(aud.empty() ? "}" : R"(,"aud":)" + aud + '}'), audience);
@@ -163,7 +163,7 @@ TEST(Jwt, TheSubjectIsTheAccount) {
   }
 }
 
-// RFC 7515 §4.1.11 MUST: a header with a crit that is not understood is refused
+// RFC 7515 §4.1.11: a header with a crit that is not understood is refused
 TEST(Jwt, OnlyHs256) {
   const auto with_header = [](const std::string& header) { return read(username(header, with_exp("}"))); };
   EXPECT_EQ(with_header(R"({"alg":"HS256"})"), std::nullopt);
@@ -192,7 +192,7 @@ TEST(Jwt, OnlyHs256) {
   }
 }
 
-// RFC 7519 §4 MUST: claim names are unique; a duplicate may be rejected
+// RFC 7519 §4: claim names are unique; a duplicate may be rejected
 TEST(Jwt, RefusesWhatIsNoSingleObject) {
   std::string deep = R"(,"x":)" + std::string(200, '[') + std::string(200, ']') + '}';
   for (const std::string& claims :
