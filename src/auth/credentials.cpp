@@ -116,7 +116,7 @@ Result<Principal, Failure> Credentials::authenticate(const stun::MessageView& me
                                                      WallTime now) const {
   const User* user = find(claim);
   if (user == nullptr) {
-    // Ephemeral usernames are digits and perhaps a colon, of which no token begins with either.
+    // No ephemeral username has the shape of a token: it is digits alone, or has a colon or a semicolon.
     const bool token = !jwt_secrets_.empty() && is_jwt_shaped(claim.username);
     return token ? authenticate_jwt(message, claim, now) : authenticate_ephemeral(message, claim, now);
   }
