@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include <turnstone/base/http_url.hpp>
 #include <turnstone/config/load.hpp>
 
 namespace ts::config {
@@ -195,6 +196,11 @@ std::optional<std::string> IceUrlCodec::parse(std::string_view text, const Range
     }
   }
   return std::nullopt;
+}
+
+std::optional<std::string> HttpUrlCodec::parse(std::string_view text, const Range&) {
+  if (!text.empty() && !HttpUrl::parse(text)) return std::nullopt;
+  return std::string(text);
 }
 
 std::optional<turn::RelayAddress> RelayAddressCodec::parse(std::string_view text, const Range&) {

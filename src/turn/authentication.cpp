@@ -130,7 +130,12 @@ bool Server::authenticate(Request& r) {
   // "the value of the USERNAME or USERHASH attribute is not valid", or the MAC does not match: 401.
   const auto token = access_tokens_ != nullptr ? m.find(AttributeType::AccessToken) : std::nullopt;
   if (token) r.username = sender.claim.username;
-  if (const auto why = token ? take_token(r, *token, *mac) : identify(r, sender.claim, *mac)) {
+  auto why = token ? take_token(r, *token, *mac) : identify(r, sender.claim, *mac);
+  if (why == AuthFailure::UnknownUser && !token && waiting_ != nullptr &&
+      consult(r, sender.claim, sender.realm, sender.nonce, why)) {
+    return false;
+  }
+  if (why) {
     challenge(r, ErrorCode::Unauthenticated, *why);
     return false;
   }

@@ -82,7 +82,8 @@ class Credentials {
   /// is promised it never sends USERNAME, and the name of an ephemeral credential is known to nobody but its
   /// holder.
   SecurityFeatures features() const noexcept {
-    return kFeaturePasswordAlgorithms | (secrets_.empty() && !users_.empty() ? kFeatureUsernameAnonymity : 0);
+    return kFeaturePasswordAlgorithms |
+           (secrets_.empty() && !asks_hook_ && !users_.empty() ? kFeatureUsernameAnonymity : 0);
   }
 
  private:
@@ -119,6 +120,8 @@ class Credentials {
   boost::unordered_flat_map<std::string, User, TextHash, std::equal_to<>> users_;
   boost::unordered_flat_map<Sha256Digest, std::string, DigestHash> names_by_userhash_;
   std::vector<Secret> secrets_;
+  /// Users of the hook are known by USERNAME alone.
+  bool asks_hook_;
 };
 
 /// When an ephemeral credential of this username expires; nothing when it is not one's.

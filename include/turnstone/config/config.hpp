@@ -37,6 +37,7 @@ struct SecretFiles {
   std::string secrets;
   std::string users;
   std::string token;
+  std::string hook_token;
   /// So many of auth.users and auth.secrets, the first ones, are not from the files.
   std::size_t inline_users = 0;
   std::size_t inline_secrets = 0;
