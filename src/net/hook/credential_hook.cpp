@@ -120,6 +120,11 @@ void read_answer(const Parser::value_type& response, Outcome& out) {
   }
 }
 
+/// SSL_set_tlsext_host_name() with our kind of casts.
+void send_host_name(SSL* session, std::string host) noexcept {
+  SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host.data());
+}
+
 template <class Stream>
 asio::awaitable<void> talk_over(Stream& stream, Link& link, const HttpRequestMessage& request, Parser& parser,
                                 error_code& error) {
@@ -319,7 +324,7 @@ asio::awaitable<void> CredentialHook::Impl::connect(TaskPtr task, Outcome& out) 
   link->tls.emplace(link->socket, tls_);
   error_code is_name;
   asio::ip::make_address(url_.host, is_name);
-  if (is_name) SSL_set_tlsext_host_name(link->tls->native_handle(), url_.host.c_str());
+  if (is_name) send_host_name(link->tls->native_handle(), url_.host);
   link->tls->set_verify_callback(asio::ssl::host_name_verification(url_.host), error);
   const auto [refused] = co_await link->tls->async_handshake(asio::ssl::stream_base::client, kTuple);
   if (refused) out.fail(Kind::Unreachable, "TLS: " + refused.message());
