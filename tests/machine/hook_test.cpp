@@ -217,12 +217,13 @@ TEST_F(Hook, AUserWhoIsNoMoreLeavesTheCache) {
   EXPECT_EQ(carol("192.12.0.1:2").allocate().code(), 401);
 }
 
-// RFC 8489 §9.2.4 MUST: a nonce that is no longer valid is 438
+// RFC 8489 §9.2.4 MUST: an invalid nonce is 438 with NONCE and REALM
 TEST_F(Hook, NobodyIsAskedForAnAddressThatMayBeForged) {
   Client client = carol();
   client.nonce = w.nonces.make(w.now.mono, ep("192.12.0.66:6")).text();
   const Answer stale = client.allocate();
   EXPECT_EQ(stale.code(), 438);
+  EXPECT_EQ(as_text(*stale.attribute(AttributeType::Realm)), "example.org");
   EXPECT_FALSE(stale.attribute(AttributeType::MessageIntegrity));
   EXPECT_EQ(asked(), 0U);
   client.nonce = as_text(*stale.attribute(AttributeType::Nonce));
