@@ -2,6 +2,7 @@
 // The external source of credentials through the whole server, with an HTTP server of the test's that
 // answers, refuses, sleeps, talks nonsense and dies.
 #include <cstdio>
+#include <list>
 #include <mutex>
 
 #include <openssl/pem.h>
@@ -54,24 +55,17 @@ class HookServer {
   }
 
  private:
+  /// A server that comes back has its port again before long.
   static Socket listen(const Endpoint& local) {
-    Socket out(SOCK_STREAM, at(local.address.to_string()));
-    const int on = 1;
-    if (local.port != 0) {
-      // A server that comes back: the port may linger.
-      out = Socket();
-      out = bound(local);
-    }
-    ::setsockopt(out.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    ::listen(out.fd(), 64);
-    return out;
-  }
-  static Socket bound(const Endpoint& local) {
     const auto deadline = Clock::now() + kPatience;
     for (;;) {
       Socket out(SOCK_STREAM, local);
-      if (out || Clock::now() > deadline) return out;
-      std::this_thread::sleep_for(20ms);
+      if (!out && Clock::now() < deadline) {
+        std::this_thread::sleep_for(20ms);
+        continue;
+      }
+      ::listen(out.fd(), 64);
+      return out;
     }
   }
   void accept(const std::stop_token& stop) {
@@ -243,18 +237,14 @@ TEST(CredentialHook, NonsenseLetsNobodyIn) {
       http("503 Service Unavailable", ""),
       http("201 Created", R"({"password":"wonderland"})"),
   };
-  HookServer hook(always(kFound));
-  const Server server(hook_config(hook.url()));
   for (const std::string& answer : answers) {
-    hook.answer_with(always(answer));
-    const std::size_t before = hook.requests().size();
-    const Via via = before % 2 == 0 ? Via::Udp : Via::Tcp;
-    EXPECT_EQ(TurnClient(via, server.turn()).allocate(), 500) << answer.substr(0, 60);
-    EXPECT_GT(hook.requests().size(), before) << answer.substr(0, 60);
-    std::this_thread::sleep_for(1100ms);  // auth::HookCache::kPause
+    HookServer hook(always(answer));
+    const Server server(hook_config(hook.url()));
+    for (const Via via : {Via::Udp, Via::Tcp})
+      EXPECT_EQ(TurnClient(via, server.turn()).allocate(), 500) << answer.substr(0, 60);
+    EXPECT_EQ(hook.requests().size(), 1U) << answer.substr(0, 60);
+    EXPECT_EQ(server.metric("turnstone_allocations_created_total"), 0);
   }
-  hook.answer_with(always(kFound));
-  EXPECT_EQ(TurnClient(Via::Udp, server.turn()).allocate(), 0);
 }
 
 TEST(CredentialHook, AServerThatDiedIsFoundAgain) {
@@ -278,11 +268,11 @@ TEST(CredentialHook, ConnectionsAreKeptAndNewOnesMadeWhenTheyEnd) {
   config::Config config = hook_config(hook.url());
   config.auth.hook.cache = 1s;
   const Server server(config);
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(TurnClient(Via::Udp, server.turn()).allocate(), 0);
     std::this_thread::sleep_for(1100ms);
   }
-  EXPECT_EQ(hook.requests().size(), 3U);
+  EXPECT_EQ(hook.requests().size(), 2U);
   EXPECT_EQ(hook.connection_count(), 1U);
   // Each is closed behind its answer, without a word.
   hook.answer_with(always("close:" + kFound));
