@@ -44,7 +44,11 @@ struct Runner {
     return run_serve(result.config);
   }
   int operator()(const CheckCommand& command) const {
-    return complain(load(command.source)) ? kFailure : print("ok\n");
+    const config::LoadResult result = load(command.source);
+    if (complain(result)) return kFailure;
+    for (const std::string& caution : config::cautions(result.config))
+      std::cerr << "turnstone: warning: " << caution << '\n';
+    return print("ok\n");
   }
   int operator()(const ConfigPrintCommand& command) const {
     const config::LoadResult result = load(command.source);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <stdexcept>
 #include <thread>
 
 #include <boost/asio/as_tuple.hpp>
@@ -21,6 +22,7 @@
 #include <turnstone/metrics/exposition.hpp>
 #include <turnstone/metrics/labels.hpp>
 #include <turnstone/net/clock.hpp>
+#include <turnstone/net/credential_hook.hpp>
 #include <turnstone/net/descriptors.hpp>
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/net/shard.hpp>
@@ -79,10 +81,12 @@ std::string url_host(const IpAddress& address) {
 }
 
 /// What an operator should know about, though it is allowed.
-std::vector<std::string> cautions(const config::Config& config) {
+std::vector<std::string> all_cautions(const config::Config& config) {
   std::vector<std::string> out;
   if (!config.signaling_enabled)
     out.push_back("signaling is off: there is no signaling.token to let anybody in");
+  const std::vector<std::string> of_config = config::cautions(config);
+  out.insert(out.end(), of_config.begin(), of_config.end());
   if (config.dev) return out;
   const auto loopback = [](const IpAddress& a) {
     return a.is_v4() ? a.bytes()[0] == 127 : a == IpAddress::parse("::1");
@@ -141,6 +145,11 @@ std::vector<Endpoint> own_endpoints(const net::Listeners& listeners,
   return out;
 }
 
+/// What is wrong with the options of the credential hook.
+struct HookProblem : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 }  // namespace
 
 class Runtime::Impl {
@@ -162,6 +171,7 @@ class Runtime::Impl {
         http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
               config_.signaling_enabled ? &router_ : nullptr),
         watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
+        hook_(make_hook()),
         work_(http_context_.get_executor()) {
     for (net::ShardSockets& sockets : listeners.shards) {
       const std::size_t index = shards_.size();
@@ -180,6 +190,7 @@ class Runtime::Impl {
     stopping_ = true;
     asio::post(http_context_, [this] {
       watch_.stop();
+      if (hook_) hook_->stop();
       http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
     });
     for (const auto& shard : shards_) shard->stop();
@@ -208,19 +219,41 @@ class Runtime::Impl {
   net::ShardSurroundings surroundings(std::size_t index) {
     const auto shard = static_cast<std::uint8_t>(index);
     const auto shards = static_cast<std::uint8_t>(config_.net.threads);
-    return net::ShardSurroundings{config_.net,
-                                  turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_,
-                                                     shard, shards, &tickets_, &access_tokens_},
-                                  stream_budget_,
-                                  tls_,
-                                  [this](net::DetachedStream stream) {
-                                    asio::post(http_context_, [this, stream = std::move(stream)]() mutable {
-                                      http_.serve(std::move(stream));
-                                    });
-                                  },
-                                  log_allocation,
-                                  &shards_,
-                                  shard};
+    return net::ShardSurroundings{
+        config_.net,
+        turn::Surroundings{config_.turn, credentials_, nonces_, ledger_, random_, shard, shards, &tickets_,
+                           &access_tokens_, &config_.auth.hook},
+        stream_budget_,
+        tls_,
+        [this](net::DetachedStream stream) {
+          asio::post(http_context_,
+                     [this, stream = std::move(stream)]() mutable { http_.serve(std::move(stream)); });
+        },
+        log_allocation,
+        [this, index](turn::AskCredential ask) { put_to_hook(index, std::move(ask)); },
+        &shards_,
+        shard};
+  }
+
+  /// Throws what is wrong with the options.
+  std::unique_ptr<net::CredentialHook> make_hook() {
+    if (!config_.auth.hook.is_enabled()) return nullptr;
+    auto made = net::CredentialHook::make(http_context_, config_.auth.hook, [](const std::string& trouble) {
+      log::warn("the credential hook gives no answer", {{"reason", trouble}});
+    });
+    if (!made) throw HookProblem(made.error());
+    return std::move(*made);
+  }
+
+  /// Shards ask on their threads; the hook has one for all, so that no handshake holds up what is relayed.
+  void put_to_hook(std::size_t shard, turn::AskCredential ask) {
+    asio::post(http_context_, [this, shard, ask = std::move(ask)] {
+      if (!hook_) return;
+      const net::HookQuestion question{ask.username, ask.realm, ask.client};
+      hook_->ask(question, [this, shard, number = ask.question](const auth::HookAnswer& answer) {
+        shards_[shard]->credential_answered(number, answer);
+      });
+    });
   }
 
   /// On the HTTP thread. Shards change over one after the other.
@@ -349,6 +382,7 @@ class Runtime::Impl {
   asio::io_context http_context_{1};
   net::HttpServer http_;
   CredentialsWatch watch_;
+  std::unique_ptr<net::CredentialHook> hook_;  // null: there is none
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};
   std::vector<std::unique_ptr<net::Shard>> shards_;
@@ -403,7 +437,7 @@ Runtime::Made Runtime::make(config::Config config) {
   out.problems.insert(out.problems.end(), listeners.problems.begin(), listeners.problems.end());
   if (!out.problems.empty()) return out;
 
-  const std::vector<std::string> more = cautions(config);
+  const std::vector<std::string> more = all_cautions(config);
   listeners.warnings.insert(listeners.warnings.end(), more.begin(), more.end());
   config.turn.peers.own_addresses = host;
   const std::vector<Endpoint> endpoints = own_endpoints(listeners, config.net.alt_addresses);
@@ -421,6 +455,8 @@ Runtime::Made Runtime::make(config::Config config) {
     } else {
       out.problems.push_back(std::move(problem));
     }
+  } catch (const HookProblem& problem) {
+    out.problems.emplace_back(problem.what());
   } catch (const std::exception& error) {  // Boost's system_error is not the standard's
     out.problems.push_back(std::string("the system gives no descriptors or memory: ") + error.what() +
                            "; raise the limits (ulimit -n) or lower listen.threads");

@@ -77,7 +77,9 @@ std::string_view without_quotes(std::string_view text) noexcept {
 }
 
 Credentials::Credentials(const Options& options)
-    : realm_(opaque_string(options.realm).value_or(options.realm)), jwt_audience_(options.jwt_audience) {
+    : realm_(opaque_string(options.realm).value_or(options.realm)),
+      jwt_audience_(options.jwt_audience),
+      asks_hook_(options.hook.is_enabled()) {
   for (const StaticUser& user : options.users) add(user);
   for (const std::string& secret : options.secrets)
     secrets_.push_back({HmacSha1Key(as_bytes(secret)), HmacSha256Key(as_bytes(secret))});

@@ -60,10 +60,10 @@ HmacSha1Key long_term_key(std::string_view username, std::string_view realm,
 
 LongTermKeys::LongTermKeys(std::string_view username, std::string_view realm,
                            std::string_view password) noexcept
-    : md5_(digest_of(md5, username, realm, password)),
-      sha256_(digest_of(sha256, username, realm, password)),
-      md5_sha1_(md5_),
-      sha256_sha256_(sha256_) {}
+    : LongTermKeys(digest_of(md5, username, realm, password), digest_of(sha256, username, realm, password)) {}
+
+LongTermKeys::LongTermKeys(const Md5Digest& md5, const Sha256Digest& sha256) noexcept
+    : md5_(md5), sha256_(sha256), md5_sha1_(md5_), sha256_sha256_(sha256_) {}
 
 MessageKey LongTermKeys::key(PasswordAlgorithm made_by, Mac mac) const noexcept {
   if (made_by == PasswordAlgorithm::Md5) {

@@ -14,8 +14,10 @@ RealmId found_in(const Map& map, const Key& key) noexcept {
   return found != map.end() ? found->second : kDefaultRealm;
 }
 
-Options options_of(const RealmOptions& realm) {
+/// The external source knows users of every realm.
+Options options_of(const RealmOptions& realm, const HookOptions& hook) {
   Options out;
+  out.hook = hook;
   out.realm = realm.name;
   out.users = realm.users;
   out.secrets = realm.secrets;
@@ -28,7 +30,7 @@ Options options_of(const RealmOptions& realm) {
 
 Realms::Realms(const Options& options) {
   for (const RealmOptions& realm : options.realms) {
-    const Credentials& credentials = realms_.emplace_back(options_of(realm));
+    const Credentials& credentials = realms_.emplace_back(options_of(realm, options.hook));
     const auto id = static_cast<RealmId>(realms_.size());
     if (realm.listeners.empty()) by_name_.try_emplace(credentials.realm(), id);
     for (const RealmListener& listener : realm.listeners) {

@@ -20,6 +20,7 @@ class Checks {
     tls_pair();
     tls_file("listen.tls_cert_file", c_.net.tls_cert_file);
     tls_file("listen.tls_key_file", c_.net.tls_key_file);
+    tls_file("auth.hook_ca_file", c_.auth.hook.ca_file);
     credentials();
     check_realms(loading_);
     relay_addresses();

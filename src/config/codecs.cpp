@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include <turnstone/base/http_url.hpp>
 #include <turnstone/base/origin.hpp>
 #include <turnstone/config/load.hpp>
 
@@ -196,6 +197,11 @@ std::optional<std::string> IceUrlCodec::parse(std::string_view text, const Range
     }
   }
   return std::nullopt;
+}
+
+std::optional<std::string> HttpUrlCodec::parse(std::string_view text, const Range&) {
+  if (!text.empty() && !HttpUrl::parse(text)) return std::nullopt;
+  return std::string(text);
 }
 
 std::optional<turn::RelayAddress> RelayAddressCodec::parse(std::string_view text, const Range&) {

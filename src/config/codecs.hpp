@@ -153,6 +153,16 @@ struct IceUrlCodec : TextCodec {
   static std::optional<Value> parse(std::string_view text, const Range& range);
 };
 
+/// Empty, or a URL that requests can be posted to.
+struct HttpUrlCodec : TextCodec {
+  static constexpr std::string_view kType = "HTTP URL";
+  static std::string expected(const Range&) {
+    return "an http: or https: URL such as https://app.example.org/turn, without user and fragment";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+  static std::string unit(const Range&) { return {}; }
+};
+
 struct AddressCodec {
   using Value = IpAddress;
   static constexpr Form kForm = Form::Quoted;

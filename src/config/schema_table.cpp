@@ -219,6 +219,65 @@ void add_listen(std::vector<Key>& t) {
        "Write networks in CIDR notation.", "\"10.0.0.0/24\""}));
 }
 
+void add_hook(std::vector<Key>& t) {
+  t.push_back(one<HttpUrlCodec>(TS_AT(auth.hook.url), {"auth.hook_url", "", kAny,
+                                                       "An external source of credentials that is asked, by "
+                                                       "POST, about usernames that no other source knows. "
+                                                       "Empty: off.",
+                                                       "Write a URL; https unless it is on this host.",
+                                                       "https://app.example.org/turn-credentials"}));
+  t.push_back(one<SecretCodec>(TS_AT(auth.hook.token),
+                               {"auth.hook_token",
+                                "",
+                                {0, 1024},
+                                "Shown to the external source as \"Authorization: Bearer\". Empty: none.",
+                                "Make one with: openssl rand -hex 32",
+                                "the output of: openssl rand -hex 32"}));
+  t.push_back(one<PathCodec>(TS_AT(secret_files.hook_token), {"auth.hook_token_file",
+                                                              "",
+                                                              {0, 4096},
+                                                              "A file that holds that token.",
+                                                              "Name a file that the server's user may read.",
+                                                              "/run/secrets/turnstone-hook-token"}));
+  t.push_back(one<PathCodec>(TS_AT(auth.hook.ca_file),
+                             {"auth.hook_ca_file",
+                              "",
+                              {0, 4096},
+                              "Certificates (PEM) that an https external source is trusted by. Empty: the "
+                              "system's.",
+                              "Name a PEM file that the server's user may read.",
+                              "/etc/turnstone/hook-ca.crt"}));
+  t.push_back(one<MillisecondsCodec>(TS_AT(auth.hook.timeout),
+                                     {"auth.hook_timeout",
+                                      "",
+                                      {50, kMinute},
+                                      "How long the external source may take; then the client gets 500.",
+                                      "Write a duration with a unit."}));
+  t.push_back(one<SecondsCodec>(TS_AT(auth.hook.cache),
+                                {"auth.hook_cache",
+                                 "",
+                                 {kSecond, kDay},
+                                 "How long its answer is kept, if the answer does not say less.",
+                                 "Write a duration with a unit."}));
+  t.push_back(
+      one<SecondsCodec>(TS_AT(auth.hook.negative_cache), {"auth.hook_negative_cache",
+                                                          "",
+                                                          {kSecond, kHour},
+                                                          "How long it is kept that there is no such user.",
+                                                          "Write a duration with a unit."}));
+  t.push_back(one<CountCodec>(TS_AT(auth.hook.max_in_flight),
+                              {"auth.hook_max_in_flight",
+                               "",
+                               {1, 1024},
+                               "Questions to the external source at a time; others wait.",
+                               "Write a number."}));
+  t.push_back(one<CountCodec>(TS_AT(auth.hook.max_per_source),
+                              {"auth.hook_max_per_source", "", kLimit,
+                               "Questions in a second that one IPv4 address or IPv6 /64 but loopback may "
+                               "cause on each thread; 0 is no limit.",
+                               "Write a number."}));
+}
+
 void add_auth(std::vector<Key>& t) {
   t.push_back(
       one<RealmCodec>(TS_AT(auth.realm), {"auth.realm",
@@ -293,6 +352,7 @@ void add_auth(std::vector<Key>& t) {
                               "The name of this server that access tokens are made for. Empty: auth.realm.",
                               "Write the server's name.",
                               "turn.example.org"}));
+  add_hook(t);
   t.push_back(one<SecondsCodec>(TS_AT(auth.credential_ttl),
                                 {"auth.credential_ttl",
                                  "",
@@ -687,7 +747,7 @@ std::span<const Key> realm_table() {
 std::span<const Section> sections() {
   static const std::array<Section, 7> kSections{{
       {"listen", "Where clients reach the server."},
-      {"auth", "Who may use the relay. At least one of users and secrets is needed."},
+      {"auth", "Who may use the relay. At least one source is needed: users, secrets, OAuth keys or a hook."},
       {"relay", "TURN: what clients are relayed from, and to whom."},
       {"signaling", "WebSocket signaling."},
       {"metrics", "Prometheus."},

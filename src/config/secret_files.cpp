@@ -52,15 +52,31 @@ void read_lines(Loading& loading, const FileReader& reader, const std::string& k
 }
 
 /// A token and a token file: the higher layer wins; in the same layer it is a contradiction.
-bool token_file_wins(Loading& loading) {
-  const auto token = loading.origins.find("signaling.token");
-  const auto file = loading.origins.find("signaling.token_file");
-  if (file == loading.origins.end() || loading.config.secret_files.token.empty()) return false;
-  if (token == loading.origins.end() || loading.config.signal.token.empty()) return true;
+bool token_file_wins(Loading& loading, const std::string& token_key, const std::string& file_key,
+                     const std::string& token_value, const std::string& path) {
+  const auto token = loading.origins.find(token_key);
+  const auto file = loading.origins.find(file_key);
+  if (file == loading.origins.end() || path.empty()) return false;
+  if (token == loading.origins.end() || token_value.empty()) return true;
   if (token->second.layer != file->second.layer) return token->second.layer < file->second.layer;
-  loading.problems.push_back({file->second.source, file->second.line, "signaling.token, signaling.token_file",
-                              "one of the two", "both", "Keep the file and remove signaling.token."});
+  loading.problems.push_back({file->second.source, file->second.line, token_key + ", " + file_key,
+                              "one of the two", "both", "Keep the file and remove " + token_key + "."});
   return false;
+}
+
+/// Puts the token of a file in its place, where there is a file.
+void read_token(Loading& loading, const FileReader& reader, const std::string& token_key,
+                const std::string& file_key, std::string& value, const std::string& path) {
+  if (!token_file_wins(loading, token_key, file_key, value, path)) return;
+  std::string token;
+  read_lines(loading, reader, file_key, path, "one line with a token of 1 to 1024 characters",
+             [&](std::string_view line) {
+               const auto read = SecretCodec::parse(line, {1, 1024});
+               if (!read || !token.empty()) return false;
+               token = *read;
+               return true;
+             });
+  value = token;
 }
 
 /// The users and secrets of a realm's files behind those that are there. `to` is auth::Options or
@@ -129,16 +145,10 @@ void read_secret_files(Loading& loading, const FileReader& reader) {
     files.inline_jwt_secrets = from.jwt_secrets.size();
   });
   read_credentials(loading, reader);
-  if (!token_file_wins(loading)) return;
-  std::string token;
-  read_lines(loading, reader, "signaling.token_file", config.secret_files.token,
-             "one line with a token of 1 to 1024 characters", [&](std::string_view line) {
-               const auto value = SecretCodec::parse(line, {1, 1024});
-               if (!value || !token.empty()) return false;
-               token = *value;
-               return true;
-             });
-  config.signal.token = token;
+  read_token(loading, reader, "signaling.token", "signaling.token_file", config.signal.token,
+             config.secret_files.token);
+  read_token(loading, reader, "auth.hook_token", "auth.hook_token_file", config.auth.hook.token,
+             config.secret_files.hook_token);
 }
 
 }  // namespace ts::config

@@ -84,6 +84,22 @@ constexpr std::array kTurn{
     Metric{{"turnstone_drops_total", kCounter, "Datagrams and messages dropped without an answer, by reason.",
             "reason"},
            [](const Snapshot& s, Samples& out) { each<turn::Drop>(out, s.turn.drops); }},
+    Metric{{"turnstone_credential_hook_requests_total", kCounter,
+            "Questions to the external source of credentials that have ended, by result.", "result"},
+           [](const Snapshot& s, Samples& out) { each<turn::HookResult>(out, s.turn.hook_results); }},
+    Metric{
+        {"turnstone_credential_hook_seconds_total", kCounter,
+         "Time that these questions took together; divided by their number it is the mean.", ""},
+        [](const Snapshot& s, Samples& out) { out.add(static_cast<double>(s.turn.hook_nanoseconds) / 1e9); }},
+    Metric{{"turnstone_credential_hook_cache_hits_total", kCounter,
+            "Requests whose user an earlier answer of the external source told.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.turn.hook_cache_hits); }},
+    Metric{{"turnstone_credential_hook_cache_entries", kGauge,
+            "Answers of the external source that are kept, over all threads.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.turn.hook_cache_entries); }},
+    Metric{{"turnstone_credential_hook_waiting_requests", kGauge,
+            "Requests that wait for an answer of the external source.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.turn.hook_waiting); }},
 };
 
 constexpr std::array kNet{

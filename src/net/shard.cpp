@@ -78,6 +78,14 @@ class Shard::Impl {
     });
   }
 
+  void credential_answered(std::uint64_t question, auth::HookAnswer answer) {
+    asio::post(context_, [this, question, answer = std::move(answer)] {
+      if (stopped_) return;
+      server_.credential_answered(now(), question, answer, outbox_);
+      flush();
+    });
+  }
+
   void snapshot(std::function<void(const ShardSnapshot&)> done) {
     asio::post(context_, [this, done = std::move(done)] {
       ShardSnapshot shard{server_.counters(), counters_};
@@ -153,6 +161,9 @@ class Shard::Impl {
       for (const turn::AllocationEvent& event : outbox_.events) surroundings_.on_allocation(event);
     }
     send_letters();
+    if (surroundings_.ask_credential) {
+      for (turn::AskCredential& ask : outbox_.asks) surroundings_.ask_credential(std::move(ask));
+    }
     outbox_.clear();
     streams_.write_queued();
     arm_timer();
@@ -236,6 +247,9 @@ void Shard::deliver(turn::Letter letter, std::array<Descriptor, 2> relays) {
 void Shard::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
 void Shard::use_credentials(std::shared_ptr<const auth::Credentials> credentials) {
   impl_->use_credentials(std::move(credentials));
+}
+void Shard::credential_answered(std::uint64_t question, auth::HookAnswer answer) {
+  impl_->credential_answered(question, std::move(answer));
 }
 void Shard::snapshot(std::function<void(const ShardSnapshot&)> done) { impl_->snapshot(std::move(done)); }
 

@@ -120,6 +120,7 @@ void Server::tidy_deadlines() {
 }
 
 void Server::client_closed(Now now, const FiveTuple& tuple, Outbox& out) {
+  stop_waiting(tuple);
   const auto found = by_tuple_.find(tuple);
   if (found == by_tuple_.end()) {
     visitors_.erase(tuple);
@@ -130,6 +131,7 @@ void Server::client_closed(Now now, const FiveTuple& tuple, Outbox& out) {
 }
 
 void Server::shut_down(Now now, Outbox& out) {
+  forget_waiting();
   allocations_.for_each([&](SlotHandle handle, Allocation&) { end(handle, EndReason::Shutdown, now, out); });
 }
 

@@ -134,7 +134,12 @@ bool Server::authenticate(Request& r) {
   const bool takes_tokens = access_tokens_ != nullptr && r.realm == auth::kDefaultRealm;
   const auto token = takes_tokens ? m.find(AttributeType::AccessToken) : std::nullopt;
   if (token) r.username = sender.claim.username;
-  if (const auto why = token ? take_token(r, *token, *mac) : identify(r, sender.claim, *mac)) {
+  auto why = token ? take_token(r, *token, *mac) : identify(r, sender.claim, *mac);
+  if (why == AuthFailure::UnknownUser && !token && waiting_ != nullptr &&
+      consult(r, sender.claim, sender.realm, sender.nonce, why)) {
+    return false;
+  }
+  if (why) {
     challenge(r, ErrorCode::Unauthenticated, *why);
     return false;
   }
@@ -183,15 +188,7 @@ std::optional<AuthFailure> Server::identify(Request& r, const auth::Claim& claim
   }
   auto principal = r.credentials->authenticate(r.message, claim, r.now.wall);
   if (!principal) return failure_of(principal.error());
-  r.username = principal->username;
-  r.key = principal->key;
-  r.account = principal->account;
-  if (r.realm != auth::kDefaultRealm) {
-    r.account_text = auth::account_in(r.realm, principal->account);
-    r.account = r.account_text;
-  }
-  r.read_policy = std::move(principal->policy);
-  r.policy = r.read_policy.get();
+  r.sent_by(*std::move(principal));
   return std::nullopt;
 }
 

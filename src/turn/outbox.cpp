@@ -26,6 +26,7 @@ void Outbox::clear() noexcept {
   connect_peers.clear();
   bind_data.clear();
   hand_overs.clear();
+  asks.clear();
   events.clear();
   letters.clear();
   chunk_ = 0;

@@ -6,6 +6,7 @@
 
 #include <turnstone/auth/access_token.hpp>
 #include <turnstone/auth/credentials.hpp>
+#include <turnstone/auth/realms.hpp>
 #include <turnstone/stun/builder.hpp>
 #include <turnstone/turn/server.hpp>
 
@@ -100,6 +101,19 @@ struct Request {
   const auth::Credentials* credentials = nullptr;
   /// Holds `account` where the realm is not the default one.
   std::string account_text = {};
+
+  /// Takes over who sent it; `principal`'s names are views that outlive the request.
+  void sent_by(auth::Principal&& principal) {
+    username = principal.username;
+    key = principal.key;
+    account = principal.account;
+    if (realm != auth::kDefaultRealm) {
+      account_text = auth::account_in(realm, principal.account);
+      account = account_text;
+    }
+    read_policy = std::move(principal.policy);
+    policy = read_policy.get();
+  }
 };
 
 /// The answer to a request. Room for a realm and a nonce of the greatest lengths that we configure.

@@ -9,6 +9,7 @@
 #include "discovery.hpp"
 #include "peer_connection.hpp"
 #include "request.hpp"
+#include "waiting.hpp"
 
 namespace ts::turn {
 namespace {
@@ -51,7 +52,9 @@ Server::Server(const Surroundings& s)
                        : std::nullopt),
       tickets_(own_tickets_ ? &*own_tickets_ : s.tickets),
       access_tokens_(s.access_tokens != nullptr && s.access_tokens->is_enabled() ? s.access_tokens : nullptr),
-      visitors_(0, by_tuple_.hash_function()) {}
+      visitors_(0, by_tuple_.hash_function()),
+      waiting_(s.hook != nullptr && s.hook->is_enabled() ? std::make_unique<Waiting>(*s.hook, s.random)
+                                                         : nullptr) {}
 
 Server::~Server() = default;
 
@@ -94,6 +97,8 @@ void Server::message(Now now, const Inbound& in, Outbox& out) {
   const auto kind = kind_of(message.method());
   if (!kind) return drop(Drop::UnknownMethod);
   r.kind = *kind;
+  // The stream may be about to become something else.
+  if (r.kind == RequestKind::ConnectionBind && is_stream(in.tuple.transport)) stop_waiting(in.tuple);
   if (!handed_over(r)) request(r);
 }
 

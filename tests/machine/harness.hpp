@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <turnstone/auth/hook.hpp>
 #include <turnstone/stun/attributes.hpp>
 #include <turnstone/stun/builder.hpp>
 #include <turnstone/stun/integrity.hpp>
@@ -117,7 +118,8 @@ class World {
         nonces(as_bytes("secret"), auth_options.nonce_lifetime),
         credentials(auth_options),
         ledger(options),
-        server(Surroundings{options, credentials, nonces, ledger, random, shard, shard_count}) {}
+        server(Surroundings{options, credentials, nonces, ledger, random, shard, shard_count, nullptr,
+                            nullptr, &auth_options.hook}) {}
 
   /// Delivers exactly these bytes (in a buffer of exactly their size) and flushes.
   void deliver(const FiveTuple& tuple, ByteView bytes, std::uint8_t tos = 0) {
@@ -148,6 +150,9 @@ class World {
     const auto id = server.peer_accepted(now, relay, peer, outbox);
     flush();
     return id;
+  }
+  void answer_ask(std::uint64_t question, const auth::HookAnswer& answer) {
+    server.credential_answered(now, question, answer, outbox), flush();
   }
   void tick() { server.tick(now, outbox), flush(); }
   void client_closed(const FiveTuple& tuple) { server.client_closed(now, tuple, outbox), flush(); }
@@ -233,6 +238,8 @@ class World {
   std::vector<ConnectionId> closed_connections;
   std::vector<BindData> binds;
   std::vector<HandOver> hand_overs;
+  /// Questions to the external source; the test answers them.
+  std::vector<AskCredential> asks;
   std::vector<Endpoint> opened;
   std::uint64_t events_started = 0;
   std::uint64_t events_ended = 0;
@@ -302,6 +309,7 @@ class World {
     for (const CloseConnection& c : outbox.close_connections) closed_connections.push_back(c.connection);
     binds.insert(binds.end(), outbox.bind_data.begin(), outbox.bind_data.end());
     hand_overs.insert(hand_overs.end(), outbox.hand_overs.begin(), outbox.hand_overs.end());
+    asks.insert(asks.end(), outbox.asks.begin(), outbox.asks.end());
     outbox.clear();
   }
 };

@@ -115,7 +115,7 @@ class Credentials {
   Result<Principal, Failure> authenticate_jwt(const stun::MessageView& message, const Claim& claim,
                                               WallTime now) const;
   bool finds_all_by_userhash() const noexcept {
-    return secrets_.empty() && jwt_secrets_.empty() && !users_.empty();
+    return secrets_.empty() && jwt_secrets_.empty() && !asks_hook_ && !users_.empty();
   }
 
   struct TextHash {
@@ -135,6 +135,8 @@ class Credentials {
   std::vector<HmacSha256Key> jwt_secrets_;
   std::string jwt_audience_;
   std::shared_ptr<const Realms> further_;
+  /// Users of the hook are known by USERNAME alone.
+  bool asks_hook_;
 };
 
 /// When an ephemeral credential or a token of this username expires; nothing when it is not one's.

@@ -65,6 +65,8 @@ HmacSha1Key long_term_key(std::string_view username, std::string_view realm,
 class LongTermKeys {
  public:
   LongTermKeys(std::string_view username, std::string_view realm, std::string_view password) noexcept;
+  /// Of keys that somebody else has made.
+  LongTermKeys(const Md5Digest& md5, const Sha256Digest& sha256) noexcept;
 
   /// The prepared one where it fits, else made anew.
   MessageKey key(PasswordAlgorithm made_by, Mac mac) const noexcept;

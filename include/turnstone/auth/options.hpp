@@ -43,6 +43,28 @@ struct RealmOptions {
   std::string jwt_audience;
 };
 
+/// An external source of credentials that is asked over HTTP about usernames that nobody else knows.
+struct HookOptions {
+  /// What questions are posted to; empty: off.
+  std::string url;
+  /// Shown as `Authorization: Bearer`; a secret. Empty: none.
+  std::string token;
+  /// PEM certificates that an https server is trusted by; empty: the system's.
+  std::string ca_file;
+  /// No answer by then is a failure. It includes name resolution, connecting and waiting for a connection.
+  std::chrono::milliseconds timeout{2000};
+  /// How long an answer is good for, if it does not say less; and one that says that there is no such user.
+  std::chrono::seconds cache{60};
+  std::chrono::seconds negative_cache{5};
+  /// Questions on their way at a time; others wait.
+  std::uint32_t max_in_flight = 32;
+  /// New questions a second that one source (IPv4 address, IPv6 /64) may cause; loopback is exempt. 0 is no
+  /// limit.
+  std::uint32_t max_per_source = 50;
+
+  bool is_enabled() const noexcept { return !url.empty(); }
+};
+
 struct Options {
   /// Sent in every challenge and mixed into every key. From 37 bytes on, small challenges are compact.
   std::string realm = "turnstone";
@@ -60,6 +82,7 @@ struct Options {
   std::vector<std::string> oauth_keys;
   /// The name that tokens are made for; empty: the realm.
   std::string oauth_server_name;
+  HookOptions hook;
   /// Life of a credential that we mint.
   std::chrono::seconds credential_ttl{3600};
   /// How long a nonce is good for (RFC 8489 §9.2: the server may expire it at any time).
@@ -68,7 +91,7 @@ struct Options {
   /// True when at least one source of credentials is configured.
   bool any_source() const noexcept {
     return !users.empty() || !secrets.empty() || !jwt_secrets.empty() || !realms.empty() ||
-           !oauth_keys.empty();
+           !oauth_keys.empty() || hook.is_enabled();
   }
 };
 

@@ -46,6 +46,7 @@ struct CredentialFiles {
 /// Files that secrets were read from: the default realm's, and the others'.
 struct SecretFiles : CredentialFiles {
   std::string token;
+  std::string hook_token;
   /// As auth.realms.
   std::vector<CredentialFiles> realms;
 };

@@ -95,6 +95,9 @@ std::optional<std::chrono::milliseconds> duration_from(std::string_view text);
 /// Problems as lines of text, one after the other, each with a final newline.
 std::string to_text(std::span<const Problem> problems);
 
+/// What an operator should know about, though it is allowed.
+std::vector<std::string> cautions(const Config& config);
+
 /// What dev mode adds where nothing was configured: a random shared secret, open signaling, a self-signed
 /// certificate, private peers, and relay addresses (those of listen.bind, else 127.0.0.1). No-op unless
 /// config.dev.

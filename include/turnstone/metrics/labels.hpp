@@ -56,6 +56,12 @@ constexpr std::string_view label(turn::Drop value) noexcept {
   return kDropLabels[static_cast<std::size_t>(value)];
 }
 
+inline constexpr std::array<std::string_view, turn::kHookResultCount> kHookResultLabels{
+    "found", "no_such_user", "bad_answer", "timed_out", "unreachable"};
+constexpr std::string_view label(turn::HookResult value) noexcept {
+  return kHookResultLabels[static_cast<std::size_t>(value)];
+}
+
 inline constexpr std::array<std::string_view, turn::kEndReasonCount> kEndReasonLabels{
     "refreshed", "expired", "client_closed", "relay_failed", "shutdown", "revoked"};
 constexpr std::string_view label(turn::EndReason value) noexcept {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 
+#include <turnstone/auth/hook.hpp>
 #include <turnstone/net/counters.hpp>
 #include <turnstone/net/listen.hpp>
 #include <turnstone/net/options.hpp>
@@ -59,6 +60,9 @@ struct ShardSurroundings {
   std::function<void(DetachedStream)> to_http;
   /// Begins and ends of allocations, for the log. Called on the shard's thread.
   std::function<void(const turn::AllocationEvent&)> on_allocation;
+  /// Asks the external source of credentials; the answer comes back through Shard::credential_answered.
+  /// Called on the shard's thread; must not block. Null: there is none.
+  std::function<void(turn::AskCredential)> ask_credential = {};
   /// All shards, and which of them this is. Null: there is but one.
   const std::vector<std::unique_ptr<Shard>>* siblings = nullptr;
   std::uint8_t index = 0;
@@ -87,6 +91,8 @@ class Shard {
   void revoke(turn::Revocation revocation);
   /// From now on these let clients in.
   void use_credentials(std::shared_ptr<const auth::Credentials> credentials);
+  /// The external source has answered. Any thread.
+  void credential_answered(std::uint64_t question, auth::HookAnswer answer);
   /// Copies the counters; `done` is called on the shard's thread.
   void snapshot(std::function<void(const ShardSnapshot&)> done);
   /// Takes over a TURN stream that another shard has begun to read. From any thread.

@@ -118,6 +118,10 @@ inline constexpr std::size_t kDropCount = 16;
 enum class EndReason : std::uint8_t { Refreshed, Expired, ClientClosed, RelayFailed, Shutdown, Revoked };
 inline constexpr std::size_t kEndReasonCount = 6;
 
+/// How a question to the external source of credentials ended.
+enum class HookResult : std::uint8_t { Found, NoSuchUser, BadAnswer, TimedOut, Unreachable };
+inline constexpr std::size_t kHookResultCount = 5;
+
 /// Packets and payload bytes.
 struct Traffic {
   std::uint64_t packets = 0;
@@ -144,8 +148,16 @@ struct Counters {
   /// Relayed payload, by the client's transport: from client to peer, and back.
   std::array<Traffic, kTransportCount> to_peer{};
   std::array<Traffic, kTransportCount> to_client{};
+  std::array<std::uint64_t, kHookResultCount> hook_results{};
+  /// From question to answer, of all questions together.
+  std::uint64_t hook_nanoseconds = 0;
+  /// Requests that an earlier answer decided.
+  std::uint64_t hook_cache_hits = 0;
 
   // Gauges.
+  std::uint64_t hook_cache_entries = 0;
+  /// Requests that wait for an answer.
+  std::uint64_t hook_waiting = 0;
   std::array<std::uint64_t, kTransportCount> allocations{};
   std::uint64_t permissions = 0;
   std::uint64_t channels = 0;
@@ -174,6 +186,11 @@ inline Counters& Counters::operator+=(const Counters& o) noexcept {
   detail::add_all(allocations_created, o.allocations_created);
   detail::add_all(to_peer, o.to_peer);
   detail::add_all(to_client, o.to_client);
+  detail::add_all(hook_results, o.hook_results);
+  detail::add_all(hook_nanoseconds, o.hook_nanoseconds);
+  detail::add_all(hook_cache_hits, o.hook_cache_hits);
+  detail::add_all(hook_cache_entries, o.hook_cache_entries);
+  detail::add_all(hook_waiting, o.hook_waiting);
   detail::add_all(allocations, o.allocations);
   detail::add_all(permissions, o.permissions);
   detail::add_all(channels, o.channels);

@@ -78,6 +78,16 @@ struct HandOver {
   std::uint8_t shard = 0;
 };
 
+/// Ask the external source about a username; answer with Server::credential_answered, not before this flush
+/// is over. One question about a username at a time.
+struct AskCredential {
+  std::uint64_t question = 0;
+  std::string username;
+  std::string realm;
+  /// Whose request it is.
+  IpAddress client;
+};
+
 /// For the log: one a start and one an end of an allocation.
 struct AllocationEvent {
   bool ended = false;
@@ -105,6 +115,7 @@ class Outbox {
   std::vector<ConnectPeer> connect_peers;
   std::vector<BindData> bind_data;
   std::vector<HandOver> hand_overs;
+  std::vector<AskCredential> asks;
   std::vector<AllocationEvent> events;
   /// For other shards; delivered after the transmits.
   std::vector<Letter> letters;
@@ -112,7 +123,7 @@ class Outbox {
   bool empty() const noexcept {
     return to_clients.empty() && to_peers.empty() && open_relays.empty() && close_relays.empty() &&
            close_connections.empty() && connect_peers.empty() && bind_data.empty() && hand_overs.empty() &&
-           events.empty() && letters.empty();
+           asks.empty() && events.empty() && letters.empty();
   }
 
   /// At least `size` bytes (at most kMaxReserve) for a message under construction; stable until clear().

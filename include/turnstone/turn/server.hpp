@@ -29,7 +29,8 @@
 
 namespace ts::auth {
 class AccessTokens;
-}
+struct HookAnswer;
+}  // namespace ts::auth
 
 namespace ts::turn {
 
@@ -38,6 +39,7 @@ struct MobilePath;
 struct PeerConnection;
 struct Request;
 class Shares;
+class Waiting;
 
 /// What a Server needs from its surroundings; all of it outlives the Server.
 struct Surroundings {
@@ -53,6 +55,8 @@ struct Surroundings {
   const SivKey* tickets = nullptr;
   /// Third-party authorization (RFC 7635). Null: off.
   const auth::AccessTokens* access_tokens = nullptr;
+  /// The external source of credentials. Null: off.
+  const auth::HookOptions* hook = nullptr;
 };
 
 /// Why a connection to a peer did not come about.
@@ -106,6 +110,10 @@ class Server {
   /// Bytes of a bound data connection were read: from the client for the peer, or the other way. This is
   /// where limits of rate have their say.
   void data_relayed(ConnectionId connection, bool to_peer, std::size_t size);
+
+  /// The outcome of an AskCredential: kept for a while, and the requests that waited for it run as though
+  /// they had come just now.
+  void credential_answered(Now now, std::uint64_t question, const auth::HookAnswer& answer, Outbox& out);
 
   /// A stream ended: its allocation, if any, ends with it.
   void client_closed(Now now, const FiveTuple& tuple, Outbox& out);
@@ -170,6 +178,21 @@ class Server {
   std::optional<AuthFailure> take_token(Request& r, ByteView token, auth::Mac mac);
   /// A new token takes the place of the one that an allocation began with.
   void renew_token(const Request& r, Allocation& allocation);
+
+  // waiting.cpp: the external source of credentials
+  /// Nobody else knows the claimed user. True: the request is dealt with, it waits for an answer as a rule.
+  /// False: `why` says what it is, and nothing when an earlier answer has authenticated it.
+  bool consult(Request& r, const auth::Claim& claim, std::string_view realm, std::string_view nonce,
+               std::optional<AuthFailure>& why);
+  /// True when the request waits, or has been refused because it cannot.
+  bool wait_for_answer(Request& r, const auth::Claim& claim, const Sha256Digest& name, bool known);
+  /// Answers with 500, as often as a stranger may be answered.
+  void refuse_busy(Request& r);
+  /// Nothing of this five-tuple waits any longer.
+  void stop_waiting(const FiveTuple& tuple);
+  void forget_waiting();
+  void count_waiting();
+
   /// False: the source had too many unauthenticated answers of late, and this one is dropped.
   bool admits_stranger(const Request& r);
   /// Answers with REALM, NONCE and PASSWORD-ALGORITHMS.
@@ -326,6 +349,7 @@ class Server {
   const SivKey* tickets_;
   const auth::AccessTokens* access_tokens_;
   boost::unordered_flat_map<FiveTuple, Visitor, TupleHash> visitors_;
+  std::unique_ptr<Waiting> waiting_;  // null: no external source
 };
 
 }  // namespace ts::turn

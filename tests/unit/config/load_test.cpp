@@ -109,6 +109,17 @@ const OneProblem kProblems[] = {
      "\"nope\": No such file", "may read"},
     {"TokenFile", "signaling:\n  token_file: nope", 3, "signaling.token_file", "readable file",
      "\"nope\": No such file", "may read"},
+    {"HookUrl", "auth:\n  hook_url: ftp://x", 3, "auth.hook_url", "https:", "ftp://x", "URL"},
+    {"HookUrlUser", "auth:\n  hook_url: http://a:b@x/", 3, "auth.hook_url", "without user", "a:b@x", "URL"},
+    {"HookTokenTwice", "auth:\n  hook_token: x\n  hook_token_file: f", 4,
+     "auth.hook_token, auth.hook_token_file", "one of the two", "both", "Keep"},
+    {"HookTokenFile", "auth:\n  hook_token_file: nope", 3, "auth.hook_token_file", "readable file",
+     "\"nope\": No such file", "may read"},
+    {"HookCa", "auth:\n  hook_ca_file: nope", 3, "auth.hook_ca_file", "readable file",
+     "\"nope\": No such file", "may read"},
+    {"HookTimeout", "auth:\n  hook_timeout: 10ms", 3, "auth.hook_timeout", "50ms", "10ms", "unit"},
+    {"HookInFlight", "auth:\n  hook_max_in_flight: 0", 3, "auth.hook_max_in_flight", "1 to 1024", "0",
+     "number"},
     {"ControlInFound", "auth:\n  realm: \"a\\x1b[31m\"", 3, "auth.realm", "a name", "a\\x1b[31m", "domain"},
 };
 

@@ -67,13 +67,17 @@ TEST(Sample, ExamplesLoadToo) {
   EXPECT_GT(examples, 10);
   const Files files = {{"/etc/turnstone/tls.crt", "-----BEGIN "},
                        {"/etc/turnstone/tls.key", "-----BEGIN "},
+                       {"/etc/turnstone/hook-ca.crt", "-----BEGIN "},
                        {"/run/secrets/turnstone-users", "a:b"},
                        {"/run/secrets/turnstone-secrets", "s"},
                        {"/run/secrets/turnstone-jwt-secrets", std::string(32, 's')},
-                       {"/run/secrets/turnstone-token", "t"}};
+                       {"/run/secrets/turnstone-token", "t"},
+                       {"/run/secrets/turnstone-hook-token", "t"}};
   const LoadResult r = load_text(yaml, {}, {}, files);
-  ASSERT_THAT(r.problems, SizeIs(1)) << to_text(r.problems) << yaml;
-  EXPECT_EQ(r.problems[0].key, "signaling.token, signaling.token_file");  // the sample shows both
+  ASSERT_THAT(r.problems, SizeIs(2)) << to_text(r.problems) << yaml;
+  // The sample shows both.
+  EXPECT_EQ(r.problems[0].key, "signaling.token, signaling.token_file");
+  EXPECT_EQ(r.problems[1].key, "auth.hook_token, auth.hook_token_file");
 }
 
 TEST(Keys, AreCompleteAndDistinct) {
