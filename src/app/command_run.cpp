@@ -40,10 +40,15 @@ struct Runner {
     const config::LoadResult result = load(command.source);
     if (complain(result)) return kFailure;
     log::set_up(result.config.log);
+    for (const config::Problem& w : result.warnings)
+      log::warn(w.key + ": expected " + w.expected + ", found " + w.found + ". " + w.remedy);
     return run_serve(result.config);
   }
   int operator()(const CheckCommand& command) const {
-    return complain(load(command.source)) ? kFailure : print("ok\n");
+    const config::LoadResult result = load(command.source);
+    for (const config::Problem& warning : result.warnings)
+      std::cerr << "warning: " << warning.to_string() << '\n';
+    return complain(result) ? kFailure : print("ok\n");
   }
   int operator()(const ConfigPrintCommand& command) const {
     const config::LoadResult result = load(command.source);

@@ -41,6 +41,8 @@ struct LoadResult {
   /// Usable only when there is no problem.
   Config config;
   std::vector<Problem> problems;
+  /// What works, but better would not be so.
+  std::vector<Problem> warnings;
 
   bool ok() const noexcept { return problems.empty(); }
 };
