@@ -41,14 +41,15 @@ struct Runner {
     const config::LoadResult result = load(command.source);
     if (complain(result)) return kFailure;
     log::set_up(result.config.log);
+    for (const config::Problem& w : result.warnings)
+      log::warn(w.key + ": expected " + w.expected + ", found " + w.found + ". " + w.remedy);
     return run_serve(result.config);
   }
   int operator()(const CheckCommand& command) const {
     const config::LoadResult result = load(command.source);
-    if (complain(result)) return kFailure;
-    for (const std::string& caution : config::cautions(result.config))
-      std::cerr << "turnstone: warning: " << caution << '\n';
-    return print("ok\n");
+    for (const config::Problem& warning : result.warnings)
+      std::cerr << "warning: " << warning.to_string() << '\n';
+    return complain(result) ? kFailure : print("ok\n");
   }
   int operator()(const ConfigPrintCommand& command) const {
     const config::LoadResult result = load(command.source);

@@ -81,12 +81,10 @@ std::string url_host(const IpAddress& address) {
 }
 
 /// What an operator should know about, though it is allowed.
-std::vector<std::string> all_cautions(const config::Config& config) {
+std::vector<std::string> cautions(const config::Config& config) {
   std::vector<std::string> out;
   if (!config.signaling_enabled)
     out.push_back("signaling is off: there is no signaling.token to let anybody in");
-  const std::vector<std::string> of_config = config::cautions(config);
-  out.insert(out.end(), of_config.begin(), of_config.end());
   if (config.dev) return out;
   const auto loopback = [](const IpAddress& a) {
     return a.is_v4() ? a.bytes()[0] == 127 : a == IpAddress::parse("::1");
@@ -437,7 +435,7 @@ Runtime::Made Runtime::make(config::Config config) {
   out.problems.insert(out.problems.end(), listeners.problems.begin(), listeners.problems.end());
   if (!out.problems.empty()) return out;
 
-  const std::vector<std::string> more = all_cautions(config);
+  const std::vector<std::string> more = cautions(config);
   listeners.warnings.insert(listeners.warnings.end(), more.begin(), more.end());
   config.turn.peers.own_addresses = host;
   const std::vector<Endpoint> endpoints = own_endpoints(listeners, config.net.alt_addresses);

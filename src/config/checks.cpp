@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include <turnstone/base/http_url.hpp>
+
 #include "codecs.hpp"
 
 namespace ts::config {
@@ -24,6 +26,8 @@ class Checks {
     credentials();
     check_realms(loading_);
     relay_addresses();
+    relay_ports();
+    hook();
     lifetimes();
     signaling();
     ice();
@@ -34,6 +38,10 @@ class Checks {
   /// of the first key that was set.
   void problem(std::initializer_list<const char*> keys, std::string expected, std::string found,
                std::string remedy) {
+    tell(loading_.problems, keys, std::move(expected), std::move(found), std::move(remedy));
+  }
+  void tell(std::vector<Problem>& to, std::initializer_list<const char*> keys, std::string expected,
+            std::string found, std::string remedy) {
     Problem out;
     for (const char* key : keys) {
       if (loading_.failed.contains(std::string_view(key))) return;
@@ -46,7 +54,7 @@ class Checks {
     out.expected = std::move(expected);
     out.found = std::move(found);
     out.remedy = std::move(remedy);
-    loading_.problems.push_back(std::move(out));
+    to.push_back(std::move(out));
   }
 
   void listeners() {
@@ -111,6 +119,22 @@ class Checks {
               "Write the address that peers see; 0.0.0.0 and :: do not name a host.");
       return;
     }
+  }
+
+  /// RFC 8656 §7.2: "the server SHOULD NOT allocate ports in the range 0 - 1023 (the Well-Known Port range)".
+  void relay_ports() {
+    constexpr std::uint16_t kFirstRegistered = 1024;
+    if (!c_.turn.enabled || c_.turn.ports.low >= kFirstRegistered) return;
+    tell(loading_.warnings, {"relay.ports"}, "ports of 1024 and above (RFC 8656 §7.2)",
+         '"' + PortRangeCodec::print(c_.turn.ports) + '"',
+         "Peers would see a relayed client on a port of a system service; write 49152-65535.");
+  }
+
+  void hook() {
+    const auto url = HttpUrl::parse(c_.auth.hook.url);
+    if (!url || url->tls || url->is_loopback()) return;
+    tell(loading_.warnings, {"auth.hook_url"}, "https, or a host that is this one", "http to another host",
+         "Passwords cross the network for everybody to read; write https.");
   }
 
   void lifetimes() {

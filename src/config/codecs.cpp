@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codecs.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -186,6 +187,15 @@ std::optional<std::string> TextCodec::parse(std::string_view text, const Range& 
 
 std::optional<std::string> RealmCodec::parse(std::string_view text, const Range& range) {
   if (text.find_first_of("\"\\") != std::string_view::npos) return std::nullopt;
+  return TextCodec::parse(text, range);
+}
+
+std::optional<std::string> DomainCodec::parse(std::string_view text, const Range& range) {
+  const auto is_domain_char = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  };
+  if (!std::all_of(text.begin(), text.end(), is_domain_char)) return std::nullopt;
+  if (text.starts_with('.') || text.find("..") != std::string_view::npos) return std::nullopt;
   return TextCodec::parse(text, range);
 }
 

@@ -113,6 +113,7 @@ using MillisecondsCodec = DurationCodec<std::chrono::milliseconds>;
 
 /// A duration, or a plain number of seconds.
 struct PlainSecondsCodec : SecondsCodec {
+  static constexpr std::string_view kType = "duration or seconds";
   static std::string expected(const Range& range) {
     return expected_duration(range, true) + ", or a number of seconds";
   }
@@ -137,6 +138,14 @@ struct TextCodec {
 struct RealmCodec : TextCodec {
   static std::string expected(const Range&) { return "a name of 1 to 127 characters without quotes"; }
   static std::optional<Value> parse(std::string_view text, const Range& range);
+};
+
+/// A domain name (RFC 1123 §2.1, RFC 8489 §14.16: of 255 or fewer ASCII characters), or nothing.
+struct DomainCodec : TextCodec {
+  static constexpr std::string_view kType = "domain name";
+  static std::string expected(const Range&) { return "a domain name such as turn2.example.org"; }
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+  static std::string unit(const Range&) { return {}; }
 };
 
 struct PathCodec : TextCodec {

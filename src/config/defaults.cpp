@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is filled in after loading: networks, relay addresses, and dev mode.
 #include <turnstone/base/hash.hpp>
-#include <turnstone/base/http_url.hpp>
 #include <turnstone/base/random.hpp>
 #include <turnstone/config/load.hpp>
 
@@ -57,13 +56,6 @@ bool listens_on(const Config& config, IpFamily family) {
 }
 
 }  // namespace
-
-std::vector<std::string> cautions(const Config& config) {
-  const auto hook = HttpUrl::parse(config.auth.hook.url);
-  if (!hook || hook->tls || hook->is_loopback()) return {};
-  return {
-      "auth.hook_url is http: to another host: passwords cross the network for everybody to read; use https"};
-}
 
 std::vector<IpNetwork> local_networks() {
   return networks({"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"});

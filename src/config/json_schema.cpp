@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table as JSON Schema, so that editors complete and check the file.
+#include <array>
+
 #include <turnstone/config/schema.hpp>
 
 #include "schema_table.hpp"
@@ -27,13 +29,26 @@ std::string choices(std::string_view type) {
   return out + ']';
 }
 
+struct PlainType {
+  std::string_view type;
+  /// A plain number will do too.
+  bool number;
+  std::string_view pattern;
+};
+constexpr std::array<PlainType, 5> kPlainTypes{{
+    {"bit rate", true, "[0-9]+([kMG]?bit)?"},
+    {"duration", false, "[0-9]+(ms|s|m|h|d)"},
+    {"duration or seconds", true, "[0-9]+(ms|s|m|h|d)?"},
+    {"size", true, "[0-9]+(B|KiB|MiB|GiB)?"},
+    {"port range", false, "[0-9]+-[0-9]+"},
+}};
+
 std::string plain_type(const Key& key) {
-  if (key.info.type == "bit rate")
-    return R"("type": ["integer", "string"], "pattern": "^[0-9]+([kMG]?bit)?$")";
-  if (key.info.type == "duration") return R"("type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$")";
-  if (key.info.type == "size")
-    return R"("type": ["integer", "string"], "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$")";
-  if (key.info.type == "port range") return R"("type": "string", "pattern": "^[0-9]+-[0-9]+$")";
+  for (const PlainType& plain : kPlainTypes) {
+    if (key.info.type != plain.type) continue;
+    return std::string(plain.number ? R"("type": ["integer", "string"])" : R"("type": "string")") +
+           R"(, "pattern": "^)" + std::string(plain.pattern) + R"($")";
+  }
   return R"("enum": )" + choices(key.info.type);
 }
 

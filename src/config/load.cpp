@@ -263,7 +263,7 @@ LoadResult load(std::string_view yaml_text, std::string_view file_name, const En
     loading.config.net.dtls_port = loading.config.net.tls_port;
   // Of a file that is no YAML nothing is known: what it lacks is not worth telling.
   if (!unreadable) check(loading, reader);
-  return {std::move(loading.config), std::move(loading.problems)};
+  return {std::move(loading.config), std::move(loading.problems), std::move(loading.warnings)};
 }
 
 LoadResult load_file(const std::string& path, const Environment& environment,

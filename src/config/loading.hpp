@@ -34,6 +34,7 @@ struct Origin {
 struct Loading {
   Config config;
   std::vector<Problem> problems;
+  std::vector<Problem> warnings;
   std::map<std::string, Origin, std::less<>> origins;
   /// Keys whose value is wrong: cross-field checks leave them alone.
   std::set<std::string, std::less<>> failed;

@@ -528,6 +528,9 @@ void add_relay(std::vector<Key>& t) {
                                                    {kMinute, kDay},
                                                    "The longest life of an allocation between two refreshes.",
                                                    "Write a duration with a unit."}));
+}
+
+void add_relay_limits(std::vector<Key>& t) {
   t.push_back(one<CountCodec>(
       TS_AT(turn.max_allocations),
       {"relay.max_allocations", "", kLimit, "Allocations over the whole server; 0 is no limit but the ports.",
@@ -547,15 +550,17 @@ void add_relay(std::vector<Key>& t) {
                                {0, 4096},
                                "Channels of one allocation; 0 is no limit but the channel numbers.",
                                "Write a number."}));
-  t.push_back(one<BitRateCodec>(TS_AT(turn.max_bits_per_second_per_allocation),
-                                {"relay.max_bit_rate_per_allocation", "", kBitRate,
-                                 "Relayed payload of one allocation, both directions together; what exceeds "
-                                 "it is dropped. 0 is no limit.",
-                                 "Write bits per second."}));
+  t.push_back(
+      one<BitRateCodec>(TS_AT(turn.max_bits_per_second_per_allocation),
+                        {"relay.max_bit_rate_per_allocation", "", kBitRate,
+                         "Relayed payload of one allocation, both directions together; datagrams that "
+                         "exceed it are dropped, streams (relay.tcp) wait. 0 is no limit.",
+                         "Write bits per second."}));
   t.push_back(one<CountCodec>(
       TS_AT(turn.max_packets_per_second_per_allocation),
       {"relay.max_packet_rate_per_allocation", "", kLimit,
-       "Relayed datagrams of one allocation in a second; 0 is no limit.", "Write a number."}));
+       "Relayed datagrams of one allocation in a second, of streams 1,200 bytes each; 0 is no limit.",
+       "Write a number."}));
   t.push_back(one<BitRateCodec>(
       TS_AT(turn.max_bits_per_second_per_user),
       {"relay.max_bit_rate_per_user", "", kBitRate,
@@ -592,6 +597,15 @@ void add_relay(std::vector<Key>& t) {
       {"relay.alternate_servers", "--alternate-server", kAny,
        "Servers that every Allocate is sent to with 300 (Try Alternate), at most one a family.",
        "Write the address and the port of another TURN server.", "\"192.0.2.9:3478\""}));
+  t.push_back(one<DomainCodec>(
+      TS_AT(turn.alternate_domain),
+      {"relay.alternate_domain",
+       "",
+       {0, 255},
+       "The name in the certificates of relay.alternate_servers, which clients on TLS and DTLS are told "
+       "(ALTERNATE-DOMAIN); empty: the same as in this server's.",
+       "Write a domain name.",
+       "turn2.example.org"}));
   t.push_back(one<BoolCodec>(
       TS_AT(turn.rfc5766_channels),
       {"relay.rfc5766_channels", "", kAny,
@@ -727,6 +741,7 @@ std::vector<Key> make_table() {
   add_auth(table);
   table.push_back(realms_key());
   add_relay(table);
+  add_relay_limits(table);
   add_signaling(table);
   add_rest(table);
   return table;

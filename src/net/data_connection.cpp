@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data_connection.hpp"
 
+#include <algorithm>
+
+#include <poll.h>
+
 #include <turnstone/net/clock.hpp>
 
 namespace ts::net {
@@ -28,7 +32,8 @@ void DataConnection::bind(asio::io_context& context, MovedStream client) {
   client_->socket().set_option(tcp::socket::keep_alive(true), ignored);
   to_client_.queue = std::move(client.unsent);
   to_peer_.queue = std::move(client.received);
-  if (!to_peer_.queue.empty()) owner_.relayed(*this, true, to_peer_.queue.size());
+  to_peer_.pace = owner_.relayed(*this, true, to_peer_.queue.size());
+  to_client_.pace = owner_.relayed(*this, false, 0);
   later(to_client_);
   later(to_peer_);
 }
@@ -55,6 +60,7 @@ void DataConnection::pump(Flow& flow) {
 
 bool DataConnection::step(Flow& flow) {
   if (!flow.queue.empty()) return write_queue(flow);
+  if (rests(flow)) return false;
   if (!flow.from_ended) return read_and_write(flow);
   to(flow).shutdown_send();
   finish(flow);
@@ -80,8 +86,27 @@ bool DataConnection::write_queue(Flow& flow) {
   return true;
 }
 
+bool DataConnection::rests(Flow& flow) {
+  if (flow.pace.resume_at == TimePoint::min()) return false;
+  const Duration left = flow.pace.resume_at - now().mono;
+  if (left <= Duration::zero()) return false;
+  if (!flow.timer) flow.timer.emplace(peer_.get_executor());
+  flow.timer->expires_after(left);
+  flow.timer->async_wait([self = shared_from_this(), &flow](const error_code& error) {
+    if (!error) self->pump(flow);
+  });
+  return true;
+}
+
+bool DataConnection::rests_for_nothing(Flow& flow, TimePoint now) noexcept {
+  if (flow.over || now >= flow.pace.resume_at) return false;
+  pollfd broken{from(flow).socket().native_handle(), 0, 0};
+  return ::poll(&broken, 1, 0) == 1 && (broken.revents & POLLERR) != 0;
+}
+
 bool DataConnection::read_and_write(Flow& flow) {
-  const MutableBytes buffer = owner_.read_buffer();
+  const MutableBytes all = owner_.read_buffer();
+  const MutableBytes buffer = all.first(std::min(all.size(), flow.pace.read_bytes));
   const Stream::Step read = from(flow).read(buffer);
   if (read.status == Stream::Status::Closed) {
     flow.from_ended = true;
@@ -95,7 +120,7 @@ bool DataConnection::read_and_write(Flow& flow) {
     wait(flow, from(flow), read.status);
     return false;
   }
-  owner_.relayed(*this, flow.to_peer, read.bytes);
+  flow.pace = owner_.relayed(*this, flow.to_peer, read.bytes);
   const ByteView bytes = buffer.first(read.bytes);
   const Stream::Step written = to(flow).write(bytes);
   if (written.status == Stream::Status::Closed) {
@@ -118,7 +143,13 @@ void DataConnection::finish(Flow& flow) {
 }
 
 void DataConnection::close_if_late(TimePoint now) {
-  if (!closed_ && to_peer_.over != to_client_.over && now - moved_at_ > kHalfClosedIdle) end();
+  if (closed_ || !client_) return;
+  if (rests_for_nothing(to_peer_, now) || rests_for_nothing(to_client_, now)) {
+    broken_ = true;
+    return end();
+  }
+  const TimePoint busy_until = std::max({moved_at_, to_peer_.pace.resume_at, to_client_.pace.resume_at});
+  if (to_peer_.over != to_client_.over && now - busy_until > kHalfClosedIdle) end();
 }
 
 void DataConnection::end() {
@@ -135,6 +166,9 @@ void DataConnection::end() {
 
 void DataConnection::close() noexcept {
   closed_ = true;
+  for (Flow* flow : {&to_peer_, &to_client_}) {
+    if (flow->timer) flow->timer->cancel();
+  }
   peer_.close();
   if (client_) client_->close();
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // DataConnection: a peer's connection and, once it is bound, the client's, with bytes flowing both ways
 // (RFC 6062 §5.4). A side is read only when the other has taken what came before: the kernel's windows push
-// back, and nothing is held in between but one read. One thread; callbacks only.
+// back, and nothing is held in between but one read. Where rates are limited, a flow rests between reads. One
+// thread; callbacks only.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
+
+#include <boost/asio/steady_timer.hpp>
 
 #include <turnstone/base/time.hpp>
 #include <turnstone/net/stream.hpp>
@@ -19,8 +22,8 @@ class DataConnection;
 /// What a DataConnection needs of its shard.
 class DataConnectionOwner {
  public:
-  /// Bytes were read, from the client for the peer or the other way.
-  virtual void relayed(const DataConnection& connection, bool to_peer, std::size_t size) = 0;
+  /// Bytes were read, from the client for the peer or the other way (0: nothing yet). How the flow goes on.
+  virtual turn::Pace relayed(const DataConnection& connection, bool to_peer, std::size_t size) = 0;
   /// Both sides are closed: it is not used again once this returns.
   virtual void ended(DataConnection& connection) = 0;
   /// Room for one read, shared by all; what does not fit into a socket is copied from it.
@@ -38,7 +41,8 @@ class DataConnection : public std::enable_shared_from_this<DataConnection> {
   void bind(asio::io_context& context, MovedStream client);
   /// Closes both sides; the owner is not told.
   void close() noexcept;
-  /// Ends it when one side has said that it is done and the other has moved nothing for long.
+  /// Ends it when one side has said that it is done and the other has moved nothing for long, or when one
+  /// that is not read has broken.
   void close_if_late(TimePoint now);
 
   turn::ConnectionId id() const noexcept { return id_; }
@@ -53,6 +57,9 @@ class DataConnection : public std::enable_shared_from_this<DataConnection> {
     bool over = false;
     std::size_t written = 0;
     std::vector<std::uint8_t> queue;
+    turn::Pace pace;
+    /// Made for the first rest.
+    std::optional<asio::steady_timer> timer;
   };
 
   Stream& from(const Flow& flow) noexcept { return flow.to_peer ? *client_ : peer_; }
@@ -63,6 +70,10 @@ class DataConnection : public std::enable_shared_from_this<DataConnection> {
   bool step(Flow& flow);
   bool write_queue(Flow& flow);
   bool read_and_write(Flow& flow);
+  /// True when the flow may not go on yet; a timer is set.
+  bool rests(Flow& flow);
+  /// The flow rests, and what it would read has broken.
+  bool rests_for_nothing(Flow& flow, TimePoint now) noexcept;
   void wait(Flow& flow, Stream& stream, Stream::Status status);
   void later(Flow& flow);
   /// Nothing more goes this way.

@@ -229,8 +229,8 @@ void PeerStreams::close(turn::ConnectionId id) noexcept {
   }
 }
 
-void PeerStreams::relayed(const DataConnection& connection, bool to_peer, std::size_t size) {
-  server_.data_relayed(connection.id(), to_peer, size);
+turn::Pace PeerStreams::relayed(const DataConnection& connection, bool to_peer, std::size_t size) {
+  return server_.data_relayed(now(), connection.id(), to_peer, size);
 }
 
 void PeerStreams::ended(DataConnection& connection) {

@@ -63,7 +63,7 @@ class PeerStreams final : public DataConnectionOwner {
   void forget(const DataConnection& connection) noexcept;
   void sweep_later();
 
-  void relayed(const DataConnection& connection, bool to_peer, std::size_t size) override;
+  turn::Pace relayed(const DataConnection& connection, bool to_peer, std::size_t size) override;
   void ended(DataConnection& connection) override;
   MutableBytes read_buffer() override { return {read_buffer_.get(), kReadBytes}; }
 

@@ -39,6 +39,11 @@ std::uint64_t SharedLedger::lease(turn::BudgetId id, std::uint64_t least, std::u
   return ledger_.lease(id, least, wanted, now);
 }
 
+Duration SharedLedger::charge(turn::BudgetId id, std::uint64_t tokens, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  return ledger_.charge(id, tokens, now);
+}
+
 std::optional<std::uint16_t> SharedLedger::take_port(IpFamily family, turn::PortParity parity,
                                                      std::string_view account, TimePoint now,
                                                      RandomSource& random) {

@@ -63,6 +63,32 @@ Result<StreamTicket, StreamRefusal> StreamBudget::admit(const std::optional<IpAd
   return ticket;
 }
 
+void StreamBudget::add_door(const void* door, std::function<void()> ask) {
+  const std::lock_guard lock(mutex_);
+  doors_.push_back({door, std::move(ask)});
+}
+
+void StreamBudget::remove_door(const void* door) noexcept {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(doors_, [door](const Door& d) { return d.door == door; });
+}
+
+bool StreamBudget::ask_others(const void* door) {
+  const std::lock_guard lock(mutex_);
+  bool asked = false;
+  for (const Door& other : doors_) {
+    if (other.door == door) continue;
+    other.ask();
+    asked = true;
+  }
+  return asked;
+}
+
+bool StreamBudget::is_full() const {
+  const std::lock_guard lock(mutex_);
+  return open_ >= most_;
+}
+
 std::uint64_t StreamBudget::open_count() const {
   const std::lock_guard lock(mutex_);
   return open_;

@@ -25,6 +25,9 @@ constexpr std::chrono::milliseconds kRefusedBackOff{20};
 constexpr int kMaxAccepts = 16;
 /// What has been silent for so long makes room for a newcomer when the budget is used up.
 constexpr std::chrono::seconds kYieldAge{1};
+/// Other shards are given so long to make room, and for so many at once.
+constexpr std::chrono::milliseconds kAskedTime{20};
+constexpr std::size_t kMaxWaiting = 16;
 
 /// A descriptor that costs next to nothing.
 Descriptor make_spare() noexcept { return Descriptor(::eventfd(0, EFD_CLOEXEC)); }
@@ -56,6 +59,7 @@ StreamDoor::StreamDoor(asio::io_context& context, std::vector<BoundSocket> liste
       surroundings_(surroundings),
       counters_(counters),
       admit_(std::move(admit)),
+      waiting_timer_(context),
       spare_(make_spare()),
       deadline_timer_(context) {
   for (BoundSocket& listener : listeners) {
@@ -63,20 +67,31 @@ StreamDoor::StreamDoor(asio::io_context& context, std::vector<BoundSocket> liste
   }
 }
 
-StreamDoor::~StreamDoor() = default;
+StreamDoor::~StreamDoor() { surroundings_.stream_budget.remove_door(this); }
 
 void StreamDoor::start() {
+  surroundings_.stream_budget.add_door(this, [this] {
+    if (asked_.exchange(true)) return;
+    asio::post(context_, [this] {
+      asked_ = false;
+      // Who was asked before may have given way already.
+      if (!stopped_ && surroundings_.stream_budget.is_full()) give_way();
+    });
+  });
   for (const auto& listener : listeners_) wait(*listener);
 }
 
 void StreamDoor::stop() {
   stopped_ = true;
+  surroundings_.stream_budget.remove_door(this);
   error_code ignored;
   for (const auto& listener : listeners_) {
     listener->acceptor.close(ignored);
     listener->pause.cancel();
   }
   deadline_timer_.cancel();
+  waiting_timer_.cancel();
+  waiting_.clear();
   handshakes_.clear();
   for (const auto& [id, newcomer] : std::exchange(newcomers_, {})) newcomer->stream.close();
 }
@@ -135,19 +150,39 @@ bool StreamDoor::is_balancer(const IpAddress& address) const noexcept {
 
 Result<StreamTicket, StreamRefusal> StreamDoor::make_room(const std::optional<IpAddress>& client) {
   auto ticket = surroundings_.stream_budget.admit(client);
-  if (ticket || ticket.error() != StreamRefusal::Limit || newcomers_.empty()) return ticket;
-  const Shared oldest = newcomers_.begin()->second;
-  const TimePoint came = oldest->deadline - surroundings_.options.handshake_timeout;
-  if (now().mono - came < kYieldAge) return ticket;
-  oldest->refusal = StreamRefusal::Limit;
-  finish(*oldest);
+  if (ticket || ticket.error() != StreamRefusal::Limit || !give_way()) return ticket;
   return surroundings_.stream_budget.admit(client);
 }
 
-bool StreamDoor::take_in(Listener& listener, Descriptor descriptor, const Endpoint& remote) {
+bool StreamDoor::give_way() {
+  if (newcomers_.empty()) return false;
+  const Shared oldest = newcomers_.begin()->second;
+  const TimePoint came = oldest->deadline - surroundings_.options.handshake_timeout;
+  if (now().mono - came < kYieldAge) return false;
+  oldest->refusal = StreamRefusal::Limit;
+  finish(*oldest);
+  return true;
+}
+
+bool StreamDoor::wait_for_room(Listener& listener, Descriptor& descriptor, const Endpoint& remote) {
+  if (waiting_.size() >= kMaxWaiting || !surroundings_.stream_budget.ask_others(this)) return false;
+  waiting_.push_back({&listener, std::move(descriptor), remote});
+  if (waiting_.size() > 1) return true;
+  waiting_timer_.expires_after(kAskedTime);
+  waiting_timer_.async_wait([this](const error_code& error) {
+    if (error || stopped_) return;
+    for (Waiting& each : std::exchange(waiting_, {}))
+      take_in(*each.listener, std::move(each.descriptor), each.remote, false);
+  });
+  return true;
+}
+
+bool StreamDoor::take_in(Listener& listener, Descriptor descriptor, const Endpoint& remote, bool may_wait) {
   const bool balancer = is_balancer(remote.address);
   auto ticket = make_room(balancer ? std::nullopt : std::optional(remote.address));
   if (!ticket) {
+    if (may_wait && ticket.error() == StreamRefusal::Limit && wait_for_room(listener, descriptor, remote))
+      return true;
     refuse(ticket.error());
     return false;
   }

@@ -3,6 +3,7 @@
 // first byte, TLS handshake, first byte inside. What is silent, wrong or too much is closed here. One thread.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -57,9 +58,18 @@ class StreamDoor {
   void pause(Listener& listener, std::chrono::milliseconds time);
   void accept_waiting(Listener& listener);
   void accept_failed(Listener& listener, int error);
+  /// Accepted while all places were taken: it waits until other shards have been asked for one.
+  struct Waiting {
+    Listener* listener;
+    Descriptor descriptor;
+    Endpoint remote;
+  };
   /// False: refused and closed.
-  bool take_in(Listener& listener, Descriptor descriptor, const Endpoint& remote);
+  bool take_in(Listener& listener, Descriptor descriptor, const Endpoint& remote, bool may_wait = true);
+  bool wait_for_room(Listener& listener, Descriptor& descriptor, const Endpoint& remote);
   Result<StreamTicket, StreamRefusal> make_room(const std::optional<IpAddress>& client);
+  /// Closes who has been silent longest, and for long enough; false: there is nobody.
+  bool give_way();
   bool is_balancer(const IpAddress& address) const noexcept;
 
   void proceed(const Shared& newcomer);
@@ -82,6 +92,9 @@ class StreamDoor {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::map<std::uint64_t, Shared> newcomers_;  // in the order of their deadlines
   std::deque<Shared> handshakes_;
+  std::vector<Waiting> waiting_;  // few, for a moment
+  asio::steady_timer waiting_timer_;
+  std::atomic<bool> asked_ = false;  // by another thread, to give way
   /// Given up for a moment when there is no other descriptor, so that who waits can be told: closed.
   Descriptor spare_;
   asio::steady_timer deadline_timer_;

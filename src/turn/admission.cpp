@@ -42,14 +42,6 @@ bool Server::usable(Request& r) {
   return true;
 }
 
-bool Server::has_rates(const Request& r) const noexcept {
-  const bool of_server =
-      (options_.max_bits_per_second_per_allocation | options_.max_bits_per_second_per_user |
-       options_.max_bits_per_second | options_.max_packets_per_second_per_allocation) != 0;
-  return of_server ||
-         (r.policy != nullptr && (r.policy->max_bits_per_second | r.policy->max_packets_per_second) != 0);
-}
-
 std::optional<Denial> Server::admit(const Request& r) {
   if (const auto quota = ledger_.admit(r.account)) return quota;
   if (r.policy == nullptr || r.policy->max_allocations == 0) return std::nullopt;

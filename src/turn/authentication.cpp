@@ -95,18 +95,6 @@ std::optional<AuthFailure> read_sender(const stun::MessageView& message, Sender&
   return std::nullopt;
 }
 
-/// Bytes of an Ethernet frame around a datagram, with its checksum; IPv4 or IPv6, UDP.
-std::size_t frame_bytes(std::size_t payload, bool v6) noexcept {
-  return std::max<std::size_t>(64, payload + (v6 ? 66 : 46));
-}
-
-/// What an unauthenticated source gets is at most 2.1 times what it sent. A realm of up to 36 bytes leaves
-/// room for all of a challenge to an Allocate of 28 bytes, one of up to 56 for the compact one; longer ones
-/// amplify.
-bool amplifies(std::size_t request, std::size_t answer, bool v6) noexcept {
-  return 10 * frame_bytes(answer, v6) > 21 * frame_bytes(request, v6);
-}
-
 /// An attribute of four bytes, such as FINGERPRINT, REQUESTED-TRANSPORT, or ERROR-CODE without a phrase.
 constexpr std::size_t kNumberAttributeBytes = stun::kAttributeHeaderBytes + 4;
 

@@ -54,4 +54,9 @@ std::uint64_t Budgets::lease(BudgetId id, std::uint64_t least, std::uint64_t wan
   return budget->bucket.take_up_to(std::max(least, std::min(wanted, fair)), now);
 }
 
+Duration Budgets::charge(BudgetId id, std::uint64_t tokens, TimePoint now) noexcept {
+  Budget* budget = budgets_.find(id);
+  return budget != nullptr ? budget->bucket.charge(tokens, now) : Duration::zero();
+}
+
 }  // namespace ts::turn

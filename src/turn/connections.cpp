@@ -185,14 +185,17 @@ std::optional<ConnectionId> Server::peer_accepted(Now now, const RelayId& relay,
   return connection.id;
 }
 
-void Server::data_relayed(ConnectionId id, bool to_peer, std::size_t size) {
+Pace Server::data_relayed(Now now, ConnectionId id, bool to_peer, std::size_t size) {
   const auto found = connections_.find(id);
-  if (found == connections_.end()) return;
-  Allocation* allocation = allocations_.find(found->second->allocation);
-  if (allocation == nullptr) return;
-  const std::size_t transport = index(allocation->tuple.transport);
-  (to_peer ? allocation->to_peer : allocation->to_client).add(size);
-  (to_peer ? counters_.to_peer : counters_.to_client)[transport].add(size);
+  Allocation* allocation =
+      found != connections_.end() ? allocations_.find(found->second->allocation) : nullptr;
+  if (allocation == nullptr) return {};
+  if (size != 0) {
+    const std::size_t transport = index(allocation->tuple.transport);
+    (to_peer ? allocation->to_peer : allocation->to_client).add(size);
+    (to_peer ? counters_.to_peer : counters_.to_client)[transport].add(size);
+  }
+  return allocation->limits != nullptr ? allocation->limits->charge(size, now.mono, ledger_) : Pace{};
 }
 
 }  // namespace ts::turn

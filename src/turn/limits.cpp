@@ -15,8 +15,14 @@ TokenRate rate_of(std::uint64_t per_second, std::uint64_t least_burst) noexcept 
   return {per_second, std::max(per_second, least_burst)};
 }
 
+/// A read of a stream takes what the lowest rate gives in 50 ms: small enough that the rest behind it is
+/// short, and not so small that the calls cost more than the bytes.
+constexpr std::uint64_t kReadsPerSecond = 20;
+constexpr std::uint64_t kLeastReadBytes = 1024;
+
+/// 0: no limit.
 constexpr std::uint64_t bytes_of(std::uint64_t bits_per_second) noexcept {
-  return std::max<std::uint64_t>(bits_per_second / 8, 1);
+  return bits_per_second == 0 ? 0 : std::max<std::uint64_t>(bits_per_second / 8, 1);
 }
 
 }  // namespace
@@ -67,29 +73,34 @@ std::unique_ptr<Limits> Limits::make(const Options& options, const auth::Policy*
   if (none) return nullptr;
 
   auto out = std::make_unique<Limits>();
-  if (options.max_bits_per_second_per_allocation != 0) {
-    out->bytes_.emplace(rate_of(bytes_of(options.max_bits_per_second_per_allocation), kLeastByteBurst), now);
-  }
-  if (options.max_packets_per_second_per_allocation != 0) {
-    out->packets_.emplace(rate_of(options.max_packets_per_second_per_allocation, kLeastPacketBurst), now);
-  }
+  const auto own = [&](std::optional<TokenBucket>& bucket, std::uint64_t rate, std::uint64_t least_burst) {
+    if (rate != 0) bucket.emplace(rate_of(rate, least_burst), now);
+  };
+  const auto shared = [&](Shared& at, std::string name, std::uint64_t rate, std::uint64_t least_burst) {
+    if (rate != 0) at = join(std::move(name), rate, least_burst, shares, now);
+  };
+  const std::uint64_t own_bytes = bytes_of(options.max_bits_per_second_per_allocation);
+  const std::uint64_t credential_bytes = bytes_of(credential_bits);
+  const std::uint64_t user_bytes = bytes_of(options.max_bits_per_second_per_user);
+  const std::uint64_t total_bytes = bytes_of(options.max_bits_per_second);
+  own(out->bytes_, own_bytes, kLeastByteBurst);
+  own(out->packets_, options.max_packets_per_second_per_allocation, kLeastPacketBurst);
   // The first character keeps the names of different things apart.
-  if (credential_bits != 0) {
-    out->credential_bytes_ =
-        join("b" + std::string(username), bytes_of(credential_bits), kLeastByteBurst, shares, now);
-  }
-  if (credential_packets != 0) {
-    out->credential_packets_ =
-        join("p" + std::string(username), credential_packets, kLeastPacketBurst, shares, now);
-  }
-  if (options.max_bits_per_second_per_user != 0) {
-    out->user_bytes_ = join("u" + std::string(account), bytes_of(options.max_bits_per_second_per_user),
-                            kLeastByteBurst, shares, now);
-  }
-  if (options.max_bits_per_second != 0) {
-    out->total_bytes_ = join("t", bytes_of(options.max_bits_per_second), kLeastByteBurst, shares, now);
-  }
+  shared(out->credential_bytes_, "b" + std::string(username), credential_bytes, kLeastByteBurst);
+  shared(out->credential_packets_, "p" + std::string(username), credential_packets, kLeastPacketBurst);
+  shared(out->user_bytes_, "u" + std::string(account), user_bytes, kLeastByteBurst);
+  shared(out->total_bytes_, "t", total_bytes, kLeastByteBurst);
+  for (const std::uint64_t rate : {own_bytes, credential_bytes, user_bytes, total_bytes})
+    out->bound_reads(rate);
+  for (const std::uint64_t rate : {options.max_packets_per_second_per_allocation, credential_packets})
+    out->bound_reads(rate * kPacketBytes);
   return out;
+}
+
+void Limits::bound_reads(std::uint64_t bytes_per_second) noexcept {
+  if (bytes_per_second == 0) return;
+  const std::uint64_t part = std::max(bytes_per_second / kReadsPerSecond, kLeastReadBytes);
+  read_bytes_ = static_cast<std::size_t>(std::min<std::uint64_t>(part, read_bytes_));
 }
 
 void Limits::go_on_from(const Limits& former) {
@@ -123,6 +134,23 @@ std::optional<Drop> Limits::refuse(std::size_t bytes, TimePoint now, Ledger& led
   spend(credential_packets_, 1);
   for (const Shared* shared : {&credential_bytes_, &user_bytes_, &total_bytes_}) spend(*shared, bytes);
   return std::nullopt;
+}
+
+Pace Limits::charge(std::size_t bytes, TimePoint now, Ledger& ledger) {
+  Duration rest = Duration::zero();
+  const auto own = [&](std::optional<TokenBucket>& bucket, std::uint64_t tokens) {
+    if (bucket) rest = std::max(rest, bucket->charge(tokens, now));
+  };
+  // Not out of the shard's share, which is leased for datagrams: they cannot wait.
+  const auto shared = [&](const Shared& of, std::uint64_t tokens) {
+    if (of.share != nullptr) rest = std::max(rest, ledger.charge(of.share->budget, tokens, now));
+  };
+  const std::uint64_t packets = (bytes + kPacketBytes - 1) / kPacketBytes;
+  own(packets_, packets);
+  shared(credential_packets_, packets);
+  own(bytes_, bytes);
+  for (const Shared* of : {&credential_bytes_, &user_bytes_, &total_bytes_}) shared(*of, bytes);
+  return {rest > Duration::zero() ? now + rest : TimePoint::min(), read_bytes_};
 }
 
 bool take_new_peers(TimePoint& paid_until, std::size_t count, const Options& options,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What may be relayed in a time: an allocation's own token buckets, and this shard's shares of the budgets
-// that allocations everywhere have in common. Policing: what exceeds a limit is dropped, never queued.
+// that allocations everywhere have in common. Policing: datagrams that exceed a limit are dropped, never
+// queued; the bytes of TCP allocations are charged once they were read, and then the flow rests.
 #pragma once
 
 #include <memory>
@@ -64,6 +65,9 @@ class Limits {
 
   /// Nothing when a datagram of `bytes` may pass, which is then paid for; else why not.
   std::optional<Drop> refuse(std::size_t bytes, TimePoint now, Ledger& ledger);
+  /// Pays for bytes of a stream, in debt if need be, as if they had come in packets of kPacketBytes: how
+  /// often they were read says nothing of how they were sent.
+  Pace charge(std::size_t bytes, TimePoint now, Ledger& ledger);
 
  private:
   struct Shared {
@@ -73,6 +77,11 @@ class Limits {
   static Shared join(std::string name, std::uint64_t per_second, std::uint64_t least_burst, Shares& shares,
                      TimePoint now);
 
+  static constexpr std::size_t kPacketBytes = 1200;
+  /// One limit more, of so many bytes a second: no read takes more than a part of it.
+  void bound_reads(std::uint64_t bytes_per_second) noexcept;
+
+  std::size_t read_bytes_ = Pace{}.read_bytes;
   std::optional<TokenBucket> bytes_;
   std::optional<TokenBucket> packets_;
   // Null: no such limit.

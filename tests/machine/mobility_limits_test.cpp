@@ -2,23 +2,11 @@
 // Mobility (RFC 8016) and access tokens (RFC 7635) together with what else an allocation may be.
 #include <gtest/gtest.h>
 
-#include <turnstone/auth/access_token.hpp>
-
-#include "harness.hpp"
+#include "mobility.hpp"
+#include "token_world.hpp"
 
 namespace ts::turn::testing {
 namespace {
-
-Options mobile() {
-  Options out = default_options();
-  out.mobility = true;
-  return out;
-}
-
-Bytes ticket_of(const Answer& answer) {
-  const auto value = answer.attribute(AttributeType::MobilityTicket);
-  return value ? Bytes(value->begin(), value->end()) : Bytes{};
-}
 
 // RFC 8016 §3.1.2 MUST: where mobility is not to be had, 405; a TCP allocation's connections cannot move
 TEST(MobilityLimits, ATcpAllocationDoesNotMove) {
@@ -84,36 +72,8 @@ TEST(MobilityLimits, AMoveRefreshesOneFamilyOrBoth) {
   EXPECT_EQ(refresh(2), 0);
 }
 
-struct Tokens : ::testing::Test {
-  explicit Tokens(std::string server_name = "turnstone") {
-    auth::Options with_keys = default_auth();
-    with_keys.realm = std::move(server_name);
-    with_keys.oauth_keys = {"north:" + base64(Bytes(32, 0x42))};
-    name = with_keys.realm;
-    credentials = std::make_unique<auth::Credentials>(with_keys);
-    tokens = std::make_unique<auth::AccessTokens>(with_keys);
-    server = std::make_unique<Server>(Surroundings{world.options, *credentials, world.nonces, world.ledger,
-                                                   world.random, 0, 1, nullptr, tokens.get()});
-  }
-  Answer send(const FiveTuple& tuple, const Bytes& bytes) {
-    server->from_client(world.now, Inbound{tuple, 7, bytes}, out);
-    for (const OpenRelay& open : std::exchange(out.open_relays, {}))
-      server->relay_opened(world.now, open.relay, out);
-    Answer answer;
-    if (!out.to_clients.empty()) {
-      const ByteView wire = out.to_clients.back().bytes;
-      answer.bytes.assign(wire.begin(), wire.end());
-    }
-    out.clear();
-    return answer;
-  }
-
-  World world;
-  std::string name;
-  std::unique_ptr<auth::Credentials> credentials;
-  std::unique_ptr<auth::AccessTokens> tokens;
-  std::unique_ptr<Server> server;
-  Outbox out;
+struct Tokens : TokenWorld {
+  Tokens() : TokenWorld("turnstone") {}
 };
 
 // RFC 8489 §9.2.4 MUST: responses to requests with SHA-256 are signed with MESSAGE-INTEGRITY-SHA256
@@ -131,9 +91,12 @@ TEST_F(Tokens, AnyOfTheTwoMacsGoesWithATokensKey) {
     if (method == Method::Allocate) Client::requested_transport(b);
     std::array<std::uint8_t, 12> once{};
     if (with_token)
-      b.add(AttributeType::AccessToken, ByteView(auth::seal_access_token(AeadKey(Bytes(32, 0x42)), name, once,
-                                                                         key, world.now.wall, 600)));
-    b.add(AttributeType::Username, "north").add(AttributeType::Realm, name).add(AttributeType::Nonce, nonce);
+      b.add(AttributeType::AccessToken,
+            ByteView(auth::seal_access_token(AeadKey(Bytes(32, 0x42)), auth_options.realm, once, key,
+                                             world.now.wall, 600)));
+    b.add(AttributeType::Username, "north")
+        .add(AttributeType::Realm, auth_options.realm)
+        .add(AttributeType::Nonce, nonce);
     signer.sign(b);
     bytes.resize(b.finish().size());
     return send(tuple, bytes);
@@ -146,8 +109,8 @@ TEST_F(Tokens, AnyOfTheTwoMacsGoesWithATokensKey) {
   EXPECT_TRUE(signer.verify(later.view()));
 }
 
-struct TokensOfALongName : Tokens {
-  TokensOfALongName() : Tokens("a-realm-of-turnstone.example.org") {}
+struct TokensOfALongName : TokenWorld {
+  TokensOfALongName() : TokenWorld("a-realm-of-turnstone.example.org") {}
 };
 
 TEST_F(TokensOfALongName, TheChallengeNamesTheServerAndAmplifiesNoMore) {

@@ -3,7 +3,7 @@
 // allocation.
 #include <gtest/gtest.h>
 
-#include "harness.hpp"
+#include "mobility.hpp"
 
 namespace ts::turn::testing {
 namespace {
@@ -204,17 +204,6 @@ struct Mover {
   std::uint32_t transaction = 0;
   Endpoint relayed;
 };
-
-Options mobile() {
-  Options out = default_options();
-  out.mobility = true;
-  return out;
-}
-
-Bytes ticket_of(const Answer& answer) {
-  const auto value = answer.attribute(AttributeType::MobilityTicket);
-  return value ? Bytes(value->begin(), value->end()) : Bytes{};
-}
 
 struct Across : ::testing::Test {
   Shards shards{mobile()};

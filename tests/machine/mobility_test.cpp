@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mobility (RFC 8016) on one shard: tickets, moves, and the two five-tuples in between.
-#include <gtest/gtest.h>
+#include "mobility.hpp"
 
-#include "harness.hpp"
+#include <gtest/gtest.h>
 
 namespace ts::turn::testing {
 namespace {
@@ -10,17 +10,6 @@ namespace {
 using std::chrono::seconds;
 
 const Endpoint kPeer = ep("192.12.0.77:7000");
-
-Options mobile() {
-  Options out = default_options();
-  out.mobility = true;
-  return out;
-}
-
-Bytes ticket_of(const Answer& answer) {
-  const auto value = answer.attribute(AttributeType::MobilityTicket);
-  return value ? Bytes(value->begin(), value->end()) : Bytes{};
-}
 
 Answer refresh_with(Client& client, const Bytes& ticket, std::uint32_t lifetime = 600) {
   return client.request(Method::Refresh, [&](auto& b) {

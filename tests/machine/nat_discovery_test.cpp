@@ -63,6 +63,36 @@ TEST(NatDiscovery, APlainBindingTellsOriginAndOtherAddress) {
   }
 }
 
+// No request gets more than 2.1 times its own frame back, whatever it has.
+TEST(NatDiscovery, AnswersToStrangersDoNotAmplify) {
+  World world(with_discovery());
+  const auto frame = [](std::size_t payload, bool v6) {
+    return static_cast<double>(std::max<std::size_t>(64, payload + (v6 ? 66 : 46)));
+  };
+  for (const char* from : {"192.12.0.1:40000", "[2620:0:ccc::2]:40000"}) {
+    Asker asker(world, from);
+    const bool v6 = asker.client.tuple.client.address.is_v6();
+    const std::string to = v6 ? "[2620:fe::9]:3478" : "198.41.0.4:3478";
+    const auto answer_to = [&](auto&& add) {
+      const SentToClient* sent = asker.ask(to, add);
+      EXPECT_NE(sent, nullptr);
+      EXPECT_LE(frame(sent->bytes.size(), v6), 2.1 * frame(asker.request.size(), v6));
+      return Answer{sent->bytes};
+    };
+    const Answer bare = answer_to([](auto&) {});
+    EXPECT_EQ(bare.attribute(AttributeType::MappedAddress).has_value(), !v6);
+    EXPECT_EQ(bare.address(AttributeType::XorMappedAddress), asker.client.tuple.client);
+    EXPECT_EQ(clear(bare, AttributeType::ResponseOrigin), ep(to));
+    EXPECT_TRUE(bare.attribute(AttributeType::OtherAddress));
+    EXPECT_TRUE(answer_to([](auto& b) { b.add_fingerprint(); }).attribute(AttributeType::MappedAddress));
+    EXPECT_TRUE(answer_to([](auto& b) {
+                  b.add_u32(AttributeType::ChangeRequest, 6);
+                }).attribute(AttributeType::MappedAddress));
+    answer_to([](auto& b) { b.add_flag(AttributeType::Padding); });
+    answer_to([](auto& b) { b.add(AttributeType::Padding, Bytes(1400)); });
+  }
+}
+
 // RFC 5780 §6.1 MUST: the flags of CHANGE-REQUEST choose the source address and port as in table 1
 TEST(NatDiscovery, ChangeRequestChoosesTheSource) {
   World world(with_discovery());

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "harness.hpp"
+#include "tcp_client.hpp"
 
 namespace ts::turn::testing {
 namespace {
@@ -13,45 +13,6 @@ namespace {
 using std::chrono::seconds;
 
 const Endpoint kPeer = ep("9.9.9.9:7000");
-
-void tcp_transport(stun::MessageBuilder& b) {
-  b.add_u32(AttributeType::RequestedTransport, std::uint32_t{stun::kTransportTcp} << 24);
-}
-
-/// A client with a TCP allocation, which opens data connections beside it.
-struct TcpClient : Client {
-  explicit TcpClient(World& w, const std::string& from = "192.12.0.1:40000",
-                     Transport transport = Transport::Tcp, const std::string& user = "alice",
-                     const std::string& pass = "wonder")
-      : Client(w, from, transport, user, pass) {}
-
-  template <class F>
-  Answer allocate_tcp(F&& more) {
-    Answer answer = request(Method::Allocate, [&](auto& b) { tcp_transport(b), more(b); });
-    if (answer.code() == 0) relayed = answer.address(AttributeType::XorRelayedAddress);
-    return answer;
-  }
-  Answer allocate_tcp() {
-    return allocate_tcp([](auto&) {});
-  }
-  Answer connect(const Endpoint& peer) {
-    return request(Method::Connect, [&](auto& b) { b.add_xor_address(AttributeType::XorPeerAddress, peer); });
-  }
-  Answer connection_bind(ConnectionId id) {
-    return request(Method::ConnectionBind, [&](auto& b) { b.add_u32(AttributeType::ConnectionId, id); });
-  }
-  /// Connects to a peer that answers at once.
-  ConnectionId connected(const Endpoint& peer) {
-    EXPECT_TRUE(connect(peer).none());
-    const ConnectionId id = world.connects.back().connection;
-    const std::size_t before = world.to_clients.size();
-    world.peer_connected(id);
-    const Answer answer = answer_since(before);
-    EXPECT_EQ(answer.code(), 0);
-    EXPECT_EQ(answer.u32(AttributeType::ConnectionId), id);
-    return id;
-  }
-};
 
 class TcpAllocation : public ::testing::Test {
  protected:
@@ -443,7 +404,7 @@ TEST_F(TcpAllocation, LateNewsOfEndedConnectionsIsHarmless) {
   EXPECT_EQ(data.connection_bind(id).code(), 0);
   EXPECT_EQ(client.refresh(0).code(), 0);
   world.server.connection_closed(id);
-  world.server.data_relayed(id, true, 100);
+  world.server.data_relayed(world.now, id, true, 100);
   world.peer_refuses(id);
   EXPECT_FALSE(world.peer_comes(RelayId{}, kPeer));
   EXPECT_EQ(world.server.counters().to_peer[index(Transport::Tcp)].bytes, 0U);
@@ -460,9 +421,9 @@ TEST_F(TcpAllocation, DatagramsAreNotForTcp) {
 TEST_F(TcpAllocation, BytesAreCounted) {
   const ConnectionId id = client.connected(kPeer);
   EXPECT_EQ(data.connection_bind(id).code(), 0);
-  world.server.data_relayed(id, true, 1000);
-  world.server.data_relayed(id, true, 500);
-  world.server.data_relayed(id, false, 7);
+  world.server.data_relayed(world.now, id, true, 1000);
+  world.server.data_relayed(world.now, id, true, 500);
+  world.server.data_relayed(world.now, id, false, 7);
   const Counters& c = world.server.counters();
   EXPECT_EQ(c.to_peer[index(Transport::Tcp)].bytes, 1500U);
   EXPECT_EQ(c.to_peer[index(Transport::Tcp)].packets, 2U);

@@ -2,9 +2,7 @@
 // Third-party authorization (RFC 7635) on the core.
 #include <gtest/gtest.h>
 
-#include <turnstone/auth/access_token.hpp>
-
-#include "harness.hpp"
+#include "token_world.hpp"
 
 namespace ts::turn::testing {
 namespace {
@@ -14,15 +12,8 @@ using std::chrono::seconds;
 const Endpoint kPeer = ep("192.12.0.77:7000");
 
 /// A client with a token, on a server that takes tokens and users.
-struct ThirdParty : ::testing::Test {
-  ThirdParty() {
-    a.oauth_keys = {"north:" + base64(Bytes(32, 0x42)), "south:" + base64(Bytes(32, 0x43))};
-    tokens = std::make_unique<auth::AccessTokens>(a);
-    // The World's own Server knows no tokens; this one takes its place.
-    server = std::make_unique<Server>(Surroundings{world.options, world.credentials, world.nonces,
-                                                   world.ledger, world.random, 0, 1, nullptr, tokens.get()});
-    nonce = world.nonces.make(world.now.mono, tuple.client).text();
-  }
+struct ThirdParty : TokenWorld {
+  ThirdParty() : nonce(world.nonces.make(world.now.mono, tuple.client).text()) {}
   Bytes token(std::uint32_t lifetime = 600, std::uint8_t key = 0x42, std::uint8_t mac = 9) {
     std::array<std::uint8_t, 12> once{};
     once[0] = ++sealed;
@@ -43,18 +34,7 @@ struct ThirdParty : ::testing::Test {
     bytes.resize(b.finish().size());
     return send(bytes);
   }
-  Answer send(const Bytes& bytes) {
-    server->from_client(world.now, Inbound{tuple, 7, bytes}, out);
-    for (const OpenRelay& open : std::exchange(out.open_relays, {}))
-      server->relay_opened(world.now, open.relay, out);
-    Answer answer;
-    if (!out.to_clients.empty()) {
-      const ByteView wire = out.to_clients.back().bytes;
-      answer.bytes.assign(wire.begin(), wire.end());
-    }
-    out.clear();
-    return answer;
-  }
+  Answer send(const Bytes& bytes) { return TokenWorld::send(tuple, bytes); }
   Answer allocate(const Bytes& value, std::uint8_t mac = 9, std::string_view kid = "north") {
     return request(
         Method::Allocate,
@@ -75,12 +55,6 @@ struct ThirdParty : ::testing::Test {
   }
   std::uint64_t failures(AuthFailure why) const { return server->counters().auth_failures[index(why)]; }
 
-  Options o = default_options();
-  auth::Options a = default_auth();
-  World world{o};
-  std::unique_ptr<auth::AccessTokens> tokens;
-  std::unique_ptr<Server> server;
-  Outbox out;
   FiveTuple tuple{ep("192.12.0.1:40000"), ep("198.41.0.4:3478"), Transport::Udp};
   std::string nonce;
   std::uint32_t transaction = 0;

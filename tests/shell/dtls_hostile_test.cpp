@@ -3,12 +3,10 @@
 // of associations.
 #include <random>
 
-#include "turn_client.hpp"
+#include "dtls_channel.hpp"
 
 namespace ts::shell_test {
 namespace {
-
-constexpr std::uint16_t kChannel = 0x4000;
 
 /// The client's datagrams of a handshake up to the one with the cookie, which is not sent.
 struct Hellos {
@@ -143,11 +141,8 @@ TEST(DtlsHostile, AllOfThemAreBounded) {
 
 TEST(DtlsHostile, RecordsOfOthersDoNotDisturbAnAssociation) {
   const Server server;
-  const auto socket = std::make_shared<UdpSocket>(at("127.0.0.1"));
-  TurnClient client(Via::Dtls, server.dtls(), socket);
-  ASSERT_EQ(client.allocate(), 0);
-  UdpSocket peer(at("127.0.0.1"));
-  ASSERT_EQ(client.bind(kChannel, peer.local()), 0);
+  DtlsChannel channel(server);
+  auto& [socket, client, peer] = channel;
   const Bytes fatal{2, 40};
   for (int content = 0; content < 256; ++content) {
     for (const std::uint16_t epoch : std::initializer_list<std::uint16_t>{0, 1, 2, 0xFFFF}) {

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // STUN and TURN over DTLS as a client meets it: both ports, the way of data, loss, restarts and ends.
-#include "turn_client.hpp"
+#include "dtls_channel.hpp"
 
 namespace ts::shell_test {
 namespace {
-
-constexpr std::uint16_t kChannel = 0x4000;
 
 /// The kind of each record in a datagram: its content, and what handshake message is in it.
 std::vector<int> records_of(ByteView datagram) {
@@ -87,10 +85,8 @@ TEST(Dtls, RelaysBothWaysAsUdpDoes) {
 
 TEST(Dtls, WhatIsTooLongForARecordIsDroppedAndNothingElse) {
   const Server server;
-  TurnClient client(Via::Dtls, server.dtls());
-  ASSERT_EQ(client.allocate(), 0);
-  UdpSocket peer(at("127.0.0.1"));
-  ASSERT_EQ(client.bind(kChannel, peer.local()), 0);
+  DtlsChannel channel(server);
+  auto& [socket, client, peer] = channel;
   peer.send(client.relayed, pattern(16'381));
   peer.send(client.relayed, pattern(60'000));
   peer.send(client.relayed, pattern(16'380));
@@ -215,11 +211,8 @@ TEST(Dtls, AClientThatRestartsOnTheSamePortGetsANewAssociation) {
 // RFC 6347 §4.1.2.6 MUST: a record whose sequence number was seen before is not accepted
 TEST(Dtls, AReplayedRecordIsNotRelayedTwice) {
   const Server server;
-  const auto socket = std::make_shared<UdpSocket>(at("127.0.0.1"));
-  TurnClient client(Via::Dtls, server.dtls(), socket);
-  ASSERT_EQ(client.allocate(), 0);
-  UdpSocket peer(at("127.0.0.1"));
-  ASSERT_EQ(client.bind(kChannel, peer.local()), 0);
+  DtlsChannel channel(server);
+  auto& [socket, client, peer] = channel;
   Bytes sent;
   client.dtls().passes = [&sent](bool outgoing, ByteView datagram) {
     if (outgoing) sent.assign(datagram.begin(), datagram.end());
@@ -235,11 +228,8 @@ TEST(Dtls, AReplayedRecordIsNotRelayedTwice) {
 
 TEST(Dtls, SeveralRecordsInOneDatagram) {
   const Server server;
-  const auto socket = std::make_shared<UdpSocket>(at("127.0.0.1"));
-  TurnClient client(Via::Dtls, server.dtls(), socket);
-  ASSERT_EQ(client.allocate(), 0);
-  UdpSocket peer(at("127.0.0.1"));
-  ASSERT_EQ(client.bind(kChannel, peer.local()), 0);
+  DtlsChannel channel(server);
+  auto& [socket, client, peer] = channel;
   Bytes all;
   client.dtls().passes = [&all](bool outgoing, ByteView datagram) {
     if (outgoing) all.insert(all.end(), datagram.begin(), datagram.end());

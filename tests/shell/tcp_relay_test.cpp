@@ -3,186 +3,10 @@
 // clients, on one shard and on many; back pressure, half-close, resets, time limits, ends.
 #include <sys/ioctl.h>
 
-#include "turn_client.hpp"
+#include "tcp_turn.hpp"
 
 namespace ts::shell_test {
 namespace {
-
-constexpr const char* kOpenStreams = "turnstone_streams";
-
-/// A connected TCP socket at the peer's end.
-class PeerSocket {
- public:
-  explicit PeerSocket(int fd = -1) : fd_(fd) {
-    const timeval patience{15, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  }
-  PeerSocket(PeerSocket&& o) noexcept : fd_(std::exchange(o.fd_, -1)) {}
-  PeerSocket& operator=(PeerSocket&& o) noexcept {
-    std::swap(fd_, o.fd_);
-    return *this;
-  }
-  ~PeerSocket() { close(); }
-  void close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-  void reset() {
-    const linger now{1, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    close();
-  }
-  void end() { ::shutdown(fd_, SHUT_WR); }
-  bool ok() const { return fd_ >= 0; }
-  int fd() const { return fd_; }
-  bool send(ByteView bytes) {
-    while (!bytes.empty()) {
-      const auto n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n <= 0) return false;
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-    return true;
-  }
-  /// Exactly so many bytes, or fewer when the stream ends.
-  Bytes receive(std::size_t size) {
-    Bytes out(size);
-    std::size_t got = 0;
-    while (got < size) {
-      const auto n = ::recv(fd_, out.data() + got, size - got, 0);
-      if (n <= 0) break;
-      got += static_cast<std::size_t>(n);
-    }
-    out.resize(got);
-    return out;
-  }
-  /// 0: the other side has ended; else the errno, or -1 when there was data.
-  int ending() {
-    std::uint8_t byte = 0;
-    const auto n = ::recv(fd_, &byte, 1, 0);
-    return n == 0 ? 0 : n < 0 ? errno : -1;
-  }
-  Endpoint remote() const {
-    SocketAddress address;
-    ::getpeername(fd_, address.get(), &address.size);
-    return address.endpoint();
-  }
-
- private:
-  int fd_;
-};
-
-/// A peer that listens.
-class TcpPeer {
- public:
-  explicit TcpPeer(std::string_view address = "127.0.0.1", int backlog = 128)
-      : socket_(SOCK_STREAM, at(address)) {
-    ::listen(socket_.fd(), backlog);
-  }
-  Endpoint local() const { return socket_.local(); }
-  PeerSocket accept(std::chrono::milliseconds patience = kPatience) {
-    return PeerSocket(socket_.readable(patience) ? ::accept(socket_.fd(), nullptr, nullptr) : -1);
-  }
-
- private:
-  Socket socket_;
-};
-
-/// A peer that connects.
-PeerSocket call(const Endpoint& to) {
-  const int fd = ::socket(to.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  SocketAddress address(to);
-  PeerSocket out(fd);
-  if (::connect(fd, address.get(), address.size) != 0) out.close();
-  return out;
-}
-
-std::optional<std::uint32_t> connection_id(const Bytes& message) {
-  const auto m = stun::MessageView::parse(message);
-  const auto value = m ? m->find(AttributeType::ConnectionId) : std::nullopt;
-  return value ? stun::decode_u32(*value) : std::nullopt;
-}
-
-/// A client with a TCP allocation.
-class TcpTurn : public TurnClient {
- public:
-  TcpTurn(Via via, const Server& server, std::string_view host = "127.0.0.1")
-      : TurnClient(via, server.listener(via, host)) {}
-
-  int allocate_tcp(IpFamily family = IpFamily::V4) {
-    const int code = request(Method::Allocate, [family](auto& b) {
-      b.add_u32(AttributeType::RequestedTransport, std::uint32_t{stun::kTransportTcp} << 24);
-      if (family == IpFamily::V6) b.add_u32(AttributeType::RequestedAddressFamily, 0x02000000);
-    });
-    if (code != 0) return code;
-    const auto m = stun::MessageView::parse(answer());
-    relayed =
-        stun::decode_xor_address(*m->find(AttributeType::XorRelayedAddress), m->transaction_id()).value();
-    return 0;
-  }
-  int connect(const Endpoint& peer) {
-    return request(Method::Connect, [&](auto& b) { b.add_xor_address(AttributeType::XorPeerAddress, peer); });
-  }
-  std::uint32_t id() const { return connection_id(answer()).value_or(0); }
-  struct Attempt {
-    std::uint32_t id = 0;
-    Endpoint peer;
-  };
-  std::optional<Attempt> attempt(std::chrono::milliseconds patience = kPatience) {
-    const Bytes got = receive(Clock::now() + patience).value_or(Bytes{});
-    const auto m = stun::MessageView::parse(got);
-    if (!m || m->method() != Method::ConnectionAttempt) return std::nullopt;
-    return Attempt{connection_id(got).value_or(0),
-                   stun::decode_xor_address(*m->find(AttributeType::XorPeerAddress), m->transaction_id())
-                       .value_or(Endpoint{})};
-  }
-};
-
-/// A client data connection.
-class DataStream : public TurnClient {
- public:
-  DataStream(Via via, const Server& server, std::string_view host = "127.0.0.1",
-             const Wire::Settings& settings = {})
-      : TurnClient(via, server.listener(via, host), settings) {}
-  int bind(std::uint32_t id) {
-    const int code = request(Method::ConnectionBind, with(id));
-    received_ = take_rest();
-    return code;
-  }
-  /// The request and data behind it, in one segment.
-  int bind_and_send(std::uint32_t id, ByteView data) {
-    bind(0);  // gets a nonce
-    Bytes both = make_request(Method::ConnectionBind, with(id));
-    both.insert(both.end(), data.begin(), data.end());
-    wire().write(both);
-    const Bytes got = await_answer();
-    received_ = take_rest();
-    const auto m = stun::MessageView::parse(got);
-    return m && m->message_class() == MessageClass::SuccessResponse ? 0 : -1;
-  }
-  Bytes receive_data(std::size_t size) {
-    const auto deadline = Clock::now() + kPatience;
-    while (received_.size() < size && Clock::now() < deadline) {
-      if (wire().read(received_) == Wire::Read::End) break;
-    }
-    Bytes out(received_.begin(), received_.begin() + static_cast<long>(std::min(size, received_.size())));
-    received_.erase(received_.begin(), received_.begin() + static_cast<long>(out.size()));
-    return out;
-  }
-
- private:
-  static Fill with(std::uint32_t id) {
-    return [id](auto& b) { b.add_u32(AttributeType::ConnectionId, id); };
-  }
-  Bytes received_;
-};
-
-/// Sends from both ends and compares.
-void expect_relayed(DataStream& data, PeerSocket& peer, std::size_t size, std::uint32_t seed) {
-  ASSERT_TRUE(data.wire().write(pattern(size, seed)));
-  EXPECT_EQ(peer.receive(size), pattern(size, seed));
-  ASSERT_TRUE(peer.send(pattern(size, seed + 1)));
-  EXPECT_EQ(data.receive_data(size), pattern(size, seed + 1));
-}
 
 class TcpRelay : public testing::TestWithParam<Via> {};
 INSTANTIATE_TEST_SUITE_P(Streams, TcpRelay, testing::Values(Via::Tcp, Via::Tls),
@@ -192,16 +16,9 @@ INSTANTIATE_TEST_SUITE_P(Streams, TcpRelay, testing::Values(Via::Tcp, Via::Tls),
 TEST_P(TcpRelay, ConnectRelaysBothWays) {
   const Server server;
   for (const char* host : {"127.0.0.1", "::1"}) {
-    const IpFamily family = at(host).address.family();
-    TcpTurn client(GetParam(), server, host);
-    ASSERT_EQ(client.allocate_tcp(family), 0) << host;
-    TcpPeer listener(host);
-    ASSERT_EQ(client.connect(listener.local()), 0) << host;
-    PeerSocket peer = listener.accept();
-    EXPECT_EQ(peer.remote(), client.relayed);
-    DataStream data(GetParam(), server, host);
-    ASSERT_EQ(data.bind(client.id()), 0) << host;
-    for (const std::size_t size : {1UL, 20UL, 1000UL, 200'000UL}) expect_relayed(data, peer, size, 7);
+    Bridge bridge(GetParam(), server, host);
+    for (const std::size_t size : {1UL, 20UL, 1000UL, 200'000UL})
+      expect_relayed(bridge.data, bridge.peer, size, 7);
     EXPECT_GE(server.metric("turnstone_relayed_bytes_total", "to_peer"), 201'021.0);
   }
 }
@@ -346,36 +163,27 @@ TEST(TcpConnect, TimeLimits) {
 
 TEST_P(TcpRelay, HalfCloseGoesThrough) {
   const Server server;
-  TcpTurn client(GetParam(), server);
-  ASSERT_EQ(client.allocate_tcp(), 0);
-  TcpPeer listener;
-  ASSERT_EQ(client.connect(listener.local()), 0);
-  PeerSocket peer = listener.accept();
-  DataStream data(GetParam(), server);
-  ASSERT_EQ(data.bind(client.id()), 0);
-  // The client is done; the peer goes on.
-  ASSERT_TRUE(data.wire().write(pattern(100'000, 5)));
-  ::shutdown(data.wire().socket().fd(), SHUT_WR);
-  EXPECT_EQ(peer.receive(100'000), pattern(100'000, 5));
-  EXPECT_EQ(peer.ending(), 0);
-  ASSERT_TRUE(peer.send(pattern(100'000, 6)));
-  EXPECT_EQ(data.receive_data(100'000), pattern(100'000, 6));
-  peer.close();
-  EXPECT_TRUE(data.wire().ends());
-
-  // And the other way round.
-  TcpPeer second;
-  ASSERT_EQ(client.connect(second.local()), 0);
-  PeerSocket done = second.accept();
-  DataStream more(GetParam(), server);
-  ASSERT_EQ(more.bind(client.id()), 0);
-  ASSERT_TRUE(done.send(pattern(100'000, 7)));
-  done.end();
-  EXPECT_EQ(more.receive_data(100'000), pattern(100'000, 7));
-  ASSERT_TRUE(more.wire().write(pattern(100'000, 8)));
-  EXPECT_EQ(done.receive(100'000), pattern(100'000, 8));
-  more.close();
-  EXPECT_EQ(done.ending(), 0);
+  {  // The client is done; the peer goes on.
+    Bridge bridge(GetParam(), server);
+    ASSERT_TRUE(bridge.data.wire().write(pattern(100'000, 5)));
+    ::shutdown(bridge.data.wire().socket().fd(), SHUT_WR);
+    EXPECT_EQ(bridge.peer.receive(100'000), pattern(100'000, 5));
+    EXPECT_EQ(bridge.peer.ending(), 0);
+    ASSERT_TRUE(bridge.peer.send(pattern(100'000, 6)));
+    EXPECT_EQ(bridge.data.receive_data(100'000), pattern(100'000, 6));
+    bridge.peer.close();
+    EXPECT_TRUE(bridge.data.wire().ends());
+  }
+  {  // And the other way round.
+    Bridge bridge(GetParam(), server);
+    ASSERT_TRUE(bridge.peer.send(pattern(100'000, 7)));
+    bridge.peer.end();
+    EXPECT_EQ(bridge.data.receive_data(100'000), pattern(100'000, 7));
+    ASSERT_TRUE(bridge.data.wire().write(pattern(100'000, 8)));
+    EXPECT_EQ(bridge.peer.receive(100'000), pattern(100'000, 8));
+    bridge.data.close();
+    EXPECT_EQ(bridge.peer.ending(), 0);
+  }
   EXPECT_TRUE(server.settles(kOpenStreams, "peer_tcp", 0));
 }
 

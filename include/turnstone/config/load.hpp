@@ -41,6 +41,8 @@ struct LoadResult {
   /// Usable only when there is no problem.
   Config config;
   std::vector<Problem> problems;
+  /// What works, but better would not be so.
+  std::vector<Problem> warnings;
 
   bool ok() const noexcept { return problems.empty(); }
 };
@@ -94,9 +96,6 @@ std::optional<std::chrono::milliseconds> duration_from(std::string_view text);
 
 /// Problems as lines of text, one after the other, each with a final newline.
 std::string to_text(std::span<const Problem> problems);
-
-/// What an operator should know about, though it is allowed.
-std::vector<std::string> cautions(const Config& config);
 
 /// What dev mode adds where nothing was configured: a random shared secret, open signaling, a self-signed
 /// certificate, private peers, and relay addresses (those of listen.bind, else 127.0.0.1). No-op unless

@@ -30,6 +30,7 @@ class SharedLedger final : public turn::Ledger {
   turn::BudgetId join_budget(std::string_view name, TokenRate rate, TimePoint now) override;
   void leave_budget(turn::BudgetId id, std::uint64_t unused) override;
   std::uint64_t lease(turn::BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) override;
+  Duration charge(turn::BudgetId id, std::uint64_t tokens, TimePoint now) override;
   std::optional<std::uint16_t> take_port(IpFamily family, turn::PortParity parity, std::string_view account,
                                          TimePoint now, RandomSource& random) override;
   void return_port(IpFamily family, std::uint16_t port) override;

@@ -3,9 +3,11 @@
 // thread: a lock is held for nanoseconds when a stream begins, shows what it speaks, and ends.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
@@ -64,6 +66,13 @@ class StreamBudget {
   /// A place for a stream of this address (IPv6: of its /64), or why there is none. Without an address (a
   /// balancer's) only the total counts. The budget must outlive the ticket.
   Result<StreamTicket, StreamRefusal> admit(const std::optional<IpAddress>& client);
+  /// Adds somebody whose silent streams may give way to others. `ask` is called on any thread, with a lock
+  /// held: it only posts.
+  void add_door(const void* door, std::function<void()> ask);
+  void remove_door(const void* door) noexcept;
+  /// Asks all doors but this one for a place. False: there is no other one.
+  bool ask_others(const void* door);
+  bool is_full() const;
   std::uint64_t open_count() const;
   /// Addresses in the table: none of them without a stream.
   std::size_t address_count() const;
@@ -88,6 +97,11 @@ class StreamBudget {
   const std::uint32_t most_of_one_;
   const std::uint32_t most_half_open_of_one_;
   std::uint64_t open_ = 0;
+  struct Door {
+    const void* door;
+    std::function<void()> ask;
+  };
+  std::vector<Door> doors_;
   boost::unordered_flat_map<IpAddress, Count, Hash> sources_;
 };
 

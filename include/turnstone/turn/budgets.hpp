@@ -27,6 +27,8 @@ class Budgets {
   /// Tokens for the caller to spend at any time: `wanted` of them, or a fair part of what is there, but
   /// `least` where there are as many.
   std::uint64_t lease(BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) noexcept;
+  /// Takes tokens that have been spent already, into debt if need be; see TokenBucket::charge().
+  Duration charge(BudgetId id, std::uint64_t tokens, TimePoint now) noexcept;
 
   std::size_t size() const noexcept { return by_name_.size(); }
   /// Idle budgets are forgotten early when there are more than this.

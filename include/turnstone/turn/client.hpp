@@ -2,11 +2,13 @@
 // How clients and peers look from inside the core: five-tuples, routes and what came in.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <turnstone/base/address.hpp>
 #include <turnstone/base/hash.hpp>
 #include <turnstone/base/slot_map.hpp>
+#include <turnstone/base/time.hpp>
 #include <turnstone/turn/counters.hpp>
 
 namespace ts::turn {
@@ -54,6 +56,15 @@ enum class RelayProtocol : std::uint8_t { Udp, Tcp };
 /// RFC 6062 §6.2.1: names a peer data connection. The upper eight bits are the shard's number, so that a
 /// client data connection finds it from any other; the rest is random.
 using ConnectionId = std::uint32_t;
+
+/// How the bytes of a connection may go on, where a rate limits them: RFC 6062 has nothing that could be
+/// dropped, so its flows pause instead.
+struct Pace {
+  /// Nothing is read before; min(): no limit holds it up.
+  TimePoint resume_at = TimePoint::min();
+  /// What a read may take at most, so that the next rest is short.
+  std::size_t read_bytes = 65'536;
+};
 
 /// True for the transports that are byte streams.
 constexpr bool is_stream(Transport transport) noexcept {

@@ -48,10 +48,12 @@ class Ledger {
   virtual bool admit_credential(std::string_view username, std::uint32_t most) = 0;
   virtual void leave_credential(std::string_view username) = 0;
 
-  /// Rates that allocations share; see Budgets. lease() is on the data path, a few times a second.
+  /// Rates that allocations share; see Budgets. lease() is on the data path, a few times a second; charge()
+  /// with each read of a stream.
   virtual BudgetId join_budget(std::string_view name, TokenRate rate, TimePoint now) = 0;
   virtual void leave_budget(BudgetId id, std::uint64_t unused) = 0;
   virtual std::uint64_t lease(BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) = 0;
+  virtual Duration charge(BudgetId id, std::uint64_t tokens, TimePoint now) = 0;
 
   /// A free port at random (RFC 6056). EvenWithNextReserved also takes the next one, kept until reserve();
   /// the account may not hold too many of those.
@@ -112,6 +114,9 @@ class LocalLedger final : public Ledger {
   void leave_budget(BudgetId id, std::uint64_t unused) override { budgets_.leave(id, unused); }
   std::uint64_t lease(BudgetId id, std::uint64_t least, std::uint64_t wanted, TimePoint now) override {
     return budgets_.lease(id, least, wanted, now);
+  }
+  Duration charge(BudgetId id, std::uint64_t tokens, TimePoint now) override {
+    return budgets_.charge(id, tokens, now);
   }
   std::optional<std::uint16_t> take_port(IpFamily family, PortParity parity, std::string_view account,
                                          TimePoint now, RandomSource& random) override;

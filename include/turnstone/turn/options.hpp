@@ -107,6 +107,9 @@ struct Options {
   std::vector<DiscoveryPair> discovery;
   /// Where Allocate is sent with 300 (Try Alternate), at most one a family; empty: we relay ourselves.
   std::vector<Endpoint> alternate_servers;
+  /// ALTERNATE-DOMAIN of such a 300 over TLS or DTLS: the name in the other servers' certificates; empty: the
+  /// same as in ours.
+  std::string alternate_domain;
 
   /// Channels 0x5000-0x7FFF too, which RFC 5766 allowed and RFC 8656 §12 reserves: some old clients draw from
   /// them.

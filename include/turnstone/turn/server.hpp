@@ -107,9 +107,10 @@ class Server {
   std::optional<ConnectionId> peer_accepted(Now now, const RelayId& relay, const Endpoint& peer, Outbox& out);
   /// A data connection is over at both its ends; nothing may be left of it when this is called.
   void connection_closed(ConnectionId connection);
-  /// Bytes of a bound data connection were read: from the client for the peer, or the other way. This is
-  /// where limits of rate have their say.
-  void data_relayed(ConnectionId connection, bool to_peer, std::size_t size);
+  /// Bytes of a bound data connection were read: from the client for the peer, or the other way. Charges the
+  /// rates that limit its allocation, and says when and how this direction may be read again. `size` 0:
+  /// nothing was read yet.
+  Pace data_relayed(Now now, ConnectionId connection, bool to_peer, std::size_t size);
 
   /// The outcome of an AskCredential: kept for a while, and the requests that waited for it run as though
   /// they had come just now.
@@ -296,8 +297,6 @@ class Server {
   bool visit(Now now, const Inbound& in, Outbox& out);
   std::optional<SlotHandle> arrive(Now now, Letter& letter, Outbox& out);
   // admission.cpp: quotas and what credentials allow
-  /// Some rate limits the payload of the request's allocation.
-  bool has_rates(const Request& r) const noexcept;
   /// Counts a new allocation, or says which quota it would break.
   std::optional<Denial> admit(const Request& r);
   void leave(std::string_view account, std::string_view username, const auth::Policy* policy,

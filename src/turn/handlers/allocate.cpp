@@ -170,9 +170,6 @@ void Server::handle_allocate(Request& r) {
   // The connections of a TCP allocation (RFC 6062) stay with their streams: it cannot move.
   if (ticket && (!options_.mobility || wish->protocol == RelayProtocol::Tcp))
     return deny(r, ErrorCode::MobilityForbidden, Denial::MobilityOff);
-  // Policing drops datagrams; the bytes of a stream cannot be dropped.
-  if (wish->protocol == RelayProtocol::Tcp && has_rates(r))
-    return respond_error(r, ErrorCode::UnsupportedTransportProtocol);
   // Check 11. A reserved port is here and nowhere else.
   if (!wish->token && send_elsewhere(r)) return;
 

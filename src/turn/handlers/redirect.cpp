@@ -16,6 +16,13 @@ bool Server::send_elsewhere(Request& r) {
   response.builder.add_error(stun::ErrorCode::TryAlternate)
       .add_address(stun::AttributeType::AlternateServer, *same);
   if (other != nullptr) response.builder.add_address(stun::AttributeType::AlternateServer, *other);
+  // RFC 8489 §14.16: what the other server's certificate is verified with, "when the transport protocol uses
+  // TLS or DTLS".
+  const Transport transport = r.in.tuple.transport;
+  if (transport == Transport::Tls || transport == Transport::Dtls) {
+    const std::string& domain = options_.alternate_domain;
+    if (!domain.empty()) response.builder.add(stun::AttributeType::AlternateDomain, domain);
+  }
   send_answer(r, response, Outcome::E300);
   return true;
 }

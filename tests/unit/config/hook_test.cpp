@@ -32,7 +32,7 @@ TEST(HookConfig, IsASourceOfCredentialsByItself) {
   EXPECT_EQ(hook.max_in_flight, 4U);
   EXPECT_EQ(hook.max_per_source, 0U);
   EXPECT_EQ(print(result.config).find("from the file"), std::string::npos);
-  EXPECT_TRUE(cautions(result.config).empty());
+  EXPECT_TRUE(result.warnings.empty());
 }
 
 TEST(HookConfig, IsOffWithoutAUrl) {
@@ -43,11 +43,12 @@ TEST(HookConfig, IsOffWithoutAUrl) {
 TEST(HookConfig, PasswordsInTheClearAreWorthAWarning) {
   for (const char* url :
        {"http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/x", "https://app.example.org"})
-    EXPECT_TRUE(cautions(loaded("hook_url: '" + std::string(url) + "'").config).empty()) << url;
+    EXPECT_TRUE(loaded("hook_url: '" + std::string(url) + "'").warnings.empty()) << url;
   for (const char* url : {"http://app.example.org/", "http://10.0.0.1", "http://localhost.example.org"}) {
-    const auto warnings = cautions(loaded("hook_url: '" + std::string(url) + "'").config);
+    const auto warnings = loaded("hook_url: '" + std::string(url) + "'").warnings;
     ASSERT_EQ(warnings.size(), 1U) << url;
-    EXPECT_NE(warnings[0].find("https"), std::string::npos);
+    EXPECT_EQ(warnings[0].key, "auth.hook_url");
+    EXPECT_NE(warnings[0].expected.find("https"), std::string::npos);
   }
 }
 
