@@ -31,6 +31,7 @@ std::string plain_type(const Key& key) {
   if (key.info.type == "bit rate")
     return R"("type": ["integer", "string"], "pattern": "^[0-9]+([kMG]?bit)?$")";
   if (key.info.type == "duration") return R"("type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$")";
+  if (key.info.type == "short duration") return R"("type": "string", "pattern": "^[0-9]+(us|ms|s)$")";
   if (key.info.type == "size")
     return R"("type": ["integer", "string"], "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$")";
   if (key.info.type == "port range") return R"("type": "string", "pattern": "^[0-9]+-[0-9]+$")";
