@@ -19,6 +19,7 @@ struct Unit {
 
 constexpr std::array kDurationUnits{Unit{"d", 86'400'000}, Unit{"h", 3'600'000}, Unit{"m", 60'000},
                                     Unit{"s", 1000}, Unit{"ms", 1}};
+constexpr std::array kShortTimeUnits{Unit{"s", 1'000'000}, Unit{"ms", 1000}, Unit{"us", 1}};
 constexpr std::array kSizeUnits{Unit{"GiB", 1U << 30}, Unit{"MiB", 1U << 20}, Unit{"KiB", 1U << 10},
                                 Unit{"B", 1}, Unit{"", 1}};
 constexpr std::array kRateUnits{Unit{"Gbit", 1'000'000'000}, Unit{"Mbit", 1'000'000}, Unit{"kbit", 1000},
@@ -169,6 +170,22 @@ std::optional<std::uint64_t> BitRateCodec::parse(std::string_view text, const Ra
 std::string duration_unit(const Range& range) {
   return print_duration(range.low) + " to " + print_duration(range.high);
 }
+std::optional<MicrosecondsCodec::Value> MicrosecondsCodec::parse(std::string_view text, const Range& range) {
+  const auto count = parse_with_unit(text, kShortTimeUnits);
+  if (!count || *count < range.low || *count > range.high) return std::nullopt;
+  return std::chrono::microseconds(*count);
+}
+std::string MicrosecondsCodec::print(Value value) {
+  const std::string out = print_with_unit(static_cast<std::uint64_t>(value.count()), kShortTimeUnits);
+  return out.empty() ? "0us" : out;
+}
+std::string MicrosecondsCodec::unit(const Range& range) {
+  return print(Value(range.low)) + " to " + print(Value(range.high));
+}
+std::string MicrosecondsCodec::expected(const Range& range) {
+  return "a time from " + unit(range) + ", such as 100us";
+}
+
 std::string expected_duration(const Range& range, bool whole_seconds) {
   return std::string("a duration from ") + duration_unit(range) +
          (whole_seconds ? " in whole seconds, such as 10s, 5m or 1h" : ", such as 250ms, 10s or 5m");

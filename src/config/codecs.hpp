@@ -123,6 +123,17 @@ struct PlainSecondsCodec : SecondsCodec {
   }
 };
 
+/// A short time: microseconds, as in "100us", "1ms" or "0us".
+struct MicrosecondsCodec {
+  using Value = std::chrono::microseconds;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "short duration";
+  static std::string expected(const Range& range);
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+  static std::string print(Value value);
+  static std::string unit(const Range& range);
+};
+
 /// Any text whose length in bytes is in range.
 struct TextCodec {
   using Value = std::string;

@@ -35,9 +35,10 @@ struct PlainType {
   bool number;
   std::string_view pattern;
 };
-constexpr std::array<PlainType, 5> kPlainTypes{{
+constexpr std::array<PlainType, 6> kPlainTypes{{
     {"bit rate", true, "[0-9]+([kMG]?bit)?"},
     {"duration", false, "[0-9]+(ms|s|m|h|d)"},
+    {"short duration", false, "[0-9]+(us|ms|s)"},
     {"duration or seconds", true, "[0-9]+(ms|s|m|h|d)?"},
     {"size", true, "[0-9]+(B|KiB|MiB|GiB)?"},
     {"port range", false, "[0-9]+-[0-9]+"},

@@ -584,6 +584,13 @@ void add_relay_limits(std::vector<Key>& t) {
                                "STUN Binding answers in a second for each IPv4 address or IPv6 /64 but "
                                "loopback; 0 is no limit.",
                                "Write a number."}));
+  t.push_back(one<MicrosecondsCodec>(TS_AT(net.udp_coalesce),
+                                     {"relay.coalesce",
+                                      "",
+                                      {0, 10'000},
+                                      "How long datagrams may gather before they are relayed, at rates at "
+                                      "which that saves wake-ups; 0us: never.",
+                                      "Write a time up to 10ms, such as 100us."}));
   t.push_back(
       one<BoolCodec>(TS_AT(turn.tcp_relay),
                      {"relay.tcp", "", kAny, "Grant allocations that relay to peers over TCP (RFC 6062).",

@@ -119,6 +119,12 @@ constexpr std::array kNet{
              out.add(s.net.udp_received_packets, {"received"});
              out.add(s.net.udp_sent_packets, {"sent"});
            }},
+    Metric{{"turnstone_udp_train_packets_total", kCounter,
+            "Datagrams that were sent in trains, many to a call (UDP_SEGMENT).", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.net.udp_sent_in_trains); }},
+    Metric{
+        {"turnstone_udp_naps_total", kCounter, "Pauses of relay.coalesce in which datagrams gathered.", ""},
+        [](const Snapshot& s, Samples& out) { out.add(s.net.udp_naps); }},
     Metric{{"turnstone_udp_send_errors_total", kCounter, "Datagrams that the kernel did not take.", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.net.udp_send_errors); }},
     Metric{{"turnstone_tls_certificate_expiry_timestamp_seconds", kGauge,

@@ -154,6 +154,7 @@ class Opener {
     const IpFamily family = socket.local.address.family();
     if (socket.local.address.is_unspecified()) enable_packet_info(fd, family);
     enable_traffic_class(fd, family);
+    enable_trains(fd);
     set_dont_fragment(fd, family, false);
     const int wanted = static_cast<int>(options_.udp_listener_buffer_bytes);
     set_option(fd, SOL_SOCKET, SO_RCVBUF, wanted);
@@ -233,6 +234,7 @@ RelaySocket open_relay_socket(const Endpoint& local, std::uint32_t buffer_bytes)
   const IpFamily family = local.address.family();
   set_dont_fragment(fd, family, false);
   enable_traffic_class(fd, family);
+  enable_trains(fd);
   enable_error_queue(fd, family);
   set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(buffer_bytes));
   set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(buffer_bytes));

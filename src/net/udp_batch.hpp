@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Datagrams in batches: recvmmsg into slots with room around the payload, sendmmsg grouped by socket. Knows
-// sockets and bytes, and nothing of what they mean. One thread.
+// Datagrams in batches: recvmmsg into slots with room around the payload, sendmmsg grouped by socket. Trains
+// of datagrams (UDP_GRO, UDP_SEGMENT) go through the kernel as one. Knows sockets and bytes, and nothing of
+// what they mean. One thread.
 #pragma once
 
 #include <array>
@@ -32,45 +33,62 @@ bool enable_packet_info(int descriptor, IpFamily family) noexcept;
 /// Asks the kernel to tell with each datagram its DSCP and ECN, or no more.
 bool enable_traffic_class(int descriptor, IpFamily family, bool on = true) noexcept;
 
-/// Room for both of these in a control message buffer.
-inline constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int));
+/// Asks the kernel to hand over datagrams of one sender that came together as a train: one buffer, equal
+/// sizes but for the last (UDP_GRO, Linux 5.0).
+bool enable_trains(int descriptor) noexcept;
+
+/// The most datagrams in one train (Linux: UDP_MAX_SEGMENTS).
+inline constexpr std::size_t kMostInTrain = 64;
+
+/// Room for all three of these in a control message buffer.
+inline constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int));
 
 class ReceiveBatch {
  public:
   static constexpr std::size_t kHeadroomBytes = 64;
   static constexpr std::size_t kTailroomBytes = 64;
-  /// Room of each datagram between these, whatever its length.
+  /// Room of each datagram, or train of them, between these.
   static constexpr std::size_t kPayloadBytes = 65'536;
 
   ReceiveBatch();
 
-  /// Reads what waits, at most as many as free slots; the view is valid until the next call, the bytes until
-  /// recycle().
-  std::span<const Datagram> receive(int descriptor) noexcept;
-  /// True when receive() could return kMost datagrams.
-  bool has_room() const noexcept { return kSlots - used_ >= kMost; }
+  /// Reads what waits, at most as much as there are free slots; the view is valid until the next call, the
+  /// bytes until recycle(). `apart`: every datagram has kHeadroomBytes in front and kTailroomBytes behind it
+  /// that may be written, those of a train too, at the price of moving them; else only what came alone.
+  std::span<const Datagram> receive(int descriptor, bool apart) noexcept;
+  /// True when receive() has room for kMost messages, and less than kMostBytes are held.
+  bool has_room() const noexcept { return kSlots - used_ >= kMost && bytes_ < kMostBytes; }
   bool empty() const noexcept { return used_ == 0; }
   /// All slots are free again.
-  void recycle() noexcept { used_ = 0; }
-  /// Datagrams of one receive() at most.
+  void recycle() noexcept { used_ = bytes_ = 0; }
+  /// Messages, trains or single datagrams, of one receive() at most.
   static constexpr std::size_t kMost = 32;
 
  private:
   static constexpr std::size_t kSlots = 256;
+  /// Of payload before it is time to send: the memory of a shard stays bounded, and warm.
+  static constexpr std::size_t kMostBytes = 1U << 20;
+  /// What apart() puts between two datagrams of a train.
+  static constexpr std::size_t kGapBytes = 64;
   // An odd count of cache lines, so that the slots' first lines do not fall into the same cache sets.
-  static constexpr std::size_t kStride = (kHeadroomBytes + kPayloadBytes + kTailroomBytes) / 64 * 64 + 64 * 5;
+  static constexpr std::size_t kStride =
+      (kHeadroomBytes + kPayloadBytes + kMostInTrain * kGapBytes + kTailroomBytes) / 64 * 64 + 64 * 5;
 
   struct Unmap {
     void operator()(std::uint8_t* memory) const noexcept;
   };
 
+  /// Cuts a message of trains of `segment` bytes into datagrams like `first`, which has all of them.
+  void cut(const Datagram& first, std::size_t segment, bool apart) noexcept;
+
   std::unique_ptr<std::uint8_t, Unmap> memory_;  // pages are touched only as far as datagrams reach
   std::size_t used_ = 0;
+  std::size_t bytes_ = 0;
   std::array<mmsghdr, kMost> headers_{};
   std::array<iovec, kMost> parts_{};
   std::array<sockaddr_storage, kMost> names_{};
   alignas(cmsghdr) std::array<std::array<std::uint8_t, kControlBytes>, kMost> control_{};
-  std::array<Datagram, kMost> received_{};
+  std::vector<Datagram> received_;
 };
 
 class SendBatch {
@@ -78,6 +96,8 @@ class SendBatch {
   struct Stats {
     std::uint64_t sent = 0;
     std::uint64_t failed = 0;
+    /// Of those that were sent, the ones that left in a train.
+    std::uint64_t in_trains = 0;
   };
 
   /// A datagram that the link does not take whole, and that may not be fragmented.
@@ -86,25 +106,30 @@ class SendBatch {
     Endpoint to;
   };
 
-  SendBatch() { too_long_.reserve(kMostTooLong); }
+  SendBatch();
 
   /// A datagram to send; `bytes` must live until flush(). `source`: leave from this address of ours. `tos`:
   /// its TOS or traffic class byte. `tag`: for too_long(). `scope`: the interface of a link-local receiver.
   void add(int descriptor, const Endpoint& to, const std::optional<IpAddress>& source, ByteView bytes,
            std::uint8_t tos = 0, std::uint64_t tag = 0, std::uint32_t scope = 0);
-  /// Sends everything, in order for each socket. What the kernel does not take at once is dropped and
-  /// counted.
+  /// Sends everything, in order for each socket and receiver. Datagrams of one size that follow each other on
+  /// their way leave as a train, where kernel and device can. What the kernel does not take at once is
+  /// dropped and counted.
   Stats flush() noexcept;
   /// Of the last flush(), as many as matter: the others are only counted.
   std::span<const TooLong> too_long() const noexcept { return too_long_; }
 
  private:
   static constexpr std::size_t kMost = 64;
+  static constexpr std::size_t kMostParts = 512;
   static constexpr std::size_t kMostTooLong = 16;
+  /// An IPv4 datagram's payload at most; a train is no larger.
+  static constexpr std::size_t kMostTrainBytes = 65'507;
+  /// Flushes after which trains that failed are tried again.
+  static constexpr std::uint32_t kRetryAfter = 1U << 20;
 
   struct Item {
     int descriptor;
-    std::uint32_t order;
     Endpoint to;
     std::optional<IpAddress> source;
     ByteView bytes;
@@ -112,14 +137,40 @@ class SendBatch {
     std::uint64_t tag;
     std::uint32_t scope;
   };
-  void prepare(std::size_t slot, const Item& item) noexcept;
-  void send_run(std::size_t first, std::size_t count, Stats& stats) noexcept;
+  /// An item's place: sorted by socket and receiver, then by the order of adding.
+  struct Place {
+    std::uint64_t flow;
+    std::uint32_t index;
+  };
+  /// What one header of the system call sends: items of order_ from `first` on.
+  struct Message {
+    std::size_t first;
+    std::size_t count;
+  };
+
+  static std::uint64_t flow_of(const Item& item) noexcept;
+  const Item& item(std::size_t place) const noexcept { return items_[order_[place].index]; }
+  std::size_t train_from(std::size_t first, std::size_t last) const noexcept;
+  /// Fills headers from place `first` on; the place behind the last one filled.
+  std::size_t prepare(std::size_t first, std::size_t last) noexcept;
+  void prepare_one(const Message& message) noexcept;
+  void send_run(std::size_t first, std::size_t last, Stats& stats) noexcept;
+  std::size_t send_prepared(std::size_t end, Stats& stats) noexcept;
+  void train_failed(const Message& message, int error) noexcept;
   void note_too_long(const Item& item) noexcept;
 
   std::vector<Item> items_;
+  std::vector<Place> order_;
   std::vector<TooLong> too_long_;
+  std::vector<Message> messages_;
+  /// Larger datagrams go singly: trains of them failed.
+  std::size_t most_segment_ = kMostTrainBytes;
+  std::uint32_t retry_in_ = 0;
+  /// Places before this one make no train: theirs was not taken.
+  std::size_t singly_until_ = 0;
+  std::size_t parts_used_ = 0;
   std::array<mmsghdr, kMost> headers_{};
-  std::array<iovec, kMost> parts_{};
+  std::array<iovec, kMostParts> parts_{};
   std::array<sockaddr_storage, kMost> names_{};
   alignas(cmsghdr) std::array<std::array<std::uint8_t, kControlBytes>, kMost> control_{};
 };

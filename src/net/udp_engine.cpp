@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <system_error>
 
 #include <sys/epoll.h>
@@ -45,22 +46,27 @@ int make_epoll() {
   return descriptor;
 }
 
+void sleep_for(Duration duration) noexcept {
+  const timespec wanted{0, static_cast<long>(duration.count())};  // below a second: the config's limit
+  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &wanted, nullptr);
+}
+
 bool is_dtls(ByteView datagram) noexcept {
   return !datagram.empty() && stun::classify_packet(datagram[0]) == stun::Packet::Dtls;
 }
 
 /// Turns in which so few datagrams came end at once; busier ones look again before they go back to Asio.
 constexpr std::size_t kBusyDatagrams = 4;
-/// Rounds of one turn at most, so that streams and timers of the shard get their share.
-constexpr int kMaxRounds = 16;
+/// A turn lasts no longer, so that streams and timers of the shard get their share.
+constexpr Duration kLongestTurn = std::chrono::milliseconds(1);
 /// Errors of one socket in one round.
 constexpr std::size_t kMaxErrors = 64;
 
 }  // namespace
 
 UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners,
-                     std::uint32_t relay_buffer_bytes, turn::Server& server, turn::Outbox& outbox,
-                     Counters& counters, std::function<void()> flush)
+                     std::uint32_t relay_buffer_bytes, Duration coalesce, turn::Server& server,
+                     turn::Outbox& outbox, Counters& counters, std::function<void()> flush)
     : epoll_(context, make_epoll()),
       listeners_(std::move(listeners)),
       listener_marks_(listeners_.size()),
@@ -68,7 +74,8 @@ UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> 
       server_(server),
       outbox_(outbox),
       counters_(counters),
-      flush_(std::move(flush)) {
+      flush_(std::move(flush)),
+      coalescer_(coalesce) {
   too_long_.reserve(kMaxErrors);
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     if (!watch(listeners_[i].descriptor.get(), i))
@@ -100,42 +107,58 @@ void UdpEngine::wait() {
 }
 
 void UdpEngine::turn() {
-  std::array<epoll_event, 64> events;
-  for (int round = 0; round < kMaxRounds; ++round) {
-    const int ready = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
-    if (ready <= 0) return;
-    const Now moment = now();
-    std::size_t datagrams = 0;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(ready); ++i) {
-      if (!received_.has_room()) {
-        flush_();
-        send_queued();
-        received_.recycle();
-      }
-      const std::uint64_t tag = events[i].data.u64;
-      // Errors first: the oldest one would fail the read.
-      if ((events[i].events & EPOLLERR) != 0) datagrams += read_errors(tag, moment);
-      datagrams += (tag & kRelayTag) != 0 ? read_relay(tag, moment) : read_listener(tag, moment);
+  const TimePoint began = now().mono;
+  for (Now moment{began, {}}; moment.mono - began < kLongestTurn;) {
+    const std::size_t datagrams = look(moment);
+    const Duration nap = coalescer_.nap_after(moment.mono, datagrams);
+    if (nap > Duration::zero()) {
+      sleep_for(nap);
+      ++counters_.udp_naps;
+    } else if (datagrams < kBusyDatagrams) {
+      return;
     }
-    flush_();
-    send_queued();  // a flush with nothing from the core sends nothing, but a handshake may have answered
-    received_.recycle();
-    if (datagrams < kBusyDatagrams) return;
   }
 }
 
-std::span<const Datagram> UdpEngine::receive(int descriptor, IpFamily family, MarkSampler& marks,
+std::size_t UdpEngine::look(Now& moment) {
+  std::array<epoll_event, 64> events;
+  const int ready = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
+  moment = now();
+  if (ready <= 0) return 0;
+  std::size_t datagrams = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(ready); ++i) {
+    if (!received_.has_room()) {
+      flush_();
+      send_queued();
+      received_.recycle();
+    }
+    const std::uint64_t tag = events[i].data.u64;
+    // Errors first: the oldest one would fail the read.
+    if ((events[i].events & EPOLLERR) != 0) datagrams += read_errors(tag, moment);
+    datagrams += (tag & kRelayTag) != 0 ? read_relay(tag, moment) : read_listener(tag, moment);
+  }
+  flush_();
+  send_queued();  // a flush with nothing from the core sends nothing, but a handshake may have answered
+  received_.recycle();
+  return datagrams;
+}
+
+std::span<const Datagram> UdpEngine::receive(int descriptor, const Source& source, MarkSampler& marks,
                                              Now moment) noexcept {
-  marks.before(descriptor, family, moment.mono);
-  const auto batch = received_.receive(descriptor);
-  marks.after(descriptor, family, batch);
+  marks.before(descriptor, source.family, moment.mono);
+  // The core writes headers in front of what a relay got.
+  const auto batch = received_.receive(descriptor, source.is_relay);
+  marks.after(descriptor, source.family, batch);
+  if (!batch.empty()) coalescer_.saw(batch.size(), source.tag + batch.front().from.port);
+  ++counters_.udp_receive_batches;
+  counters_.udp_received_packets += batch.size();
   return batch;
 }
 
 std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
   const BoundSocket& listener = listeners_[index];
-  const auto batch =
-      receive(listener.descriptor.get(), listener.local.address.family(), listener_marks_[index], moment);
+  const Source source{listener.local.address.family(), index, false};
+  const auto batch = receive(listener.descriptor.get(), source, listener_marks_[index], moment);
   ::ts::turn::Inbound in;
   for (const Datagram& datagram : batch) {
     in.route = index | ::ts::turn::Route{datagram.scope} << kScopeShift;
@@ -150,8 +173,6 @@ std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
     in.tos = datagram.tos;
     server_.from_client(moment, in, outbox_);
   }
-  ++counters_.udp_receive_batches;
-  counters_.udp_received_packets += batch.size();
   return batch.size();
 }
 
@@ -208,11 +229,9 @@ std::size_t UdpEngine::read_relay(std::uint64_t tag, Now moment) {
   turn::RelayId id;
   Relay* relay = find(tag, id);
   if (relay == nullptr) return 0;
-  const auto batch = receive(relay->descriptor.get(), id.family, relay->marks, moment);
+  const auto batch = receive(relay->descriptor.get(), Source{id.family, tag, true}, relay->marks, moment);
   for (const Datagram& datagram : batch)
     server_.from_peer(moment, id, datagram.from, datagram.bytes, outbox_, datagram.tos);
-  ++counters_.udp_receive_batches;
-  counters_.udp_received_packets += batch.size();
   return batch.size();
 }
 
@@ -306,6 +325,7 @@ void UdpEngine::send_queued() noexcept {
   const SendBatch::Stats stats = sends_.flush();
   counters_.udp_sent_packets += stats.sent;
   counters_.udp_send_errors += stats.failed;
+  counters_.udp_sent_in_trains += stats.in_trains;
   if (dtls_ != nullptr) dtls_->sent();
   for (const SendBatch::TooLong& one : sends_.too_long()) {
     if ((one.tag & kRelayTag) == 0) continue;

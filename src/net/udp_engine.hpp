@@ -14,6 +14,7 @@
 #include <turnstone/net/listen.hpp>
 #include <turnstone/turn/server.hpp>
 
+#include "coalescer.hpp"
 #include "dtls_set.hpp"
 #include "mark_sampler.hpp"
 #include "udp_batch.hpp"
@@ -22,10 +23,11 @@ namespace ts::net {
 
 class UdpEngine final : public DatagramSink {
  public:
-  /// `flush` is called at the end of each turn; afterwards the receive buffers are used again.
+  /// `coalesce`: how long datagrams may gather where that saves wake-ups. `flush` is called at the end of
+  /// each turn; afterwards the receive buffers are used again.
   UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners,
-            std::uint32_t relay_buffer_bytes, turn::Server& server, turn::Outbox& outbox, Counters& counters,
-            std::function<void()> flush);
+            std::uint32_t relay_buffer_bytes, Duration coalesce, turn::Server& server, turn::Outbox& outbox,
+            Counters& counters, std::function<void()> flush);
 
   /// Who takes DTLS's datagrams (RFC 7983), on every listener; without one they are not served.
   void set_dtls(DtlsSet* dtls) noexcept { dtls_ = dtls; }
@@ -57,9 +59,18 @@ class UdpEngine final : public DatagramSink {
   };
 
   void wait();
+  /// Looks at the sockets until little comes, with naps in between while they pay.
   void turn();
+  /// Reads what is ready, and sends what comes of it; the count of datagrams. `moment`: when that was.
+  std::size_t look(Now& moment);
   std::size_t read_listener(std::size_t index, Now now);
-  std::span<const Datagram> receive(int descriptor, IpFamily family, MarkSampler& marks, Now now) noexcept;
+  struct Source {
+    IpFamily family;
+    std::uint64_t tag;
+    bool is_relay;
+  };
+  std::span<const Datagram> receive(int descriptor, const Source& source, MarkSampler& marks,
+                                    Now now) noexcept;
   std::size_t read_relay(std::uint64_t tag, Now now);
   /// Tells the core what the error queue of a relay socket holds, and empties it.
   std::size_t read_errors(std::uint64_t tag, Now now);
@@ -84,6 +95,7 @@ class UdpEngine final : public DatagramSink {
   Counters& counters_;
   std::function<void()> flush_;
   DtlsSet* dtls_ = nullptr;
+  Coalescer coalescer_;
   ReceiveBatch received_;
   SendBatch sends_;
   /// Until the error queue, which knows the MTU, is read.

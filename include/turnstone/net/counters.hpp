@@ -34,6 +34,10 @@ struct Counters {
   std::uint64_t udp_receive_batches = 0;
   std::uint64_t udp_received_packets = 0;
   std::uint64_t udp_sent_packets = 0;
+  /// Of these, those that left in trains (UDP_SEGMENT).
+  std::uint64_t udp_sent_in_trains = 0;
+  /// Sleeps that let datagrams gather.
+  std::uint64_t udp_naps = 0;
 
   Counters& operator+=(const Counters& o) noexcept {
     for (std::size_t i = 0; i < kStreamKindCount; ++i) {
@@ -45,6 +49,8 @@ struct Counters {
     udp_receive_batches += o.udp_receive_batches;
     udp_received_packets += o.udp_received_packets;
     udp_sent_packets += o.udp_sent_packets;
+    udp_sent_in_trains += o.udp_sent_in_trains;
+    udp_naps += o.udp_naps;
     return *this;
   }
 };

@@ -11,6 +11,8 @@
 #include <memory>
 #include <sstream>
 
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/epoll.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -30,6 +32,8 @@ constexpr std::uint32_t kMagic = 0x74756C64;  // "tuld"
 /// magic, allocation, sequence number, time of sending.
 constexpr std::size_t kStampBytes = 24;
 constexpr std::size_t kMaxPayload = 9000;
+/// A train at most.
+constexpr std::size_t kMaxTrainBytes = 65'000;
 constexpr std::uint64_t kStallNs = 250'000'000;
 constexpr std::uint64_t kDrainNs = 300'000'000;
 
@@ -52,13 +56,18 @@ struct Totals {
 
 /// Storage for one recvmmsg or sendmmsg call.
 struct Batch {
+  using Control = std::array<std::uint8_t, CMSG_SPACE(sizeof(int))>;
+
   std::array<mmsghdr, kBatch> messages{};
   std::array<std::array<iovec, 2>, kBatch> parts{};
+  alignas(cmsghdr) std::array<Control, kBatch> controls{};
   std::array<SocketAddress, kBatch> addresses{};
   std::array<std::array<std::uint8_t, 32>, kBatch> heads{};
+  std::array<std::size_t, kBatch> segments{};
+  std::size_t packet_bytes;
   std::vector<std::uint8_t> bytes;
 
-  explicit Batch(std::size_t packet_bytes) : bytes(packet_bytes * kBatch) {
+  explicit Batch(std::size_t room) : packet_bytes(room), bytes(room * kBatch) {
     for (std::size_t i = 0; i < kBatch; ++i) {
       parts[i][0] = {bytes.data() + i * packet_bytes, packet_bytes};
       messages[i].msg_hdr.msg_iov = parts[i].data();
@@ -69,14 +78,51 @@ struct Batch {
   ByteView packet(std::size_t i) const noexcept {
     return {static_cast<const std::uint8_t*>(parts[i][0].iov_base), messages[i].msg_len};
   }
-  /// Receives into the batch; the number of datagrams.
+  /// The size of the datagrams of the train at `i`; of a single datagram its own.
+  std::size_t segment(std::size_t i) noexcept {
+    msghdr& header = messages[i].msg_hdr;
+    int size = 0;
+    for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+      if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+        std::memcpy(&size, CMSG_DATA(c), sizeof size);
+    }
+    return size > 0 ? static_cast<std::size_t>(size) : messages[i].msg_len;
+  }
+  /// Calls `f` with each datagram that recvmmsg put at `i`.
+  template <class F>
+  void for_each(std::size_t i, F f) {
+    const std::size_t size = std::max<std::size_t>(segments[i], 1);
+    ByteView rest = packet(i);
+    do {
+      const std::size_t n = std::min(size, rest.size());
+      f(rest.first(n));
+      rest = rest.subspan(n);
+    } while (!rest.empty());
+  }
+  /// Makes message `i` a train of datagrams of this size.
+  void make_train(std::size_t i, std::size_t segment) noexcept {
+    msghdr& header = messages[i].msg_hdr;
+    header.msg_control = controls[i].data();
+    header.msg_controllen = CMSG_SPACE(sizeof(std::uint16_t));
+    cmsghdr* c = CMSG_FIRSTHDR(&header);
+    c->cmsg_level = IPPROTO_UDP;
+    c->cmsg_type = UDP_SEGMENT;
+    c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+    const auto size = static_cast<std::uint16_t>(segment);
+    std::memcpy(CMSG_DATA(c), &size, sizeof size);
+  }
+  /// Receives into the batch; the number of messages.
   std::size_t receive(const Fd& socket, bool with_source) noexcept {
-    for (std::size_t i = 0; with_source && i < kBatch; ++i) {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      messages[i].msg_hdr.msg_control = controls[i].data();
+      messages[i].msg_hdr.msg_controllen = controls[i].size();
+      if (!with_source) continue;
       addresses[i].size = sizeof(sockaddr_storage);
       messages[i].msg_hdr.msg_name = addresses[i].get();
       messages[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
     }
     const int n = recvmmsg(socket.get(), messages.data(), kBatch, MSG_DONTWAIT, nullptr);
+    for (int i = 0; i < n; ++i) segments[static_cast<std::size_t>(i)] = segment(static_cast<std::size_t>(i));
     return n > 0 ? static_cast<std::size_t>(n) : 0;
   }
 };
@@ -84,7 +130,7 @@ struct Batch {
 class RelayRun {
  public:
   explicit RelayRun(const Options& options)
-      : o_(options), in_(options.payload + 128), out_(0), stream_buffer_(1 << 18) {}
+      : o_(options), in_(options.trains ? 65'536 : options.payload + 128), out_(0), stream_buffer_(1 << 18) {}
 
   int run() {
     set_up();
@@ -102,6 +148,11 @@ class RelayRun {
 
   std::size_t send_some(std::size_t count, std::uint64_t due_ns);
   std::size_t send_to_peer(std::size_t index, std::size_t count, std::uint64_t due_ns);
+  /// Makes trains of the first `count` datagrams of the batch, which go to one place; the number of messages.
+  std::size_t couple(std::size_t count, std::size_t datagram_bytes);
+  /// How many datagrams the first `messages` of the batch carry.
+  std::size_t carried(std::size_t messages, std::size_t count, std::size_t datagram_bytes) const;
+  void peer_got(ByteView payload, const SocketAddress& from);
   std::size_t send_to_clients(std::size_t count, std::uint64_t due_ns);
   std::size_t flush(Allocation& a);
   std::size_t receive_all();
@@ -120,6 +171,8 @@ class RelayRun {
   Batch in_, out_;
   std::vector<std::uint8_t> stream_buffer_;
   std::size_t next_client_ = 0;
+  /// Packets of its burst that it has had.
+  std::size_t turn_ = 0;
   Totals totals_;
   Histogram latency_;
   bool measuring_ = false;
@@ -128,6 +181,11 @@ class RelayRun {
   std::uint64_t received_in_window_ = 0, lost_ = 0;
   double seconds_ = 0, cpu_ = 0;
 };
+
+void take_trains(const Fd& socket) {
+  const int on = 1;
+  if (setsockopt(socket.get(), IPPROTO_UDP, UDP_GRO, &on, sizeof on) != 0) die("UDP_GRO");
+}
 
 IpAddress spread_address(const Options& o, std::size_t index) {
   if (!o.spread || !o.client_address.is_v4()) return o.client_address;
@@ -139,6 +197,7 @@ IpAddress RelayRun::client_address(std::size_t index) const { return spread_addr
 
 void RelayRun::set_up() {
   peer_ = udp_socket({o_.peer_address, o_.peer_port});
+  if (o_.trains) take_trains(peer_);
   const Endpoint peer = local_endpoint(peer_);
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   for (std::size_t i = 0; i < o_.allocations; ++i) {
@@ -157,6 +216,7 @@ void RelayRun::set_up() {
       a = allocate(o_.transport, local, o_.server, o_.credentials, o_.peer_address.family());
       bind_channel(a, o_.credentials, static_cast<std::uint16_t>(stun::kMinChannel + i % 0x1000), peer);
     }
+    if (o_.trains) take_trains(a.socket);
     relayed_.emplace_back(a.relayed);
     epoll_event event{};
     event.events = EPOLLIN;
@@ -202,7 +262,7 @@ std::size_t RelayRun::send_some(std::size_t count, std::uint64_t due_ns) {
   if (o_.mode == Mode::ToClient) return send_to_clients(count, due_ns);
   std::size_t sent = 0;
   while (sent < count) {
-    const std::size_t burst = clients_.size() == 1 ? kBatch : o_.burst;
+    const std::size_t burst = clients_.size() == 1 && !o_.trains ? kBatch : o_.burst;
     const std::size_t want = std::min({count - sent, burst, kBatch});
     const std::size_t n = send_to_peer(next_client_, want, due_ns);
     next_client_ = next_client_ + 1 == clients_.size() ? 0 : next_client_ + 1;
@@ -237,26 +297,50 @@ std::size_t RelayRun::send_to_peer(std::size_t index, std::size_t count, std::ui
     out_.parts[i][0] = {head, 4 + kStampBytes};
     out_.parts[i][1] = {const_cast<std::uint8_t*>(pattern().data() + sequence % 64),
                         o_.payload - kStampBytes};
+    out_.messages[i].msg_hdr.msg_iov = out_.parts[i].data();
     out_.messages[i].msg_hdr.msg_iovlen = 2;
     out_.messages[i].msg_hdr.msg_name = nullptr;
     out_.messages[i].msg_hdr.msg_namelen = 0;
   }
-  const int n = sendmmsg(a.socket.get(), out_.messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
+  const std::size_t bytes = 4 + o_.payload;
+  const std::size_t messages = couple(count, bytes);
+  const int n = sendmmsg(a.socket.get(), out_.messages.data(), static_cast<unsigned>(messages), MSG_DONTWAIT);
   if (n <= 0) {
     ++totals_.send_refused;
     return 0;
   }
-  a.sent_to_peer += static_cast<std::uint64_t>(n);
-  return static_cast<std::size_t>(n);
+  const std::size_t sent = carried(static_cast<std::size_t>(n), count, bytes);
+  a.sent_to_peer += sent;
+  return sent;
+}
+
+std::size_t RelayRun::couple(std::size_t count, std::size_t datagram_bytes) {
+  if (!o_.trains) return count;
+  const std::size_t most = std::min(kBatch, kMaxTrainBytes / datagram_bytes);
+  std::size_t messages = 0;
+  for (std::size_t first = 0; first < count; first += most, ++messages) {
+    msghdr& header = out_.messages[messages].msg_hdr;
+    header.msg_iov = out_.parts[first].data();
+    header.msg_iovlen = 2 * std::min(most, count - first);
+    header.msg_name = out_.messages[first].msg_hdr.msg_name;
+    header.msg_namelen = out_.messages[first].msg_hdr.msg_namelen;
+    out_.make_train(messages, datagram_bytes);
+  }
+  return messages;
+}
+
+std::size_t RelayRun::carried(std::size_t messages, std::size_t count, std::size_t datagram_bytes) const {
+  return o_.trains ? std::min(count, messages * std::min(kBatch, kMaxTrainBytes / datagram_bytes)) : messages;
 }
 
 std::size_t RelayRun::send_to_clients(std::size_t count, std::uint64_t due_ns) {
   std::size_t sent = 0;
   while (sent < count) {
-    const std::size_t want = std::min(count - sent, kBatch);
+    // A train goes to one client; else each packet goes to the next one, burst by burst.
+    const std::size_t want = std::min(count - sent, o_.trains ? std::min(o_.burst, kBatch) : kBatch);
     std::array<std::size_t, kBatch> to{};
     for (std::size_t i = 0; i < want; ++i) {
-      const std::size_t index = to[i] = (next_client_ + i) % clients_.size();
+      const std::size_t index = to[i] = (next_client_ + (turn_ + i) / o_.burst) % clients_.size();
       // A client may have several packets of one batch: its numbers follow its place in the batch.
       const std::uint64_t sequence = clients_[index].sent_to_client++;
       std::uint8_t* head = out_.heads[i].data();
@@ -264,14 +348,18 @@ std::size_t RelayRun::send_to_clients(std::size_t count, std::uint64_t due_ns) {
       out_.parts[i][0] = {head, kStampBytes};
       out_.parts[i][1] = {const_cast<std::uint8_t*>(pattern().data() + sequence % 64),
                           o_.payload - kStampBytes};
+      out_.messages[i].msg_hdr.msg_iov = out_.parts[i].data();
       out_.messages[i].msg_hdr.msg_iovlen = 2;
       out_.messages[i].msg_hdr.msg_name = relayed_[index].get();
       out_.messages[i].msg_hdr.msg_namelen = relayed_[index].size;
     }
-    const int r = sendmmsg(peer_.get(), out_.messages.data(), static_cast<unsigned>(want), MSG_DONTWAIT);
-    const std::size_t n = r > 0 ? static_cast<std::size_t>(r) : 0;
+    const std::size_t messages = couple(want, o_.payload);
+    const int r = sendmmsg(peer_.get(), out_.messages.data(), static_cast<unsigned>(messages), MSG_DONTWAIT);
+    const std::size_t n = r > 0 ? carried(static_cast<std::size_t>(r), want, o_.payload) : 0;
     for (std::size_t i = want; i > n; --i) --clients_[to[i - 1]].sent_to_client;
-    next_client_ = (next_client_ + n) % clients_.size();
+    turn_ += n;
+    next_client_ = (next_client_ + turn_ / o_.burst) % clients_.size();
+    turn_ %= o_.burst;
     sent += n;
     if (n < want) {
       ++totals_.send_refused;
@@ -296,26 +384,32 @@ std::size_t RelayRun::flush(Allocation& a) {
   return a.out.size();
 }
 
+void RelayRun::peer_got(ByteView payload, const SocketAddress& from) {
+  const std::size_t index = payload.size() >= 8 ? load_be32(payload.data() + 4) : clients_.size();
+  if (index >= clients_.size()) {
+    ++totals_.corrupt;
+    return;
+  }
+  if (!o_.bare && from.endpoint() != clients_[index].relayed) ++totals_.wrong_source;
+  if (o_.mode == Mode::ToPeer) check(payload, index, clients_[index].expected_by_peer);
+}
+
 std::size_t RelayRun::receive_at_peer() {
   const std::size_t count = in_.receive(peer_, true);
   const std::uint64_t before = totals_.received;
   for (std::size_t i = 0; i < count; ++i) {
-    const ByteView payload = in_.packet(i);
-    const std::size_t index = payload.size() >= 8 ? load_be32(payload.data() + 4) : clients_.size();
-    if (index >= clients_.size()) {
-      ++totals_.corrupt;
-      continue;
-    }
-    if (!o_.bare && in_.addresses[i].endpoint() != clients_[index].relayed) ++totals_.wrong_source;
-    if (o_.mode == Mode::ToPeer) check(payload, index, clients_[index].expected_by_peer);
+    in_.for_each(i, [&](ByteView payload) { peer_got(payload, in_.addresses[i]); });
   }
   if (o_.mode == Mode::Echo && count > 0) {
     for (std::size_t i = 0; i < count; ++i) {
       in_.parts[i][0].iov_len = in_.messages[i].msg_len;
       in_.messages[i].msg_hdr.msg_namelen = in_.addresses[i].size = SocketAddress(o_.server).size;
+      in_.messages[i].msg_hdr.msg_controllen = 0;
+      if (const std::size_t segment = in_.segments[i]; segment < in_.messages[i].msg_len)
+        in_.make_train(i, segment);
     }
     sendmmsg(peer_.get(), in_.messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
-    for (std::size_t i = 0; i < count; ++i) in_.parts[i][0].iov_len = o_.payload + 128;
+    for (std::size_t i = 0; i < count; ++i) in_.parts[i][0].iov_len = in_.packet_bytes;
   }
   return static_cast<std::size_t>(totals_.received - before);
 }
@@ -337,7 +431,7 @@ std::size_t RelayRun::receive_at_client(std::size_t index) {
   const std::uint64_t before = totals_.received;
   if (a.transport == Transport::Udp) {
     const std::size_t count = in_.receive(a.socket, false);
-    for (std::size_t i = 0; i < count; ++i) from_server(index, in_.packet(i));
+    for (std::size_t i = 0; i < count; ++i) in_.for_each(i, [&](ByteView one) { from_server(index, one); });
     return static_cast<std::size_t>(totals_.received - before);
   }
   const ssize_t n = recv(a.socket.get(), stream_buffer_.data(), stream_buffer_.size(), MSG_DONTWAIT);

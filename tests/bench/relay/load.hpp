@@ -28,6 +28,8 @@ struct Options {
   double rate = 0;
   /// Packets in a row over one allocation before the next one's turn.
   std::size_t burst = 1;
+  /// Bursts go through the kernel as trains (UDP_SEGMENT) on the way to the server, and from it (UDP_GRO).
+  bool trains = false;
   double seconds = 3;
   double warmup = 0.5;
   /// Its processor time is part of the report; 0: nobody's.

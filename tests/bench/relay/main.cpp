@@ -21,6 +21,8 @@ constexpr const char* kUsage =
     "  --window N                 closed loop: packets in flight (64)\n"
     "  --rate PPS                 open loop: packets a second over all allocations\n"
     "  --burst N                  packets in a row over one of several allocations (1)\n"
+    "  --train N                  the same, each burst as one train (UDP_SEGMENT), received as trains "
+    "(UDP_GRO)\n"
     "  --seconds S --warmup S     measured time, and before it (3, 0.5)\n"
     "  --client ADDR --peer ADDR  local addresses (the server's address)\n"
     "  --spread                   clients from 127.1.0.0/16\n"
@@ -75,6 +77,8 @@ bool set(Options& o, std::string_view name, const char* value) {
     o.rate = std::strtod(value, nullptr);
   else if (name == "--burst")
     o.burst = count(value);
+  else if (name == "--train")
+    o.burst = count(value), o.trains = true;
   else if (name == "--seconds")
     o.seconds = std::strtod(value, nullptr);
   else if (name == "--warmup")

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trains of datagrams (UDP_SEGMENT, UDP_GRO): whatever way they take through the kernel, what arrives is what
+// single datagrams would have been.
+#include "../../src/net/coalescer.hpp"
+#include "../../src/net/udp_batch.hpp"
+#include "turn_client.hpp"
+
+namespace ts::shell_test {
+namespace {
+
+/// Sends datagrams of these sizes to the receiver, each with a pattern of its own.
+class Sender {
+ public:
+  Sender() : socket_(SOCK_DGRAM, at("127.0.0.1")) {}
+
+  void add(const Endpoint& to, std::size_t size, std::uint8_t tos = 0) {
+    sent_.push_back(std::make_unique<Bytes>(pattern(size, static_cast<std::uint32_t>(sent_.size() + 1))));
+    batch_.add(socket_.fd(), to, std::nullopt, *sent_.back(), tos);
+  }
+  net::SendBatch::Stats flush() { return batch_.flush(); }
+  const Bytes& sent(std::size_t i) const { return *sent_.at(i); }
+  int fd() const { return socket_.fd(); }
+
+ private:
+  Socket socket_;
+  net::SendBatch batch_;
+  std::vector<std::unique_ptr<Bytes>> sent_;
+};
+
+TEST(UdpTrains, EqualSizesLeaveInTrainsAndArriveAsDatagrams) {
+  Sender sender;
+  UdpSocket peer(at("127.0.0.1"));
+  for (int i = 0; i < 100; ++i) sender.add(peer.local(), 1200);
+  const auto stats = sender.flush();
+  EXPECT_EQ(stats.sent, 100U);
+  EXPECT_EQ(stats.failed, 0U);
+  EXPECT_EQ(stats.in_trains, 100U) << "this kernel makes no trains";
+  for (std::size_t i = 0; i < 100; ++i) {
+    const auto got = peer.receive();
+    ASSERT_TRUE(got) << i;
+    EXPECT_EQ(got->bytes, sender.sent(i)) << i;
+  }
+}
+
+TEST(UdpTrains, MixedSizesReceiversAndMarksKeepTheirOrder) {
+  Sender sender;
+  std::array<UdpSocket, 3> peers{UdpSocket(at("127.0.0.1")), UdpSocket(at("127.0.0.1")),
+                                 UdpSocket(at("127.0.0.1"))};
+  std::array<std::vector<std::size_t>, 3> expected;
+  // A shorter one ends a train; an empty one, a longer one and one with other marks go apart.
+  constexpr std::array<std::size_t, 8> kSizes{500, 500, 100, 500, 0, 700, 700, 1};
+  for (std::size_t i = 0; i < 240; ++i) {
+    const std::size_t to = i * 7 % 3;
+    sender.add(peers[to].local(), kSizes[i / 3 % kSizes.size()], i % 50 == 0 ? 0xB8 : 0);
+    expected[to].push_back(i);
+  }
+  const auto stats = sender.flush();
+  EXPECT_EQ(stats.sent, 240U);
+  EXPECT_GT(stats.in_trains, 60U);
+  for (std::size_t p = 0; p < peers.size(); ++p) {
+    for (const std::size_t i : expected[p]) {
+      const auto got = peers[p].receive();
+      ASSERT_TRUE(got) << i;
+      EXPECT_EQ(got->bytes, sender.sent(i)) << i;
+    }
+  }
+}
+
+TEST(UdpTrains, WhatTheKernelRefusesAsATrainGoesSingly) {
+  Sender sender;
+  UdpSocket peer(at("127.0.0.1"));
+  // Without checksums the kernel makes no trains.
+  const int on = 1;
+  ASSERT_EQ(::setsockopt(sender.fd(), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+  std::size_t next = 0;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 40; ++i) sender.add(peer.local(), i % 8 == 7 ? 300 : 900);
+    const auto stats = sender.flush();
+    EXPECT_EQ(stats.sent, 40U);
+    EXPECT_EQ(stats.failed, 0U);
+    EXPECT_EQ(stats.in_trains, 0U);
+    for (int i = 0; i < 40; ++i, ++next) {
+      const auto got = peer.receive();
+      ASSERT_TRUE(got) << next;
+      EXPECT_EQ(got->bytes, sender.sent(next)) << next;
+    }
+  }
+}
+
+TEST(UdpTrains, AreCutIntoDatagramsWithRoomAroundEach) {
+  const Socket socket(SOCK_DGRAM, at("127.0.0.1"), 4 << 20);
+  ASSERT_TRUE(net::enable_trains(socket.fd()));
+  for (const bool apart : {false, true}) {
+    for (const std::size_t size : {1UL, 100UL, 1200UL}) {
+      Sender sender;
+      for (int i = 0; i < 40; ++i) sender.add(socket.local(), size);
+      if (size > 1) sender.add(socket.local(), size / 2);
+      const std::uint64_t count = sender.flush().sent;
+      net::ReceiveBatch batch;
+      std::size_t seen = 0;
+      while (seen < count) {
+        ASSERT_TRUE(socket.readable(kPatience));
+        const auto got = batch.receive(socket.fd(), apart);
+        ASSERT_FALSE(got.empty());
+        if (apart) {
+          for (const net::Datagram& one : got) {  // what the core may write must touch no neighbour
+            std::memset(one.bytes.data() - turn::kHeadroomBytes + turn::kTailroomBytes, 0xEE,
+                        turn::kHeadroomBytes - turn::kTailroomBytes);
+            std::memset(one.bytes.data() + one.bytes.size(), 0xEE, turn::kTailroomBytes);
+          }
+        }
+        for (const net::Datagram& one : got) {
+          EXPECT_TRUE(std::ranges::equal(one.bytes, sender.sent(seen))) << seen << " of " << size;
+          ++seen;
+        }
+        batch.recycle();
+      }
+    }
+  }
+}
+
+TEST(UdpTrains, ABatchIsFullBeforeItHoldsTooMuch) {
+  const Socket socket(SOCK_DGRAM, at("127.0.0.1"), 8 << 20);
+  ASSERT_TRUE(net::enable_trains(socket.fd()));
+  Sender sender;
+  net::ReceiveBatch batch;
+  std::size_t held = 0;
+  for (int round = 0; round < 60 && batch.has_room(); ++round) {
+    for (int i = 0; i < 50; ++i) sender.add(socket.local(), 1200);
+    sender.flush();
+    ASSERT_TRUE(socket.readable(kPatience));
+    for (const net::Datagram& one : batch.receive(socket.fd(), true)) held += one.bytes.size();
+  }
+  EXPECT_FALSE(batch.has_room());
+  EXPECT_LT(held, 2U << 20);
+  batch.recycle();
+  EXPECT_TRUE(batch.has_room());
+}
+
+using std::chrono::microseconds;
+
+/// Looks at the clock's pace: `per_look` datagrams of each of `flows` flows every `interval`.
+Duration nap_at(net::Coalescer& coalescer, TimePoint& now, int looks, microseconds interval,
+                std::size_t per_look, std::uint64_t flows) {
+  Duration nap{};
+  for (int i = 0; i < looks; ++i) {
+    now += interval;
+    if (per_look != 0) coalescer.saw(per_look, static_cast<std::uint64_t>(i) % flows * 1009 + 40'000);
+    nap = coalescer.nap_after(now, per_look);
+  }
+  return nap;
+}
+
+TEST(Coalescing, PaysWhereSeveralFlowsAreBusy) {
+  net::Coalescer coalescer(microseconds(100));
+  TimePoint now{};
+  EXPECT_EQ(nap_at(coalescer, now, 200, microseconds(50), 1, 10), microseconds(100)) << "20,000 a second";
+  EXPECT_EQ(nap_at(coalescer, now, 200, microseconds(1000), 1, 10), Duration::zero()) << "1,000 a second";
+  EXPECT_EQ(nap_at(coalescer, now, 200, microseconds(50), 1, 1), Duration::zero()) << "one flow alone";
+  EXPECT_EQ(nap_at(coalescer, now, 200, microseconds(50), 64, 10), Duration::zero()) << "long batches";
+}
+
+TEST(Coalescing, EndsWhenNothingComes) {
+  net::Coalescer coalescer(microseconds(100));
+  TimePoint now{};
+  ASSERT_EQ(nap_at(coalescer, now, 200, microseconds(50), 1, 10), microseconds(100));
+  EXPECT_EQ(nap_at(coalescer, now, 1, microseconds(100), 0, 1), microseconds(100));
+  EXPECT_EQ(nap_at(coalescer, now, 2, microseconds(100), 0, 1), Duration::zero());
+}
+
+TEST(Coalescing, IsOffAtZero) {
+  net::Coalescer coalescer(Duration::zero());
+  TimePoint now{};
+  EXPECT_EQ(nap_at(coalescer, now, 200, microseconds(5), 4, 10), Duration::zero());
+}
+
+}  // namespace
+}  // namespace ts::shell_test
