@@ -328,7 +328,7 @@ TEST(CredentialHook, AServerThatStopsDoesNotWaitForAnswers) {
   config::Config config = hook_config(hook.url());
   config.auth.hook.timeout = 60s;
   Server server(config);
-  TurnClient client(Via::Udp, server.turn());
+  TurnClient client(Via::Tcp, server.turn());
   std::jthread waits(
       [&] { client.request(Method::Allocate, TurnClient::allocate_attributes(IpFamily::V4)); });
   EXPECT_TRUE(server.settles("turnstone_credential_hook_waiting_requests", "", 1));
