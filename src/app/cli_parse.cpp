@@ -145,7 +145,7 @@ class Parser {
   }
 
  private:
-  void simple(CLI::App& parent, const char* name, const char* what, Command command) {
+  void simple(CLI::App& parent, const char* name, const char* what, const Command& command) {
     parent.add_subcommand(name, what)->callback([this, command] { command_ = command; });
   }
 

@@ -84,7 +84,7 @@ std::string url_host(const IpAddress& address) {
 std::vector<std::string> cautions(const config::Config& config) {
   std::vector<std::string> out;
   if (!config.signaling_enabled)
-    out.push_back("signaling is off: there is no signaling.token to let anybody in");
+    out.emplace_back("signaling is off: there is no signaling.token to let anybody in");
   if (config.dev) return out;
   const auto loopback = [](const IpAddress& a) {
     return a.is_v4() ? a.bytes()[0] == 127 : a == IpAddress::parse("::1");

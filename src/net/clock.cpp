@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdlib>
+#include <ctime>
 
 #include <openssl/rand.h>
-#include <time.h>
 
 #include <turnstone/net/clock.hpp>
 

@@ -36,7 +36,7 @@ std::vector<std::string> discovery_problems(const Options& options, const std::v
   const std::vector<IpAddress>& alternates = options.alt_addresses;
   if (alternates.empty()) return out;
   if (!options.udp)
-    out.push_back("listen.alt_addresses needs UDP: set listen.udp to true, or leave it empty");
+    out.emplace_back("listen.alt_addresses needs UDP: set listen.udp to true, or leave it empty");
   if (options.alt_port != 0 && options.alt_port == options.port)
     out.push_back("listen.alt_port is listen.port (" + std::to_string(options.port) +
                   "): NAT behaviour discovery needs two ports; choose another --alt-port");

@@ -124,7 +124,8 @@ class Shard::Impl {
         relays[1] = udp_.release({letter.departed, IpFamily::V6});
       }
       if (surroundings_.siblings == nullptr || letter.to >= surroundings_.siblings->size()) continue;
-      (*surroundings_.siblings)[letter.to]->deliver(std::move(letter), std::move(relays));
+      auto& sibling = *(*surroundings_.siblings)[letter.to];
+      sibling.deliver(std::move(letter), std::move(relays));
     }
   }
 

@@ -247,7 +247,7 @@ asio::awaitable<bool> HttpSession::send(std::string_view bytes) {
 
 }  // namespace
 
-void start_http(std::shared_ptr<HttpServer::Impl> server, Stream stream) {
+void start_http(const std::shared_ptr<HttpServer::Impl>& server, Stream stream) {
   const auto session = std::make_shared<HttpSession>(server, std::move(stream));
   auto run = [session] { return session->run(); };
   asio::co_spawn(server->context, std::move(run), asio::detached);

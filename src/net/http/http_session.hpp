@@ -11,6 +11,6 @@
 namespace ts::net {
 
 /// Serves the stream until it ends. On the server's thread.
-void start_http(std::shared_ptr<HttpServer::Impl> server, Stream stream);
+void start_http(const std::shared_ptr<HttpServer::Impl>& server, Stream stream);
 
 }  // namespace ts::net

@@ -73,8 +73,9 @@ void HttpServer::Impl::socket_closed(signal::ConnectionId id, signal::CloseReaso
 
 void HttpServer::Impl::deliver(const Now& at) {
   // By index: a slow consumer's end appends.
-  for (std::size_t i = 0; i < frames_.size(); ++i) {
-    const dialect::Frame frame = std::move(frames_[i]);
+  std::size_t next = 0;
+  while (next < frames_.size()) {
+    const dialect::Frame frame = std::move(frames_[next++]);
     const auto found = sockets_.find(frame.connection);
     if (found == sockets_.end()) continue;
     if (frame.close_code != 0) {

@@ -155,7 +155,7 @@ void WebSocketSession::close(std::uint16_t code, std::string_view reason) {
 
 }  // namespace
 
-void start_websocket(std::shared_ptr<HttpServer::Impl> server, Stream stream, UpgradeRequest request) {
+void start_websocket(const std::shared_ptr<HttpServer::Impl>& server, Stream stream, UpgradeRequest request) {
   const auto session = std::make_shared<WebSocketSession>(server, std::move(stream));
   auto run = [session, first = std::move(request)]() mutable { return session->run(std::move(first)); };
   asio::co_spawn(server->context, std::move(run), asio::detached);

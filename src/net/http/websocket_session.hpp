@@ -16,6 +16,6 @@ namespace ts::net {
 using UpgradeRequest = boost::beast::http::request<boost::beast::http::string_body>;
 
 /// Takes a stream over whose upgrade request was read and allowed. On the server's thread.
-void start_websocket(std::shared_ptr<HttpServer::Impl> server, Stream stream, UpgradeRequest request);
+void start_websocket(const std::shared_ptr<HttpServer::Impl>& server, Stream stream, UpgradeRequest request);
 
 }  // namespace ts::net
