@@ -136,19 +136,5 @@ TEST(AlternateDomain, IsToldOverTlsAndDtls) {
       Client(same, "192.12.0.1:40000", Transport::Tls).allocate().attribute(AttributeType::AlternateDomain));
 }
 
-// RFC 8656 §15 SHOULD: from a stream datagrams are Not-ECT
-TEST(IpFields, FromAStreamNothingIsMarked) {
-  for (const Transport transport : {Transport::Tcp, Transport::Tls}) {
-    World world;
-    Client client(world, "192.12.0.1:40000", transport);
-    ASSERT_EQ(client.allocate().code(), 0);
-    ASSERT_EQ(client.bind(0x4000, ep("9.9.9.9:1")).code(), 0);
-    client.send_channel(0x4000, as_bytes("data"));
-    client.send_indication(ep("9.9.9.9:1"), as_bytes("data"));
-    ASSERT_EQ(world.to_peers.size(), 2U);
-    for (const SentToPeer& sent : world.to_peers) EXPECT_EQ(sent.tos, 0);
-  }
-}
-
 }  // namespace
 }  // namespace ts::turn::testing

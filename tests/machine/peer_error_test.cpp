@@ -128,6 +128,20 @@ TEST_F(IpFields, StreamsAreNotMarked) {
   EXPECT_EQ(world.to_clients.back().tos, 0);
 }
 
+// RFC 8656 §15 SHOULD: from a stream datagrams are Not-ECT
+TEST_F(IpFields, FromAStreamNothingIsMarked) {
+  for (const Transport transport : {Transport::Tcp, Transport::Tls}) {
+    Client stream(world, transport == Transport::Tcp ? "192.12.0.1:40010" : "192.12.0.1:40011", transport);
+    ASSERT_EQ(stream.allocate().code(), 0);
+    ASSERT_EQ(stream.bind(0x4000, peer).code(), 0);
+    const std::size_t before = world.to_peers.size();
+    stream.send_channel(0x4000, as_bytes("data"));
+    stream.send_indication(peer, as_bytes("data"));
+    ASSERT_EQ(world.to_peers.size(), before + 2);
+    for (std::size_t i = before; i < before + 2; ++i) EXPECT_EQ(world.to_peers[i].tos, 0);
+  }
+}
+
 // RFC 8656 §13 MUST: DONT-FRAGMENT is ignored from UDP to UDP where either side is IPv6
 // RFC 8656 §15 SHOULD: from a stream DF is set for DONT-FRAGMENT only
 TEST_F(IpFields, DontFragmentCountsBetweenIpv4AndFromStreams) {
