@@ -71,7 +71,7 @@ TS_CONFIGURED=
 configure() {
   local options=()
   [[ " $TS_CONFIGURED " != *" $1 "* ]] || return 0
-  case $1 in dev | asan | tsan) options=(-DTURNSTONE_TESTS=ON) ;; esac
+  case $1 in dev | asan | tsan | release) options=(-DTURNSTONE_TESTS=ON) ;; esac
   logged 300 "configure-$1" cmake --preset "$1" "${options[@]}" || { fail "configure $1" "see build/logs"; return 1; }
   TS_CONFIGURED+=" $1"
 }
