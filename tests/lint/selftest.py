@@ -270,19 +270,47 @@ class Conformance(Tree):
 
 
 class Tidy(Tree):
-    def test_violation(self):
+    def setUp(self):
+        super().setUp()
         if not shutil.which("clang-tidy"):
             self.skipTest("no clang-tidy here")
         shutil.copy(HERE.parents[1] / ".clang-tidy", self.root)
-        build = self.root / "build/x"
-        build.mkdir(parents=True)
-        source = self.root / "src/turn/planted.cpp"
-        entry = {"directory": str(build), "file": str(source), "command": f"clang++ -std=c++20 -c {source}"}
-        (build / "compile_commands.json").write_text(json.dumps([entry]), encoding="utf-8")
-        self.plant("src/turn/planted.cpp", HEAD + "int f(const int* p) { return p ? *p : 0; }\n")
-        self.passes("tidy", str(build))
+        self.build = self.root / "build/x"
+        self.build.mkdir(parents=True)
+        self.entries = []
+
+    def compiled(self, name, text):
+        """Plants a file that the build folder knows."""
+        source = self.root / name
+        self.plant(name, text)
+        self.entries.append({"directory": str(self.build), "file": str(source), "command": f"clang++ -std=c++20 -c {source}"})
+        (self.build / "compile_commands.json").write_text(json.dumps(self.entries), encoding="utf-8")
+
+    def test_violation(self):
+        self.compiled("src/turn/planted.cpp", HEAD + "int f(const int* p) { return p ? *p : 0; }\n")
+        self.passes("tidy", str(self.build))
         self.plant("src/turn/planted.cpp", HEAD + "unsigned f(unsigned* p) { return sizeof(sizeof(p)); }\n")
-        self.fails("tidy", str(build), saying="bugprone-sizeof-expression")
+        self.fails("tidy", str(self.build), saying="bugprone-sizeof-expression")
+
+    def test_violation_in_a_header(self):
+        self.plant("src/turn/own.hpp", HEAD + "#pragma once\nint f();\n")
+        self.compiled("src/turn/planted.cpp", HEAD + '#include "own.hpp"\nint f() { return 0; }\n')
+        self.passes("tidy", str(self.build))
+        self.plant("src/turn/own.hpp", HEAD + "#pragma once\ninline unsigned f(unsigned* p) { return sizeof(sizeof(p)); }\n")
+        self.fails("tidy", str(self.build), saying="src/turn/own.hpp:3:")
+
+    def test_files_that_are_checked_together(self):
+        bad = "\nunsigned g(unsigned* p) { return sizeof(sizeof(p)); }\n"
+        self.compiled("src/turn/a.cpp", HEAD + "static int own(int x) { return x; }\nint a(int x) { return own(x); }\n")
+        self.compiled("src/turn/b.cpp", HEAD + bad)
+        self.fails("tidy", str(self.build), saying="src/turn/b.cpp:3:")
+        # The same name in a namespace of its own: apart. As a static function, which is not looked for: one by one.
+        for other in ("namespace {\nint own(int x) { return x; }\n}  // namespace\n", "static int own(int x) { return x; }\n"):
+            self.compiled("src/turn/c.cpp", HEAD + other + "int c(int x) { return own(x); }\n")
+            self.fails("tidy", str(self.build), saying="src/turn/b.cpp:3:")
+            self.plant("src/turn/b.cpp", HEAD + "\n")
+            self.passes("tidy", str(self.build))
+            self.plant("src/turn/b.cpp", HEAD + bad)
 
 
 if __name__ == "__main__":
