@@ -127,6 +127,10 @@ TEST(Registry, EveryAttributeTypeIsAsIanaNamesIt) {
   int ours = 0;
   for (unsigned value = 0; value <= 0xFFFF; ++value) {
     const std::string_view mine = name(static_cast<AttributeType>(value));
+    if (value == 0x802F) {  // of a draft, and in no table of IANA's that we have
+      ASSERT_EQ(mine, "ORIGIN");
+      continue;
+    }
     ASSERT_EQ(mine, is_not_ours(value) ? std::string_view() : listed(kAttributes, value))
         << std::hex << value;
     ours += mine.empty() ? 0 : 1;
