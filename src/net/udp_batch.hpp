@@ -37,7 +37,8 @@ bool enable_traffic_class(int descriptor, IpFamily family, bool on = true) noexc
 /// sizes but for the last (UDP_GRO, Linux 5.0).
 bool enable_trains(int descriptor) noexcept;
 
-/// The most datagrams in one train (Linux: UDP_MAX_SEGMENTS).
+/// The most datagrams in a train that we send: as many as every Linux takes (UDP_MAX_SEGMENTS). Newer ones
+/// may hand over twice as many.
 inline constexpr std::size_t kMostInTrain = 64;
 
 /// Room for all three of these in a control message buffer.
@@ -68,11 +69,13 @@ class ReceiveBatch {
   static constexpr std::size_t kSlots = 256;
   /// Of payload before it is time to send: the memory of a shard stays bounded, and warm.
   static constexpr std::size_t kMostBytes = 1U << 20;
-  /// What apart() puts between two datagrams of a train.
+  /// Of a longer train the rest is dropped; Linux makes none.
+  static constexpr std::size_t kMostReceivedInTrain = 256;
+  /// Between two datagrams of a train.
   static constexpr std::size_t kGapBytes = 64;
   // An odd count of cache lines, so that the slots' first lines do not fall into the same cache sets.
   static constexpr std::size_t kStride =
-      (kHeadroomBytes + kPayloadBytes + kMostInTrain * kGapBytes + kTailroomBytes) / 64 * 64 + 64 * 5;
+      (kHeadroomBytes + kPayloadBytes + kMostReceivedInTrain * kGapBytes + kTailroomBytes) / 64 * 64 + 64 * 5;
 
   struct Unmap {
     void operator()(std::uint8_t* memory) const noexcept;

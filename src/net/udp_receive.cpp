@@ -106,8 +106,7 @@ std::span<const Datagram> ReceiveBatch::receive(int descriptor, bool apart) noex
     const std::size_t segment = read_control(header, datagram);
     header.msg_namelen = sizeof names_[i];
     bytes_ += length;
-    // More than a train may hold is none that the kernel makes.
-    if (segment == 0 || segment >= length || length > segment * kMostInTrain) {
+    if (segment == 0 || segment >= length) {
       received_.push_back(datagram);
     } else {
       cut(datagram, segment, apart);
@@ -119,7 +118,7 @@ std::span<const Datagram> ReceiveBatch::receive(int descriptor, bool apart) noex
 
 void ReceiveBatch::cut(const Datagram& first, std::size_t segment, bool apart) noexcept {
   const std::size_t length = first.bytes.size();
-  const std::size_t count = (length + segment - 1) / segment;
+  const std::size_t count = std::min((length + segment - 1) / segment, kMostReceivedInTrain);
   const std::size_t gap = apart ? kGapBytes : 0;
   std::uint8_t* const start = first.bytes.data();
   // The last one first: each moves into room that is free by then.

@@ -126,7 +126,12 @@ struct Datagram {
 /// A UDP socket: somebody's peer, or below a TURN client.
 class UdpSocket {
  public:
-  explicit UdpSocket(const Endpoint& local) : socket_(SOCK_DGRAM, local, 4 << 20) {}
+  explicit UdpSocket(const Endpoint& local) : socket_(SOCK_DGRAM, local, 4 << 20) {
+    // A server refuses peers whose port is one of its own, of either protocol: the kernel may choose such a
+    // one.
+    while (local.port == 0 && socket_ && !Socket(SOCK_STREAM, socket_.local()))
+      socket_ = Socket(SOCK_DGRAM, local, 4 << 20);
+  }
   void send(const Endpoint& to, ByteView bytes) {
     SocketAddress address(to);
     ::sendto(socket_.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL, address.get(), address.size);

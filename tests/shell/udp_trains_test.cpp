@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trains of datagrams (UDP_SEGMENT, UDP_GRO): whatever way they take through the kernel, what arrives is what
 // single datagrams would have been.
+#include <netinet/udp.h>
+
+#include <turnstone/turn/client.hpp>
+
 #include "../../src/net/coalescer.hpp"
 #include "../../src/net/udp_batch.hpp"
 #include "turn_client.hpp"
@@ -104,9 +108,9 @@ TEST(UdpTrains, AreCutIntoDatagramsWithRoomAroundEach) {
         ASSERT_FALSE(got.empty());
         if (apart) {
           for (const net::Datagram& one : got) {  // what the core may write must touch no neighbour
-            std::memset(one.bytes.data() - turn::kHeadroomBytes + turn::kTailroomBytes, 0xEE,
-                        turn::kHeadroomBytes - turn::kTailroomBytes);
-            std::memset(one.bytes.data() + one.bytes.size(), 0xEE, turn::kTailroomBytes);
+            std::memset(one.bytes.data() - ::ts::turn::kHeadroomBytes + ::ts::turn::kTailroomBytes, 0xEE,
+                        ::ts::turn::kHeadroomBytes - ::ts::turn::kTailroomBytes);
+            std::memset(one.bytes.data() + one.bytes.size(), 0xEE, ::ts::turn::kTailroomBytes);
           }
         }
         for (const net::Datagram& one : got) {
@@ -117,6 +121,29 @@ TEST(UdpTrains, AreCutIntoDatagramsWithRoomAroundEach) {
       }
     }
   }
+}
+
+TEST(UdpTrains, LongerOnesThanWeSendAreCutToo) {
+  const Socket socket(SOCK_DGRAM, at("127.0.0.1"), 4 << 20);
+  ASSERT_TRUE(net::enable_trains(socket.fd()));
+  const Socket from(SOCK_DGRAM, at("127.0.0.1"));
+  constexpr std::size_t kCount = 128;  // since Linux 6.10
+  constexpr int kSegment = 50;
+  const Bytes data = pattern(kCount * kSegment);
+  ASSERT_EQ(::setsockopt(from.fd(), IPPROTO_UDP, UDP_SEGMENT, &kSegment, sizeof kSegment), 0);
+  SocketAddress to(socket.local());
+  if (::sendto(from.fd(), data.data(), data.size(), 0, to.get(), to.size) < 0)
+    GTEST_SKIP() << "this kernel makes no trains of 128";
+  net::ReceiveBatch batch;
+  std::size_t seen = 0;
+  while (seen < kCount && socket.readable(kPatience)) {
+    for (const net::Datagram& one : batch.receive(socket.fd(), true)) {
+      EXPECT_TRUE(std::ranges::equal(one.bytes, ByteView(data).subspan(seen * kSegment, kSegment))) << seen;
+      ++seen;
+    }
+    batch.recycle();
+  }
+  EXPECT_EQ(seen, kCount);
 }
 
 TEST(UdpTrains, ABatchIsFullBeforeItHoldsTooMuch) {
