@@ -170,10 +170,11 @@ TEST(CredentialHook, LetsClientsInOverEveryTransport) {
 }
 
 TEST(CredentialHook, OverIpv6AndByName) {
-  HookServer six(always(kFound), at("::1"));
-  const Server over_six(hook_config(six.url()));
-  EXPECT_EQ(TurnClient(Via::Udp, over_six.turn()).allocate(), 0);
-
+  {
+    HookServer hook(always(kFound), at("::1"));
+    const Server over_six(hook_config(hook.url()));
+    EXPECT_EQ(TurnClient(Via::Udp, over_six.turn()).allocate(), 0);
+  }
   HookServer hook(always(kFound));
   const Server by_name(hook_config("http://localhost:" + std::to_string(hook.local().port)));
   EXPECT_EQ(TurnClient(Via::Tcp, by_name.turn()).allocate(), 0);
