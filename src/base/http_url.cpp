@@ -32,7 +32,7 @@ std::string take_host(std::string_view& rest) {
   const auto end = std::find_if_not(rest.begin(), rest.end(), is_name_char);
   const auto size = static_cast<std::size_t>(end - rest.begin());
   if (size > kMaxHostBytes) return {};
-  const std::string out(rest.substr(0, size));
+  std::string out(rest.substr(0, size));
   rest.remove_prefix(size);
   return out;
 }

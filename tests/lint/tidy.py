@@ -103,12 +103,14 @@ def groups(root, sources, compiled):
         text = (root / path).read_text(encoding="utf-8")
         command = arguments_of(compiled[(root / path).resolve()])
         names = own_names(text)
+        # A macro may be meant for the headers behind it, which another file has included before.
+        alone = re.search(r"^#define", text, re.MULTILINE) is not None
         for group in out:
-            if group["folder"] == path.parent and group["command"] == command and \
+            if group["folder"] == path.parent and group["command"] == command and not alone and not group["alone"] and \
                     len(group["files"]) < GROUP_FILES and not names & group["names"]:
                 break
         else:
-            group = {"folder": path.parent, "command": command, "files": [], "names": set()}
+            group = {"folder": path.parent, "command": command, "alone": alone, "files": [], "names": set()}
             out.append(group)
         group["files"].append(path)
         group["names"] |= names
