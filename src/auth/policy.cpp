@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <turnstone/auth/policy.hpp>
+#include <turnstone/base/hex.hpp>
 
 namespace ts::auth {
 namespace {
@@ -25,13 +26,6 @@ std::string_view cut(std::optional<std::string_view>& rest, char separator) noex
     rest = whole.substr(at + 1);
   }
   return whole.substr(0, at);
-}
-
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 bool read_name(std::string_view text, std::string& out) {

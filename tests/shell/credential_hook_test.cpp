@@ -343,6 +343,7 @@ std::string write_certificate(const net::TlsContext& context) {
   std::string path = "/tmp/turnstone-hook-ca-XXXXXX";
   const int fd = ::mkstemp(path.data());
   FILE* file = ::fdopen(fd, "w");
+  if (file == nullptr) throw std::system_error(errno, std::system_category(), path);
   const net::TlsSession session = context.accept(-1);
   PEM_write_X509(file, SSL_get_certificate(session.get()));
   std::fclose(file);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The IP header of relayed datagrams (RFC 8656 §14, §15), and dual allocations, over real sockets.
-#include "turn_client.hpp"
+#include "control_message.hpp"
 
 namespace ts::shell_test {
 namespace {
@@ -12,24 +12,7 @@ void set(int fd, int level, int option, int value) {
 }
 
 /// The TOS or traffic class byte of the next datagram; -1: none came.
-int next_tos(int fd) {
-  pollfd p{fd, POLLIN, 0};
-  if (::poll(&p, 1, static_cast<int>(kPatience.count())) <= 0) return -1;
-  std::array<std::uint8_t, 2048> bytes;
-  alignas(cmsghdr) std::array<std::uint8_t, 256> control;
-  iovec part{bytes.data(), bytes.size()};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control.data();
-  header.msg_controllen = control.size();
-  if (::recvmsg(fd, &header, 0) < 0) return -1;
-  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
-    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) return *CMSG_DATA(c);
-    if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) return *CMSG_DATA(c);
-  }
-  return -1;
-}
+int next_tos(int fd) { return next_control(fd, IP_TOS, IPV6_TCLASS); }
 
 // RFC 8656 §14 SHOULD: DSCP and ECN are kept, or Best Effort and Not-ECT
 TEST(RelayFields, DscpAndEcnGoThrough) {

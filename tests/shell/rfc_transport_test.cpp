@@ -2,6 +2,7 @@
 // What RFC 8489 and RFC 8656 ask of connections, TLS and IP headers, as it can be seen from outside.
 #include <sys/ioctl.h>
 
+#include "control_message.hpp"
 #include "tcp_turn.hpp"
 
 namespace ts::shell_test {
@@ -178,26 +179,7 @@ TEST(TlsProfile, IsThatOfRfc7525) {
 }
 
 /// The TTL or hop limit of the next datagram; -1: none came.
-int next_ttl(UdpSocket& socket) {
-  pollfd p{socket.fd(), POLLIN, 0};
-  if (::poll(&p, 1, static_cast<int>(kPatience.count())) <= 0) return -1;
-  std::array<std::uint8_t, 2048> bytes;
-  alignas(cmsghdr) std::array<std::uint8_t, 256> control;
-  iovec part{bytes.data(), bytes.size()};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control.data();
-  header.msg_controllen = control.size();
-  if (::recvmsg(socket.fd(), &header, 0) < 0) return -1;
-  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
-    int value = 0;
-    std::memcpy(&value, CMSG_DATA(c), sizeof value);
-    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) return value;
-    if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT) return value;
-  }
-  return -1;
-}
+int next_ttl(const UdpSocket& socket) { return next_control(socket.fd(), IP_TTL, IPV6_HOPLIMIT); }
 
 // The alternate behaviour for TTL and Hop Limit: "Set to the default for outgoing packets".
 // RFC 8656 §13 MUST: the alternate behavior where the preferred one is not possible, and nothing else

@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 
+#include <turnstone/base/hex.hpp>
 #include <turnstone/dialect/json.hpp>
 
 namespace ts::net {
@@ -40,13 +41,6 @@ bool read_number(const Value& value, std::uint64_t least, std::uint64_t most, Nu
   if (!number || *number < least || *number > most) return false;
   out = static_cast<Number>(*number);
   return true;
-}
-
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 template <class Digest>

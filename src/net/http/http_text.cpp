@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include <turnstone/base/hex.hpp>
+
 namespace ts::net {
 
 std::string_view HttpRequest::header(std::string_view name) const noexcept {
@@ -25,12 +27,6 @@ namespace ts::net::http_text {
 namespace {
 
 constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-constexpr int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char l = lower(c);
-  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
 
 std::string_view trim(std::string_view text) noexcept {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
