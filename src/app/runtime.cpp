@@ -27,6 +27,7 @@
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/net/shard.hpp>
 #include <turnstone/net/stream_budget.hpp>
+#include <turnstone/offload/offload.hpp>
 #include <turnstone/signal/router.hpp>
 
 #include "credentials_watch.hpp"
@@ -143,6 +144,25 @@ std::vector<Endpoint> own_endpoints(const net::Listeners& listeners,
   return out;
 }
 
+/// The kernel's relay, where it is wanted and can be had; why not is a warning, since the sockets do it all.
+std::unique_ptr<offload::Offload> start_offload(const config::Config& config, net::Listeners& listeners) {
+  if (config.offload.mode == offload::Mode::Off || !config.turn.enabled || !config.net.udp) return nullptr;
+  auto made = offload::Offload::make(config.offload);
+  std::string problem = made ? "" : made.error();
+  if (made) {
+    const auto devices = (*made)->attach(listeners.port, listeners.warnings);
+    if (devices) {
+      std::string names;
+      for (const std::string& name : *devices) names += (names.empty() ? "" : ", ") + name;
+      log::info("bound channels are relayed in the kernel", {{"devices", names}});
+      return std::move(*made);
+    }
+    problem = devices.error();
+  }
+  listeners.warnings.push_back("relay.offload: " + problem + "; everything is relayed by the sockets");
+  return nullptr;
+}
+
 /// What is wrong with the options of the credential hook.
 struct HookProblem : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -152,9 +172,11 @@ struct HookProblem : std::runtime_error {
 
 class Runtime::Impl {
  public:
-  Impl(config::Config config, net::Listeners listeners, std::shared_ptr<const net::TlsContext> tls)
+  Impl(config::Config config, net::Listeners listeners, std::shared_ptr<const net::TlsContext> tls,
+       std::unique_ptr<offload::Offload> offload)
       : config_(std::move(config)),
         tls_(std::move(tls)),
+        offload_(std::move(offload)),
         ports_{listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port},
         warnings_(std::move(listeners.warnings)),
         nonces_(random_.bytes<32>(), config_.auth.nonce_lifetime),
@@ -229,6 +251,7 @@ class Runtime::Impl {
         },
         log_allocation,
         [this, index](turn::AskCredential ask) { put_to_hook(index, std::move(ask)); },
+        offload_.get(),
         &shards_,
         shard};
   }
@@ -353,6 +376,7 @@ class Runtime::Impl {
          {std::pair(net::StreamKind::Http, 0U), std::pair(net::StreamKind::Https, 1U)}) {
       snapshot.net.streams_open[static_cast<std::size_t>(kind)] += http.streams_open[tls];
     }
+    if (offload_) add_offloaded(snapshot);
     snapshot.signal = router_.counters();
     snapshot.bugs = g_bugs;
     snapshot.draining = stopping_;
@@ -362,8 +386,18 @@ class Runtime::Impl {
     snapshot.process = metrics::read_process_stats();
   }
 
+  /// What the kernel relays is relayed for UDP clients, and counts like the rest.
+  void add_offloaded(metrics::Snapshot& snapshot) const {
+    const offload::Counters counted = offload_->counters();
+    const std::size_t udp = turn::index(turn::Transport::Udp);
+    snapshot.turn.to_peer[udp] += turn::Traffic{counted.to_peer_packets, counted.to_peer_bytes};
+    snapshot.turn.to_client[udp] += turn::Traffic{counted.to_client_packets, counted.to_client_bytes};
+    snapshot.offload = counted;
+  }
+
   config::Config config_;
   std::shared_ptr<const net::TlsContext> tls_;
+  std::unique_ptr<offload::Offload> offload_;  // null: the sockets relay everything
   Ports ports_;
   std::vector<std::string> warnings_;
   net::SystemRandom random_;
@@ -414,6 +448,14 @@ Runtime::Made Runtime::make(config::Config config) {
     if (!key) out.problems.push_back("auth.oauth_keys: " + key.error());
   }
 
+  const bool offload_missing = config.offload.mode == offload::Mode::Tc && !offload::is_built_in();
+  if (offload_missing) {
+    out.problems.emplace_back(
+        "relay.offload: this server was built without libbpf or clang; install libbpf-dev and clang and "
+        "build "
+        "again, or write auto or off");
+  }
+
   std::shared_ptr<const net::TlsContext> tls;
   if (!config.net.tls_cert_file.empty() || config.net.tls_self_signed) {
     auto context = config.net.tls_cert_file.empty()
@@ -445,8 +487,11 @@ Runtime::Made Runtime::make(config::Config config) {
   for (const turn::RelayAddress& relay : config.turn.relay_addresses) relays.push_back(relay.local);
   config.turn.discovery = net::discovery_pairs(config.net, listeners, relays);
   if (config.signal.ice_urls.empty()) config.signal.ice_urls = own_urls(config, listeners);
+  std::unique_ptr<offload::Offload> offload = start_offload(config, listeners);
+  config.turn.tell_flows = offload != nullptr;
   try {
-    auto impl = std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls));
+    auto impl =
+        std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls), std::move(offload));
     std::string problem = impl->share_descriptors(descriptors);
     if (problem.empty()) {
       out.runtime.reset(new Runtime(std::move(impl)));

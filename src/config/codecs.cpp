@@ -24,6 +24,7 @@ constexpr std::array kSizeUnits{Unit{"GiB", 1U << 30}, Unit{"MiB", 1U << 20}, Un
                                 Unit{"B", 1}, Unit{"", 1}};
 constexpr std::array kRateUnits{Unit{"Gbit", 1'000'000'000}, Unit{"Mbit", 1'000'000}, Unit{"kbit", 1000},
                                 Unit{"bit", 1}, Unit{"", 1}};
+constexpr std::array<std::string_view, 3> kOffloadModes{"off", "auto", "tc"};
 constexpr std::array<std::string_view, 6> kLevels{"trace", "debug", "info", "warn", "error", "off"};
 
 template <std::size_t N>
@@ -300,6 +301,16 @@ std::optional<LogFormat> LogFormatCodec::parse(std::string_view text, const Rang
   if (text == "text") return LogFormat::Text;
   if (text == "json") return LogFormat::Json;
   return std::nullopt;
+}
+
+std::optional<offload::Mode> OffloadCodec::parse(std::string_view text, const Range&) {
+  for (std::size_t i = 0; i < kOffloadModes.size(); ++i) {
+    if (text == kOffloadModes[i]) return static_cast<offload::Mode>(i);
+  }
+  return std::nullopt;
+}
+std::string OffloadCodec::print(Value value) {
+  return std::string(kOffloadModes[static_cast<std::size_t>(value)]);
 }
 
 }  // namespace ts::config

@@ -325,4 +325,14 @@ struct LogFormatCodec {
   static std::string unit(const Range&) { return {}; }
 };
 
+struct OffloadCodec {
+  using Value = offload::Mode;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "off|auto|tc";
+  static std::string expected(const Range&) { return "off, auto or tc"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value);
+  static std::string unit(const Range&) { return {}; }
+};
+
 }  // namespace ts::config

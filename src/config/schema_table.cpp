@@ -591,6 +591,16 @@ void add_relay_limits(std::vector<Key>& t) {
                                       "How long datagrams may gather before they are relayed, at rates at "
                                       "which that saves wake-ups; 0us: never.",
                                       "Write a time up to 10ms, such as 100us."}));
+  t.push_back(one<OffloadCodec>(
+      TS_AT(offload.mode), {"relay.offload", "--offload", kAny,
+                            "Relay bound channels in the kernel (docs/offload.md): tc, or auto where it can.",
+                            "Write off, auto or tc."}));
+  t.push_back(many<TextCodec>(TS_AT(offload.devices), {"relay.offload_devices",
+                                                       "",
+                                                       {1, 15},
+                                                       "Its devices; empty: all of Ethernet.",
+                                                       "Write names.",
+                                                       "eth0"}));
   t.push_back(
       one<BoolCodec>(TS_AT(turn.tcp_relay),
                      {"relay.tcp", "", kAny, "Grant allocations that relay to peers over TCP (RFC 6062).",

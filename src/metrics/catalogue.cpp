@@ -66,6 +66,23 @@ constexpr std::array kTurn{
             "Payload relayed, without headers, by direction and by the client's transport.",
             "direction, transport"},
            [](const Snapshot& s, Samples& out) { each_relayed(out, s, &turn::Traffic::bytes); }},
+    Metric{{"turnstone_offload_flows", kGauge,
+            "Bound channels that the kernel relays; absent where relay.offload is off.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.offload) out.add(s.offload->flows);
+           }},
+    Metric{{"turnstone_offload_packets_total", kCounter,
+            "Of turnstone_relayed_packets_total, those that the kernel relayed by itself.", "direction"},
+           [](const Snapshot& s, Samples& out) {
+             if (!s.offload) return;
+             out.add(s.offload->to_peer_packets, {"to_peer"});
+             out.add(s.offload->to_client_packets, {"to_client"});
+           }},
+    Metric{{"turnstone_offload_drops_total", kCounter,
+            "Datagrams whose TTL or hop limit was used up when they came to the kernel's relay.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.offload) out.add(s.offload->dropped);
+           }},
     Metric{{"turnstone_requests_total", kCounter,
             "STUN and TURN requests answered, by method and by response code; code is success or a STUN "
             "error code.",

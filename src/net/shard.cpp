@@ -30,6 +30,7 @@ class Shard::Impl {
         peers_(context_, server_, outbox_, counters_, [this] { flush(); }),
         timer_(context_),
         work_(context_.get_executor()) {
+    if (surroundings_.flows != nullptr) udp_.take_singly();
     if (!surroundings_.tls) return;
     dtls_.emplace(surroundings_, udp_, server_, outbox_, counters_);
     udp_.set_dtls(&*dtls_);
@@ -132,6 +133,8 @@ class Shard::Impl {
   /// Does all that the Outbox asks for.
   void flush() {
     if (outbox_.empty()) return arm_timer();
+    // What has ended may not be relayed any more when its port is given to somebody else.
+    if (surroundings_.flows != nullptr && !outbox_.flows.empty()) hand_over_flows();
     for (const turn::ToPeer& transmit : outbox_.to_peers) udp_.queue(transmit);
     // What a relay was still given leaves before it closes; and it closes before another one opens, which may
     // want its port.
@@ -173,6 +176,13 @@ class Shard::Impl {
     outbox_.clear();
     streams_.write_queued();
     arm_timer();
+  }
+
+  void hand_over_flows() {
+    surroundings_.flows->apply(outbox_.flows);
+    for (const turn::Flow& flow : outbox_.flows) {
+      if (flow.ended) server_.flow_ended(flow, outbox_);
+    }
   }
 
   void close_relays() {

@@ -35,7 +35,7 @@ bool enable_traffic_class(int descriptor, IpFamily family, bool on = true) noexc
 
 /// Asks the kernel to hand over datagrams of one sender that came together as a train: one buffer, equal
 /// sizes but for the last (UDP_GRO, Linux 5.0).
-bool enable_trains(int descriptor) noexcept;
+bool enable_trains(int descriptor, bool on = true) noexcept;
 
 /// The most datagrams in a train that we send: as many as every Linux takes (UDP_MAX_SEGMENTS). Newer ones
 /// may hand over twice as many.

@@ -83,6 +83,11 @@ UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> 
   }
 }
 
+void UdpEngine::take_singly() noexcept {
+  singly_ = true;
+  for (const BoundSocket& listener : listeners_) enable_trains(listener.descriptor.get(), false);
+}
+
 void UdpEngine::start() { wait(); }
 
 void UdpEngine::stop() noexcept {
@@ -240,6 +245,7 @@ std::optional<turn::RelayError> UdpEngine::open(const turn::OpenRelay& command) 
   RelaySocket socket = open_relay_socket(command.local, relay_buffer_bytes_);
   if (socket.error == EADDRINUSE) return RelayError::AddressInUse;
   if (socket.error != 0) return RelayError::NoResources;
+  if (singly_) enable_trains(socket.descriptor.get(), false);
   if (!attach(command.relay, std::move(socket.descriptor))) return RelayError::NoResources;
   return std::nullopt;
 }

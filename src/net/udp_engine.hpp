@@ -32,6 +32,10 @@ class UdpEngine final : public DatagramSink {
   /// Who takes DTLS's datagrams (RFC 7983), on every listener; without one they are not served.
   void set_dtls(DtlsSet* dtls) noexcept { dtls_ = dtls; }
 
+  /// From now on datagrams are not put together to trains (UDP_GRO) on their way in: the kernel program that
+  /// relays before the sockets do takes them one by one. Before start().
+  void take_singly() noexcept;
+
   void start();
   void stop() noexcept;
 
@@ -90,6 +94,7 @@ class UdpEngine final : public DatagramSink {
   std::vector<MarkSampler> listener_marks_;
   std::vector<std::array<Relay, 2>> relays_;  // by slot index and family
   std::uint32_t relay_buffer_bytes_;
+  bool singly_ = false;
   turn::Server& server_;
   turn::Outbox& outbox_;
   Counters& counters_;

@@ -63,7 +63,9 @@ bool enable_traffic_class(int descriptor, IpFamily family, bool on) noexcept {
                                 : switch_option(descriptor, IPPROTO_IPV6, IPV6_RECVTCLASS, on);
 }
 
-bool enable_trains(int descriptor) noexcept { return switch_option(descriptor, IPPROTO_UDP, UDP_GRO, true); }
+bool enable_trains(int descriptor, bool on) noexcept {
+  return switch_option(descriptor, IPPROTO_UDP, UDP_GRO, on);
+}
 
 void ReceiveBatch::Unmap::operator()(std::uint8_t* memory) const noexcept {
   ::munmap(memory, kSlots * kStride);

@@ -18,7 +18,8 @@ void Server::look_again_at(SlotHandle handle, Allocation& allocation, TimePoint 
   deadlines_.push(when, handle);
 }
 
-void Server::sweep(Allocation& allocation, TimePoint now) {
+void Server::sweep(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out) {
+  tell_flows(handle, allocation, now, out);
   counters_.permissions -=
       std::erase_if(allocation.permissions, [now](const Permission& p) { return p.expires <= now; });
   counters_.channels -=
@@ -52,7 +53,7 @@ void Server::tick(Now now, Outbox& out) {
       continue;
     }
     drop_expired_legs(*handle, *allocation, now.mono, out);
-    sweep(*allocation, now.mono);
+    sweep(*handle, *allocation, now.mono, out);
     TimePoint next = allocation->expires;
     if (allocation->is_dual())
       next = std::min(allocation->second->expires[0], allocation->second->expires[1]);
@@ -68,6 +69,7 @@ void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
   Allocation* allocation = allocations_.find(handle);
   if (allocation == nullptr) return;
   drop_connections(*allocation, out);
+  end_flows(handle, *allocation, std::nullopt, out);
   if (allocation->state == Allocation::State::Ready) {
     ++counters_.allocations_ended[index(reason)];
     --counters_.allocations[index(allocation->tuple.transport)];
@@ -82,6 +84,7 @@ void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
     }
     event.tuple = allocation->tuple;
     event.relayed = allocation->relayed;
+    event.allocation = handle;
     event.age = now.mono - allocation->started;
     event.to_peer = allocation->to_peer;
     event.to_client = allocation->to_client;

@@ -29,6 +29,8 @@ struct Channel {
   std::uint16_t number = 0;
   Endpoint peer;
   TimePoint expires;
+  /// Until when the shell was told that this flows; min(): it was not.
+  TimePoint told_until = TimePoint::min();
 };
 
 constexpr std::size_t family_index(IpFamily family) noexcept { return family == IpFamily::V4 ? 0 : 1; }

@@ -186,7 +186,8 @@ Letter Server::move(Now now, const Letter& query, Outbox& out) {
     prolong(handle, *allocation, only, reply, now);
   }
   // Nobody is left on the old five-tuple.
-  if (m.detached && m.next && m.next->shard == shard_) settle(handle, *allocation);
+  if (m.detached && m.next && m.next->shard == shard_) settle(handle, *allocation, now.mono, out);
+  tell_flows(handle, *allocation, now.mono, out);
   return reply;
 }
 
@@ -217,12 +218,14 @@ void Server::set_next(SlotHandle handle, Allocation& allocation, const Letter& q
   if (query.from == shard_) by_tuple_.insert_or_assign(query.tuple, handle);
 }
 
-void Server::data_came(SlotHandle handle, Allocation& allocation, const FiveTuple& tuple) {
+void Server::data_came(SlotHandle handle, Allocation& allocation, const FiveTuple& tuple, TimePoint now,
+                       Outbox& out) {
   const Mobility& m = *allocation.mobility;
-  if (m.next && m.next->shard == shard_ && m.next->tuple == tuple) settle(handle, allocation);
+  if (m.next && m.next->shard == shard_ && m.next->tuple == tuple) settle(handle, allocation, now, out);
 }
 
-void Server::settle(SlotHandle handle, Allocation& allocation) {
+void Server::settle(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out) {
+  end_flows(handle, allocation, std::nullopt, out);
   Mobility& m = *allocation.mobility;
   if (allocation.tuple != m.next->tuple) unlink(allocation.tuple, handle);
   --counters_.allocations[index(allocation.tuple.transport)];
@@ -231,6 +234,7 @@ void Server::settle(SlotHandle handle, Allocation& allocation) {
   allocation.route = m.next->route;
   m.next.reset();
   m.detached = false;
+  tell_flows(handle, allocation, now, out);
 }
 
 bool Server::is_left(const Allocation& allocation, const FiveTuple& tuple) const noexcept {
@@ -251,12 +255,13 @@ bool Server::survives_close(SlotHandle handle, const FiveTuple& tuple, Now now, 
       hand_over(handle, *m.next, m.id, out);
       return true;
     }
-    if (m.next) settle(handle, *allocation);
+    if (m.next) settle(handle, *allocation, now.mono, out);
   }
   if (m.detached) {
     allocation->expires = std::min(allocation->expires, now.mono + kDetachedLife);
     look_again_at(handle, *allocation, allocation->expires);
   }
+  tell_flows(handle, *allocation, now.mono, out);
   return true;
 }
 

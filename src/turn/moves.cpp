@@ -31,6 +31,7 @@ void Server::hand_over(SlotHandle handle, const MobilePath& to, std::uint64_t id
   letter.route = to.route;
   letter.departed = handle;
   Allocation& allocation = *allocations_.find(handle);
+  end_flows(handle, allocation, std::nullopt, out);
   forget_paths(handle, allocation);
   --counters_.allocations[index(allocation.tuple.transport)];
   counters_.permissions -= allocation.permissions.size();
@@ -169,6 +170,7 @@ std::optional<SlotHandle> Server::arrive(Now now, Letter& letter, Outbox& out) {
     allocation.look_at = TimePoint::max();
     look_again_at(handle, allocation, now.mono);
     join_shares(allocation, now.mono);
+    tell_flows(handle, allocation, now.mono, out);
     // Both shards were told of a revocation while the allocation was on its way between them.
     const Bearer bearer{allocation.username, allocation.account, allocation.policy.get()};
     if (revocations_.matches(bearer, now.wall)) end(handle, EndReason::Revoked, now, out);

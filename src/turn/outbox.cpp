@@ -28,6 +28,7 @@ void Outbox::clear() noexcept {
   hand_overs.clear();
   asks.clear();
   events.clear();
+  flows.clear();
   letters.clear();
   chunk_ = 0;
   used_ = 0;

@@ -17,7 +17,7 @@ void Server::channel_data(Now now, const Inbound& in, Outbox& out) {
   const Channel* channel = allocation->channel(message->channel);
   if (channel == nullptr || now.mono >= channel->expires) return drop(Drop::NoChannel);
   if (!allocation->permits(channel->peer.address, now.mono)) return drop(Drop::NoPermission);
-  if (allocation->mobility) data_came(found->second, *allocation, in.tuple);
+  if (allocation->mobility) data_came(found->second, *allocation, in.tuple, now.mono, out);
   const IpFamily family = channel->peer.address.family();
   if (allocation->second != nullptr && !allocation->relays(family, now.mono)) return drop(Drop::NoAllocation);
   if (allocation->limits != nullptr && !within_limits(*allocation, message->data.size(), now.mono)) return;

@@ -130,6 +130,7 @@ void Server::close_legs(SlotHandle handle, const Allocation& allocation, Outbox&
 }
 
 void Server::drop_leg(SlotHandle handle, Allocation& allocation, IpFamily family, Outbox& out) {
+  end_flows(handle, allocation, family, out);
   // §8.1: "MUST NOT affect any permissions or channels associated with allocations for the other address
   // family".
   counters_.permissions -=

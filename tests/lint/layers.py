@@ -7,7 +7,7 @@ import re
 import tree
 
 PURE = ("base", "stun", "auth", "turn", "signal", "dialect")
-ALL = PURE + ("config", "net", "metrics", "admin", "app")
+ALL = PURE + ("config", "net", "metrics", "admin", "offload", "app")
 
 
 # Boost's hash tables are to us what the standard library's are.
@@ -38,6 +38,7 @@ TABLE = {
     "net": Layer(layers=PURE, third_party=("boost/", "openssl/"), system=True),
     "metrics": Layer(layers=("base",), leaves="counters.hpp", third_party=("prometheus/",)),
     "admin": Layer(layers=("base", "config", "metrics"), third_party=("nlohmann/",)),
+    "offload": Layer(layers=("base", "turn"), third_party=("bpf/",), system=True),
     # app composes: besides the table's CLI11 and spdlog it may name what the layers below hand out.
     "app": Layer(layers=ALL, third_party=("CLI/", "spdlog/", "fmt/", "nlohmann/", "boost/asio", "boost/system",
                                           "openssl/"), system=True),

@@ -232,6 +232,8 @@ class World {
   std::vector<SentToClient> to_clients;
   std::vector<SentToPeer> to_peers;
   std::vector<AllocationEvent> events;
+  /// With Options::tell_flows.
+  std::vector<Flow> flows;
   // RFC 6062: what was asked for; the test reports the outcomes.
   std::vector<OpenRelay> relay_opens;
   std::vector<ConnectPeer> connects;
@@ -305,6 +307,7 @@ class World {
       ++(e.ended ? events_ended : events_started);
       if (keep_history) events.push_back(std::move(e));
     }
+    flows.insert(flows.end(), outbox.flows.begin(), outbox.flows.end());
     connects.insert(connects.end(), outbox.connect_peers.begin(), outbox.connect_peers.end());
     for (const CloseConnection& c : outbox.close_connections) closed_connections.push_back(c.connection);
     binds.insert(binds.end(), outbox.bind_data.begin(), outbox.bind_data.end());

@@ -25,6 +25,7 @@ struct Shards {
     std::map<Socket, Endpoint> sockets;
     std::vector<SentToClient> to_clients;
     std::vector<SentToPeer> to_peers;
+    std::vector<Flow> flows;
   };
 
   explicit Shards(Options o)
@@ -101,6 +102,7 @@ struct Shards {
     for (const CloseRelay& close : side.out.close_relays) side.sockets.erase(socket_of(close.relay));
     for (const ToClient& t : side.out.to_clients)
       side.to_clients.push_back({t.tuple, Bytes(t.bytes.begin(), t.bytes.end()), t.droppable, t.tos});
+    side.flows.insert(side.flows.end(), side.out.flows.begin(), side.out.flows.end());
     for (Letter& letter : side.out.letters) {
       std::vector<Endpoint> locals;
       if (letter.allocation) {
@@ -250,6 +252,28 @@ TEST_F(Across, TheAllocationFollowsWhenTheClientSpeaks) {
   EXPECT_EQ(shards.peer_reaches(old.relayed), Reached(0, back.tuple.client));
   EXPECT_EQ(back.refresh({}, 0).code(), 0);
   shards.expect_nothing_left();
+}
+
+TEST_F(Across, FlowsEndHereAndBeginThere) {
+  shards.options.tell_flows = true;
+  begin();
+  auto& here = shards.sides[0].flows;
+  auto& there = shards.sides[1].flows;
+  ASSERT_EQ(here.size(), 1U);
+  ASSERT_EQ(moved.refresh(ticket).code(), 0);
+  ASSERT_EQ(here.size(), 1U) << "until the client speaks";
+  moved.speak();
+  ASSERT_EQ(here.size(), 2U);
+  EXPECT_TRUE(here[1].ended);
+  EXPECT_EQ(here[1].tuple, old.tuple);
+  ASSERT_EQ(there.size(), 1U);
+  EXPECT_FALSE(there[0].ended);
+  EXPECT_EQ(there[0].tuple, moved.tuple);
+  EXPECT_EQ(there[0].relay, old.relayed);
+  EXPECT_EQ(there[0].until, here[0].until);
+  shards.revoke({Revocation::Kind::User, "alice", shards.now.wall + std::chrono::seconds(60)});
+  ASSERT_EQ(there.size(), 2U);
+  EXPECT_TRUE(there[1].ended);
 }
 
 TEST_F(Across, ARequestBringsTheAllocationToo) {

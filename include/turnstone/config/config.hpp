@@ -10,6 +10,7 @@
 #include <turnstone/auth/options.hpp>
 #include <turnstone/base/address.hpp>
 #include <turnstone/net/options.hpp>
+#include <turnstone/offload/options.hpp>
 #include <turnstone/signal/options.hpp>
 #include <turnstone/turn/options.hpp>
 
@@ -55,6 +56,7 @@ struct Config {
   net::Options net;
   auth::Options auth;
   turn::Options turn;
+  offload::Options offload;
   /// False: no signaling endpoint at all.
   bool signaling_enabled = true;
   signal::Options signal;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <turnstone/net/counters.hpp>
+#include <turnstone/offload/counters.hpp>
 #include <turnstone/signal/counters.hpp>
 #include <turnstone/turn/counters.hpp>
 
@@ -33,6 +34,8 @@ struct Snapshot {
   /// Sums over all shards.
   turn::Counters turn;
   net::Counters net;
+  /// Nothing where all is relayed by the sockets. Its packets are counted in `turn` too.
+  std::optional<offload::Counters> offload;
   signal::Counters signal;
   /// Allocations of each shard, by shard index.
   std::vector<std::uint64_t> shard_allocations;

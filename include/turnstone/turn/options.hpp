@@ -115,6 +115,9 @@ struct Options {
   /// them.
   bool rfc5766_channels = false;
 
+  /// The shell wants to know of flows (Outbox::flows). Not set by the operator.
+  bool tell_flows = false;
+
   /// SOFTWARE attribute in answers; empty: none (nothing to learn, smaller answers).
   std::string software;
 };

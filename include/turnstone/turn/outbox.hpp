@@ -10,6 +10,7 @@
 
 #include <turnstone/base/time.hpp>
 #include <turnstone/turn/client.hpp>
+#include <turnstone/turn/flows.hpp>
 #include <turnstone/turn/mobility.hpp>
 
 namespace ts::turn {
@@ -100,6 +101,7 @@ struct AllocationEvent {
   std::string member;
   FiveTuple tuple;
   Endpoint relayed;
+  SlotHandle allocation;
   Duration age{};
   Traffic to_peer;
   Traffic to_client;
@@ -117,13 +119,15 @@ class Outbox {
   std::vector<HandOver> hand_overs;
   std::vector<AskCredential> asks;
   std::vector<AllocationEvent> events;
+  /// Only with Options::tell_flows. Ends are to be heeded before anything closes.
+  std::vector<Flow> flows;
   /// For other shards; delivered after the transmits.
   std::vector<Letter> letters;
 
   bool empty() const noexcept {
     return to_clients.empty() && to_peers.empty() && open_relays.empty() && close_relays.empty() &&
            close_connections.empty() && connect_peers.empty() && bind_data.empty() && hand_overs.empty() &&
-           asks.empty() && events.empty() && letters.empty();
+           asks.empty() && events.empty() && flows.empty() && letters.empty();
   }
 
   /// At least `size` bytes (at most kMaxReserve) for a message under construction; stable until clear().

@@ -139,6 +139,10 @@ class Server {
   /// lapses.
   void revoke(Now now, const Revocation& revocation, Outbox& out);
 
+  /// A flow of the Outbox is over, and its sink has said what it relayed: that is the allocation's, or goes
+  /// into the event of its end or with it to another shard, which are in the same Outbox.
+  void flow_ended(const Flow& flow, Outbox& out) noexcept;
+
   /// Ends every allocation.
   void shut_down(Now now, Outbox& out);
 
@@ -242,7 +246,7 @@ class Server {
   /// RFC 8656 §7.2, check 11: answers with 300; false when no other server fits the client.
   bool send_elsewhere(Request& r);
   void look_again_at(SlotHandle handle, Allocation& allocation, TimePoint when);
-  void sweep(Allocation& allocation, TimePoint now);
+  void sweep(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out);
 
   // relay_legs.cpp: the one or two relayed transport addresses of an allocation
   /// Takes another port for a family whose port is in use elsewhere; false when there is none.
@@ -285,8 +289,9 @@ class Server {
   Letter move(Now now, const Letter& query, Outbox& out);
   void set_next(SlotHandle handle, Allocation& allocation, const Letter& query, Now now);
   /// Data came on a five-tuple of a mobile allocation: if it is the new one, the old one is left behind.
-  void data_came(SlotHandle handle, Allocation& allocation, const FiveTuple& tuple);
-  void settle(SlotHandle handle, Allocation& allocation);
+  void data_came(SlotHandle handle, Allocation& allocation, const FiveTuple& tuple, TimePoint now,
+                 Outbox& out);
+  void settle(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out);
   /// The client has moved away from the five-tuple.
   bool is_left(const Allocation& allocation, const FiveTuple& tuple) const noexcept;
   /// True when a mobile allocation outlives the stream that ended.
@@ -296,6 +301,13 @@ class Server {
   /// True when the message waits for its allocation, which another shard still has.
   bool visit(Now now, const Inbound& in, Outbox& out);
   std::optional<SlotHandle> arrive(Now now, Letter& letter, Outbox& out);
+
+  // flows.cpp
+  /// Something has changed: says what of it the shell does not know yet.
+  void tell_flows(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out);
+  /// The flows that were told, of one family's peers or all, are over.
+  void end_flows(SlotHandle handle, Allocation& allocation, std::optional<IpFamily> only, Outbox& out);
+
   // admission.cpp: quotas and what credentials allow
   /// Counts a new allocation, or says which quota it would break.
   std::optional<Denial> admit(const Request& r);

@@ -22,7 +22,7 @@ void Server::handle_channel_bind(Request& r) {
     return respond_error(r, ErrorCode::BadRequest);
 
   // A binding that has expired stands in nobody's way.
-  sweep(allocation, r.now.mono);
+  sweep(r.handle, allocation, r.now.mono, r.out);
   Channel* bound = allocation.channel(*number);
   const Channel* other = allocation.channel_to(*peer);
   if ((bound != nullptr && bound->peer != *peer) || (other != nullptr && other->number != *number)) {
@@ -55,6 +55,7 @@ void Server::handle_channel_bind(Request& r) {
     ++counters_.channels;
   }
   look_again_at(r.handle, allocation, expires);
+  tell_flows(r.handle, allocation, r.now.mono, r.out);
   ResponseWriter response(r, stun::MessageClass::SuccessResponse);
   send_answer(r, response, Outcome::Success);
 }

@@ -11,7 +11,7 @@ using stun::ErrorCode;
 
 void Server::handle_create_permission(Request& r) {
   // A permission that has expired takes no room.
-  sweep(*r.allocation, r.now.mono);
+  sweep(r.handle, *r.allocation, r.now.mono, r.out);
   std::size_t count = 0;
   std::size_t added = 0;
   std::optional<IpAddress> last_added;
@@ -52,6 +52,7 @@ void Server::handle_create_permission(Request& r) {
       permit(r.handle, *r.allocation, peer->address, r.now.mono);
     }
   });
+  tell_flows(r.handle, *r.allocation, r.now.mono, r.out);
   ResponseWriter response(r, stun::MessageClass::SuccessResponse);
   send_answer(r, response, Outcome::Success);
 }

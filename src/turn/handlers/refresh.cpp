@@ -57,6 +57,7 @@ void Server::handle_refresh(Request& r) {
   const TimePoint expires = r.now.mono + std::chrono::seconds(lifetime);
   allocation.set_expiry(only, expires);
   look_again_at(r.handle, allocation, expires);
+  tell_flows(r.handle, allocation, r.now.mono, r.out);
 }
 
 }  // namespace ts::turn

@@ -43,7 +43,7 @@ void Server::handle_send(Request& r) {
   const bool dont_fragment =
       r.message.find(AttributeType::DontFragment).has_value() && may_forbid_fragments(r.in.tuple, *peer);
   const RelayId relay{by_tuple_.find(r.in.tuple)->second, peer->address.family()};
-  if (allocation->mobility) data_came(relay.allocation, *allocation, r.in.tuple);
+  if (allocation->mobility) data_came(relay.allocation, *allocation, r.in.tuple, r.now.mono, r.out);
   if (!allocation->relays(relay.family, r.now.mono)) return drop(Drop::NoAllocation);
   if (allocation->limits != nullptr && !within_limits(*allocation, data->size(), r.now.mono)) return;
   r.out.to_peers.push_back(ToPeer{relay, *peer, *data, dont_fragment, r.in.tos});

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel program and the server have in common: the maps' keys and values. Plain C; addresses, ports
+// and channels as they are on the wire, an IPv4 address in the first four bytes, the rest zero.
+#pragma once
+
+#include <linux/types.h>
+
+/// Flows at most; more are relayed by the sockets. A flow has two entries, one a direction.
+#define TS_MAX_FLOWS 65536
+
+/// What a datagram that comes in is looked up by.
+struct ts_key {
+  __u8 remote[16];
+  __u8 local[16];
+  __be16 remote_port;
+  __be16 local_port;
+  /// Of a client's ChannelData; 0: what a peer sends to a relay socket.
+  __be16 channel;
+  /// 4 or 6.
+  __u16 family;
+};
+
+/// Where it goes, and until when.
+struct ts_flow {
+  /// By the kernel's CLOCK_MONOTONIC, in nanoseconds.
+  __u64 until;
+  __u8 source[16];
+  __u8 target[16];
+  __be16 source_port;
+  __be16 target_port;
+  /// Towards a client: put into the ChannelData header; 0: towards a peer, the header is taken off.
+  __be16 channel;
+  /// Added to the ones' complement sum under the checksum: the new addresses, ports and channel less the old
+  /// ones.
+  __u16 sum;
+  /// Interfaces: where it must come in, where it goes out.
+  __u32 in_device;
+  __u32 out_device;
+  /// The largest IP packet that goes out.
+  __u32 most_bytes;
+  /// The next hop, AF_INET or AF_INET6.
+  __u32 hop_family;
+  __u8 hop[16];
+  /// Of the routes: an entry of an earlier epoch is not used.
+  __u32 epoch;
+  /// In the array of counts.
+  __u32 slot;
+};
+
+struct ts_count {
+  __u64 packets;
+  /// Payload, without headers.
+  __u64 bytes;
+};
+
+/// What a flow has relayed; one cache line a flow. Slots are used again and never set back.
+struct ts_counts {
+  struct ts_count to_peer;
+  struct ts_count to_client;
+  /// Datagrams whose TTL or hop limit was used up.
+  __u64 dropped;
+  __u64 unused[3];
+};
+
+struct ts_settings {
+  __u32 epoch;
+  __u32 unused;
+};

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the kernel program on frames (BPF_PROG_TEST_RUN); nothing leaves. Needs root.
+#pragma once
+
+#include <ctime>
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <turnstone/base/time.hpp>
+
+#include "../../src/offload/program.hpp"
+#include "wire.hpp"
+
+namespace ts::offload::testing {
+
+/// The device that test runs come in by.
+inline constexpr std::uint32_t kLoopback = 1;
+
+struct Verdict {
+  /// -1: the run failed.
+  int action = -1;
+  Bytes frame;
+};
+
+struct Circumstances {
+  std::uint32_t gso_size = 0;
+};
+
+inline Verdict run(const Program& program, const Bytes& frame, const Circumstances& with = {}) {
+  Verdict out;
+  out.frame.resize(frame.size() + 256);
+  __sk_buff context{};
+  context.ifindex = kLoopback;
+  context.gso_size = with.gso_size;
+  context.gso_segs = with.gso_size != 0 ? 2 : 0;
+  bpf_attr attributes{};
+  attributes.test.prog_fd = static_cast<__u32>(program.descriptor());
+  attributes.test.data_in = reinterpret_cast<std::uintptr_t>(frame.data());
+  attributes.test.data_size_in = static_cast<__u32>(frame.size());
+  attributes.test.data_out = reinterpret_cast<std::uintptr_t>(out.frame.data());
+  attributes.test.data_size_out = static_cast<__u32>(out.frame.size());
+  attributes.test.ctx_in = reinterpret_cast<std::uintptr_t>(&context);
+  attributes.test.ctx_size_in = sizeof context;
+  if (::syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attributes, sizeof attributes) != 0) return out;
+  out.action = static_cast<int>(attributes.test.retval);
+  out.frame.resize(attributes.test.data_size_out);
+  return out;
+}
+
+inline TimePoint kernel_now() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return TimePoint{std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec)};
+}
+
+}  // namespace ts::offload::testing

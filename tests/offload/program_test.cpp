@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel program beside the core: the same datagrams through both, what comes out compared byte by byte.
+#include <gtest/gtest.h>
+
+#include <turnstone/offload/offload.hpp>
+
+#include "../../src/offload/entries.hpp"
+#include "kernel.hpp"
+#include "machine/harness.hpp"
+
+namespace ts::offload::testing {
+namespace {
+
+using turn::testing::Client;
+using turn::testing::ep;
+using turn::testing::ip;
+using turn::testing::World;
+
+constexpr std::uint32_t kEpoch = 7;
+constexpr std::uint32_t kSlot = 3;
+constexpr int kPassedUp = TC_ACT_UNSPEC;
+constexpr int kSent = TC_ACT_REDIRECT;
+constexpr int kDropped = TC_ACT_SHOT;
+
+turn::Options telling() {
+  turn::Options out = turn::testing::default_options();
+  out.tell_flows = true;
+  out.rfc5766_channels = true;
+  return out;
+}
+
+/// A client with two channels, which the core has told of and the program has got.
+struct Side {
+  Side(World& world, const std::string& from, const std::string& to, std::uint16_t number)
+      : client(world, from), peer(ep(to)), channel(number) {}
+  Datagram up(const Bytes& payload) const { return {client.tuple.client, client.tuple.server, payload}; }
+  Datagram down(const Bytes& payload) const { return {peer, client.relayed, payload}; }
+
+  Client client;
+  Endpoint peer;
+  std::uint16_t channel;
+};
+
+struct Kernel : ::testing::Test {
+  static void SetUpTestSuite() {
+    if (!is_built_in()) return;
+    auto loaded = Program::load();
+    if (loaded) {
+      program = std::move(*loaded);
+    } else {
+      problem = loaded.error();
+    }
+  }
+  static void TearDownTestSuite() { program.reset(); }
+
+  void SetUp() override {
+    if (!is_built_in()) GTEST_SKIP() << "built without libbpf or clang";
+    if (program == nullptr && ::geteuid() != 0) GTEST_SKIP() << "needs root: " << problem;
+    ASSERT_NE(program, nullptr) << problem;
+    program->set_epoch(kEpoch);
+    for (Side* side : {&v4, &v6}) {
+      const bool six = side == &v6;
+      ASSERT_EQ(side->client
+                    .allocate([&](auto& b) {
+                      if (six) Client::address_family(b, 2);
+                    })
+                    .code(),
+                0);
+      ASSERT_EQ(side->client.bind(side->channel, side->peer).code(), 0);
+    }
+    ASSERT_EQ(world.flows.size(), 2U);
+    for (const turn::Flow& flow : world.flows) place(flow);
+  }
+  void TearDown() override {
+    if (program == nullptr) return;
+    for (const Entry& entry : placed) program->remove(entry.key);
+  }
+
+  Entries entries(turn::Flow flow, const Way& way) const {
+    flow.until = kernel_now() + (flow.until - world.now.mono);
+    return entries_of(flow, way, way, kSlot, kEpoch);
+  }
+  Way way_to(const turn::Flow& flow) const { return {kLoopback, 1500, flow.peer.address}; }
+  void place(const turn::Flow& flow) { put(entries(flow, way_to(flow))); }
+  void put(const Entries& both) {
+    for (const Entry& entry : {both.to_peer, both.to_client}) {
+      ASSERT_TRUE(program->put(entry.key, entry.value));
+      placed.push_back(entry);
+    }
+  }
+
+  /// What the core makes of it; nothing: it is not ChannelData of a flow either way.
+  std::optional<Datagram> core(const Datagram& in) {
+    world.to_peers.clear();
+    world.to_clients.clear();
+    for (Side* side : {&v4, &v6}) {
+      if (in.from == side->client.tuple.client && in.to == side->client.tuple.server) {
+        if (in.payload.empty() || in.payload[0] < 0x40) return std::nullopt;
+        world.deliver(side->client.tuple, in.payload, in.tos);
+        if (world.to_peers.empty()) return std::nullopt;
+        const auto& sent = world.to_peers.back();
+        return Datagram{sent.from, sent.peer, sent.bytes, sent.tos, in.ttl, 0, sent.dont_fragment};
+      }
+      if (in.from.address == side->peer.address && in.to == side->client.relayed) {
+        if (in.from != side->peer) return std::nullopt;  // a Data indication's
+        world.peer_sends(side->client.relay(), in.from, in.payload, in.tos);
+        if (world.to_clients.empty()) return std::nullopt;
+        const auto& sent = world.to_clients.back();
+        return Datagram{sent.tuple.server, sent.tuple.client, sent.bytes, sent.tos, in.ttl, 0, false};
+      }
+    }
+    return std::nullopt;
+  }
+
+  /// The frame goes on to the sockets as it came.
+  void passes_up(const Bytes& frame, const char* why) {
+    const Verdict verdict = run(*program, frame);
+    EXPECT_EQ(verdict.action, kPassedUp) << why;
+    EXPECT_EQ(verdict.frame, frame) << why;
+  }
+
+  /// The program sends what the core would send.
+  void agrees(const Read& in, const Verdict& verdict) {
+    const auto wanted = core(in.datagram);
+    ASSERT_TRUE(wanted);
+    ASSERT_EQ(verdict.action, kSent);
+    const auto got = read_frame(verdict.frame);
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->datagram.from, wanted->from);
+    EXPECT_EQ(got->datagram.to, wanted->to);
+    EXPECT_EQ(got->datagram.payload, wanted->payload);
+    EXPECT_EQ(got->datagram.tos, wanted->tos);
+    EXPECT_EQ(got->datagram.ttl, in.datagram.ttl - 1);
+    EXPECT_EQ(got->datagram.dont_fragment, wanted->dont_fragment);
+    EXPECT_EQ(got->trailer, 0U);
+    EXPECT_EQ(got->checksum_good, in.checksum_good) << "a bad checksum stays bad";
+    if (!in.checksum_good) return;
+    // All of it, and with the id that the program has chosen.
+    Datagram whole = *wanted;
+    whole.ttl = static_cast<std::uint8_t>(in.datagram.ttl - 1);
+    whole.id = got->datagram.id;
+    // But for the Ethernet addresses, which are written on the way out.
+    EXPECT_EQ(from_type(verdict.frame), from_type(frame_of(whole)));
+  }
+  static Bytes from_type(const Bytes& frame) { return {frame.begin() + 12, frame.end()}; }
+  void relays(const Datagram& in) {
+    const Bytes frame = frame_of(in);
+    const auto read = read_frame(frame);
+    ASSERT_TRUE(read && read->checksum_good);
+    agrees(*read, run(*program, frame));
+  }
+  ts_counts counted() const { return program->counts(kSlot); }
+
+  Bytes noise(std::size_t size) {
+    Bytes out(size);
+    world.random.fill(out);
+    return out;
+  }
+
+  static std::unique_ptr<Program> program;
+  static std::string problem;
+  World world{telling()};
+  Side v4{world, "192.12.0.1:40000", "192.12.0.77:7001", 0x4000};
+  Side v6{world, "[2620:fe::1]:40000", "[2620:fe::77]:7001", 0x4FFF};
+  std::vector<Entry> placed;
+};
+
+std::unique_ptr<Program> Kernel::program;
+std::string Kernel::problem;
+
+TEST_F(Kernel, RelaysEverySizeBothWays) {
+  for (Side* side : {&v4, &v6}) {
+    for (std::size_t size = 0; size < 1200; size = size < 40 ? size + 1 : size + 37) {
+      const Bytes payload = noise(size);
+      relays(side->up(Client::channel_data(side->channel, payload)));
+      relays(side->down(payload));
+      if (HasFailure()) FAIL() << size;
+    }
+  }
+}
+
+TEST_F(Kernel, TakesPaddingOff) {
+  for (Side* side : {&v4, &v6}) {
+    for (std::size_t size = 0; size < 9; ++size) {
+      for (std::size_t padding = 1; padding <= 3; ++padding) {
+        Bytes message = Client::channel_data(side->channel, noise(size));
+        const Bytes rest = noise(padding);
+        message.insert(message.end(), rest.begin(), rest.end());
+        relays(side->up(message));
+      }
+    }
+  }
+}
+
+TEST_F(Kernel, TakesTrailersOfShortFramesOff) {
+  for (Side* side : {&v4, &v6}) {
+    for (Datagram d : {side->up(Client::channel_data(side->channel, noise(3))), side->down(noise(3))}) {
+      Bytes frame = frame_of(d);
+      frame.resize(frame.size() + 11, 0xAA);
+      const auto read = read_frame(frame);
+      ASSERT_TRUE(read);
+      agrees(*read, run(*program, frame));
+    }
+  }
+}
+
+// RFC 8656 §14: DSCP and ECN as they came
+TEST_F(Kernel, KeepsTheTrafficClass) {
+  for (const unsigned tos : {0U, 1U, 3U, 0xB8U, 0xFFU}) {
+    for (Side* side : {&v4, &v6}) {
+      for (Datagram d : {side->up(Client::channel_data(side->channel, noise(5))), side->down(noise(5))}) {
+        d.tos = static_cast<std::uint8_t>(tos);
+        relays(d);
+      }
+    }
+  }
+}
+
+TEST_F(Kernel, DoesNotSetDfAsTheSocketsDoNot) {
+  Datagram d = v4.down(noise(100));
+  d.dont_fragment = true;
+  relays(d);
+}
+
+TEST_F(Kernel, CountsTheTtlDown) {
+  const ts_counts before = counted();
+  for (Side* side : {&v4, &v6}) {
+    for (Datagram d : {side->up(Client::channel_data(side->channel, noise(5))), side->down(noise(5))}) {
+      d.ttl = 2;
+      relays(d);
+      for (const std::uint8_t used_up : {std::uint8_t{1}, std::uint8_t{0}}) {
+        d.ttl = used_up;
+        EXPECT_EQ(run(*program, frame_of(d)).action, kDropped);
+      }
+    }
+  }
+  EXPECT_EQ(counted().dropped, before.dropped + 8);
+}
+
+TEST_F(Kernel, CountsPayload) {
+  const ts_counts before = counted();
+  for (int i = 0; i < 5; ++i) {
+    relays(v4.up(Client::channel_data(v4.channel, noise(100))));
+    relays(v6.down(noise(11)));
+  }
+  EXPECT_EQ(counted().to_peer.packets, before.to_peer.packets + 5);
+  EXPECT_EQ(counted().to_peer.bytes, before.to_peer.bytes + 500);
+  EXPECT_EQ(counted().to_client.packets, before.to_client.packets + 5);
+  EXPECT_EQ(counted().to_client.bytes, before.to_client.bytes + 55);
+}
+
+TEST_F(Kernel, LetsNothingOutliveItsTime) {
+  const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
+  const Bytes down = frame_of(v4.down(noise(50)));
+  ASSERT_EQ(run(*program, up).action, kSent);
+  turn::Flow flow = world.flows[0];
+  flow.until = world.now.mono + std::chrono::milliseconds(50);
+  place(flow);
+  EXPECT_EQ(run(*program, up).action, kSent);
+  EXPECT_EQ(run(*program, down).action, kSent);
+  while (kernel_now() < TimePoint(std::chrono::nanoseconds(placed.back().value.until))) ::usleep(1000);
+  passes_up(up, "it has expired");
+  passes_up(down, "it has expired");
+}
+
+TEST_F(Kernel, StopsWithTheEntry) {
+  const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
+  ASSERT_EQ(run(*program, up).action, kSent);
+  program->remove(placed[0].key);
+  passes_up(up, "its flow has ended");
+}
+
+TEST_F(Kernel, StopsWithTheEpochOfTheRoutes) {
+  const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
+  program->set_epoch(kEpoch + 1);
+  passes_up(up, "routes have changed");
+  program->set_epoch(kEpoch);
+  EXPECT_EQ(run(*program, up).action, kSent);
+}
+
+TEST_F(Kernel, ObeysTheLinkAndTheDevice) {
+  const turn::Flow flow = world.flows[0];
+  const Bytes most = frame_of(v4.up(Client::channel_data(v4.channel, noise(1472))));
+  EXPECT_EQ(run(*program, most).action, kSent) << "1500 bytes with the IP header";
+  passes_up(frame_of(v4.up(Client::channel_data(v4.channel, noise(1473)))), "too large for the link");
+  passes_up(frame_of(v4.down(noise(1469))), "too large for the link with its header");
+  EXPECT_EQ(run(*program, frame_of(v4.down(noise(1468)))).action, kSent);
+  put(entries(flow, {kLoopback + 1, 1500, flow.peer.address}));
+  passes_up(most, "it came in by another device");
+}
+
+TEST_F(Kernel, LeavesToTheSocketsWhatIsUnusual) {
+  const Datagram d = v4.up(Client::channel_data(v4.channel, noise(20)));
+  const Bytes good = frame_of(d);
+  constexpr std::size_t kIp = kEthernetBytes;
+  constexpr std::size_t kUdp = kEthernetBytes + 20;
+  ASSERT_EQ(run(*program, good).action, kSent);
+  const auto with_ip = [&](auto&& change) {
+    Bytes out = good;
+    change(out);
+    store_be16(out.data() + kIp + 10, 0);
+    store_be16(out.data() + kIp + 10, static_cast<std::uint16_t>(~sum_of({out.data() + kIp, 20})));
+    return out;
+  };
+  passes_up(with_ip([](Bytes& f) { store_be16(f.data() + kIp + 6, 0x2000); }), "a first fragment");
+  passes_up(with_ip([](Bytes& f) { store_be16(f.data() + kIp + 6, 8); }), "a last fragment");
+  passes_up(with_ip([](Bytes& f) { f[kIp + 9] = 6; }), "TCP");
+  Bytes options = good;
+  options.insert(options.begin() + kUdp, {1, 1, 1, 1});
+  options[kIp] = 0x46;
+  store_be16(options.data() + kIp + 2, static_cast<std::uint16_t>(options.size() - kIp));
+  store_be16(options.data() + kIp + 10, 0);
+  store_be16(options.data() + kIp + 10, static_cast<std::uint16_t>(~sum_of({options.data() + kIp, 24})));
+  passes_up(options, "IP options");
+  Bytes frame = good;
+  frame[kIp + 10] ^= 1;
+  passes_up(frame, "a wrong header checksum");
+  frame = good;
+  store_be16(frame.data() + kUdp + 6, 0);
+  passes_up(frame, "no UDP checksum");
+  frame = good;
+  store_be16(frame.data() + kUdp + 6,
+             static_cast<std::uint16_t>(sum_of({}, pseudo_sum(d, d.payload.size() + 8))));
+  passes_up(frame, "a checksum that a device was to finish");
+  frame = good;
+  store_be16(frame.data() + kUdp + 4, static_cast<std::uint16_t>(d.payload.size() + 7));
+  passes_up(frame, "UDP is shorter than IP says");
+  frame = good;
+  frame.pop_back();
+  passes_up(frame, "a frame that was cut short");
+  frame = good;
+  frame[0] = 2;
+  passes_up(frame, "for another host");
+  EXPECT_EQ(run(*program, good, {100}).action, kPassedUp) << "a train";
+}
+
+TEST_F(Kernel, LeavesToTheSocketsWhatIsNotOfAFlow) {
+  Bytes message = Client::channel_data(v4.channel, noise(20));
+  Datagram d = v4.up(message);
+  store_be16(d.payload.data(), 0x4001);
+  passes_up(frame_of(d), "another channel");
+  d = v4.up(message);
+  d.from.port ^= 1;
+  passes_up(frame_of(d), "another client");
+  d = v4.up(message);
+  d.to.port ^= 1;
+  passes_up(frame_of(d), "another server");
+  d = v4.up(message);
+  store_be16(d.payload.data() + 2, 21);
+  passes_up(frame_of(d), "shorter than ChannelData says");
+  store_be16(d.payload.data() + 2, 16);
+  passes_up(frame_of(d), "four bytes too many");
+  d.payload.resize(3);
+  passes_up(frame_of(d), "too short for ChannelData");
+  d = v4.up(noise(40));
+  d.payload[0] = 0;
+  passes_up(frame_of(d), "STUN");
+  d = v4.down(message);
+  d.from.port ^= 1;
+  passes_up(frame_of(d), "another port of the peer");
+}
+
+/// Frames that were ordinary, before a few things happened to them.
+TEST_F(Kernel, AgreesWithTheCoreOnMutants) {
+  const auto below = [this](std::size_t bound) {
+    return world.random.below(static_cast<std::uint32_t>(bound));
+  };
+  std::size_t sent = 0;
+  for (int i = 0; i < 20'000 && !HasFailure(); ++i) {
+    Side& side = below(2) == 0 ? v4 : v6;
+    const Bytes payload = noise(below(64));
+    Datagram d = below(2) == 0 ? side.up(Client::channel_data(side.channel, payload)) : side.down(payload);
+    if (below(4) == 0) d.payload.resize(d.payload.size() + below(6));
+    d.tos = static_cast<std::uint8_t>(below(256));
+    Bytes frame = frame_of(d);
+    for (std::uint64_t n = below(3); n > 0; --n)
+      frame[below(frame.size())] ^= static_cast<std::uint8_t>(1U << below(8));
+    if (below(16) == 0) frame.resize(kEthernetBytes + below(frame.size()));
+    if (below(16) == 0) frame.resize(frame.size() + below(20));
+    const Verdict verdict = run(*program, frame);
+    if (verdict.action == -1) continue;  // too short for the kernel to take it for a frame
+    const auto read = read_frame(frame);
+    const bool for_us = std::count(frame.begin(), frame.begin() + 6, 0) == 6;
+    const bool ordinary = read && for_us && read->checksum != 0 && !read->checksum_unfinished;
+    if (verdict.action == kDropped) {
+      EXPECT_TRUE(ordinary && read->datagram.ttl <= 1);
+    } else if (verdict.action == kSent) {
+      ASSERT_TRUE(ordinary);
+      agrees(*read, verdict);
+      ++sent;
+    } else {
+      EXPECT_EQ(verdict.action, kPassedUp);
+      EXPECT_EQ(verdict.frame, frame);
+      // It passes nothing up that it could have sent; but for padding that no sender adds.
+      const auto wanted = ordinary && read->datagram.ttl > 1 ? core(read->datagram) : std::nullopt;
+      if (wanted && wanted->payload.size() + 7 >= read->datagram.payload.size())
+        ADD_FAILURE() << "passed up, though the core relays it: case " << i;
+    }
+  }
+  EXPECT_GT(sent, 5000U);
+}
+
+}  // namespace
+}  // namespace ts::offload::testing
