@@ -12,6 +12,7 @@ namespace ts::offload {
 
 /// How a packet gets to an address.
 struct Way {
+  /// Or TS_THIS_HOST.
   std::uint32_t device = 0;
   std::uint32_t most_bytes = 0;
   IpAddress hop;

@@ -3,6 +3,7 @@
 // times a minute each, and a thread of ours follows the routes.
 #include <algorithm>
 #include <array>
+#include <ctime>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -27,6 +28,9 @@ constexpr std::uint32_t kRouteGroups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP
                                        RTMGRP_IPV4_RULE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
 /// Changes come many at a time; when there was none for so long, the flows are looked at again.
 constexpr int kQuietMilliseconds = 100;
+/// The program relays for so long without hearing from us, and hears from us so often.
+constexpr std::chrono::seconds kAliveFor{5};
+constexpr int kBeatMilliseconds = 1000;
 /// Flows looked at between two releases of the lock.
 constexpr std::size_t kAtOnce = 64;
 
@@ -57,9 +61,11 @@ turn::Traffic difference(const ts_count& after, const ts_count& before) noexcept
   return {after.packets - before.packets, after.bytes - before.bytes};
 }
 
-bool is_link_local(const IpAddress& address) noexcept {
-  const ByteView b = address.bytes();
-  return address.is_v6() ? b[0] == 0xFE && (b[1] & 0xC0) == 0x80 : b[0] == 169 && b[1] == 254;
+/// The clock that flows expire by, as the shards read it.
+TimePoint monotonic_now() noexcept {
+  timespec t{};
+  ::clock_gettime(CLOCK_MONOTONIC, &t);
+  return TimePoint{std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec)};
 }
 
 /// Families that differ want another IP header, and a link-local address is good on one link only: the
@@ -82,7 +88,7 @@ class Offload::Impl {
         wake_(::eventfd(0, EFD_CLOEXEC)) {
     free_.reserve(TS_MAX_FLOWS);
     for (std::uint32_t slot = TS_MAX_FLOWS; slot-- > 0;) free_.push_back(slot);
-    program_->set_epoch(epoch_);
+    beat();
   }
 
   ~Impl() {
@@ -98,27 +104,20 @@ class Offload::Impl {
 
   Result<std::vector<std::string>, std::string> attach(std::uint16_t instance,
                                                        std::vector<std::string>& warnings) {
-    std::vector<std::string> out;
     const std::lock_guard lock(mutex_);
-    look_at_devices();
+    instance_ = instance;
+    std::vector<std::string> problems;
+    attach_devices(problems);
     for (const std::string& wanted : options_.devices) {
       if (std::none_of(devices_.begin(), devices_.end(), [&](const Device& d) { return d.name == wanted; }))
-        warnings.push_back("relay.offload_devices: " + wanted +
-                           " is no Ethernet device that is up and has an address");
+        problems.push_back(wanted + " is no Ethernet device that is up and has an address, or has no filter");
     }
-    std::string last;
-    for (const Device& device : devices_) {
-      const auto problem = program_->attach(device.index, instance);
-      if (problem) {
-        last = device.name + ": " + *problem;
-        warnings.push_back("relay.offload: " + last);
-      } else {
-        out.push_back(device.name);
-        attached_.push_back(device.index);
-      }
-    }
-    look_at_devices();
-    if (out.empty()) return last.empty() ? std::string("there is no Ethernet device that is up") : last;
+    if (devices_.empty())
+      return problems.empty() ? std::string("there is no Ethernet device that is up and has an address")
+                              : problems[0];
+    for (const std::string& problem : problems) warnings.push_back("relay.offload_devices: " + problem);
+    std::vector<std::string> out;
+    for (const Device& device : devices_) out.push_back(device.name);
     thread_ = std::thread([this] { follow_changes(); });
     return out;
   }
@@ -154,16 +153,24 @@ class Offload::Impl {
   }
 
  private:
-  /// Those that we may use; a device that is new since attach() has no filter.
-  void look_at_devices() {
-    devices_ = ethernet_devices();
-    std::erase_if(devices_, [this](const Device& d) {
-      if (thread_.joinable() || !attached_.empty())
-        return std::find(attached_.begin(), attached_.end(), d.index) == attached_.end();
-      return !options_.devices.empty() &&
-             std::find(options_.devices.begin(), options_.devices.end(), d.name) == options_.devices.end();
+  /// Finds the devices that we may use, those that were not there before among them.
+  void attach_devices(std::vector<std::string>& problems) {
+    std::vector<Device> found = ethernet_devices();
+    std::erase_if(found, [&](const Device& d) {
+      if (!options_.devices.empty() &&
+          std::find(options_.devices.begin(), options_.devices.end(), d.name) == options_.devices.end())
+        return true;
+      if (std::any_of(devices_.begin(), devices_.end(),
+                      [&](const Device& had) { return had.index == d.index; }))
+        return false;
+      const auto problem = program_->attach(d.index, instance_);
+      if (problem) problems.push_back(d.name + ": " + *problem);
+      return problem.has_value();
     });
+    devices_ = std::move(found);
   }
+
+  void beat() noexcept { program_->set(epoch_, monotonic_now() + kAliveFor); }
 
   void begin(const turn::Flow& flow) {
     if (!is_ours(flow)) return;
@@ -202,8 +209,10 @@ class Offload::Impl {
     const turn::Flow& flow = held.flow;
     held.epoch = epoch_;
     const auto to_client = questions_.way(flow.tuple.server.address, flow.tuple.client.address, devices_);
+    // Clients on this host come by a device that has no filter.
+    const bool from_outside = to_client && to_client->device != TS_THIS_HOST;
     const auto to_peer =
-        to_client ? questions_.way(flow.relay.address, flow.peer.address, devices_) : std::nullopt;
+        from_outside ? questions_.way(flow.relay.address, flow.peer.address, devices_) : std::nullopt;
     if (!to_peer) return take_out(held);
     const Entries entries = entries_of(flow, *to_client, *to_peer, held.slot, epoch_);
     const bool both = program_->put(entries.to_peer.key, entries.to_peer.value) &&
@@ -227,14 +236,18 @@ class Offload::Impl {
     std::array<pollfd, 2> both{{{changes_.descriptor(), POLLIN, 0}, {wake_, POLLIN, 0}}};
     bool stale = false;
     for (;;) {
-      const int ready = ::poll(both.data(), both.size(), stale ? kQuietMilliseconds : -1);
+      const int ready = ::poll(both.data(), both.size(), stale ? kQuietMilliseconds : kBeatMilliseconds);
       if ((both[1].revents & POLLIN) != 0) return;
-      if (ready > 0 && changes_.drain()) {
-        // At once: whatever goes a wrong way now, the sockets send it the right one.
+      const bool changed = ready > 0 && changes_.drain();
+      {
         const std::lock_guard lock(mutex_);
-        if (!stale) program_->set_epoch(++epoch_);
+        // At once: whatever goes a wrong way now, the sockets send it the right one.
+        if (changed && !stale) ++epoch_;
+        beat();
+      }
+      if (changed) {
         stale = true;
-      } else if (ready == 0) {
+      } else if (stale && ready == 0) {
         stale = false;
         place_again();
       }
@@ -245,7 +258,8 @@ class Offload::Impl {
     std::vector<Name> names;
     {
       const std::lock_guard lock(mutex_);
-      look_at_devices();
+      std::vector<std::string> untold;  // of a device that came later: its flows are the sockets'
+      attach_devices(untold);
       names.reserve(held_.size());
       for (const auto& [name, held] : held_) names.push_back(name);
     }
@@ -267,7 +281,7 @@ class Offload::Impl {
   std::uint64_t placed_ = 0;
   std::uint32_t epoch_ = 1;
   std::vector<Device> devices_;
-  std::vector<std::uint32_t> attached_;
+  std::uint16_t instance_ = 0;
   Netlink questions_;
   Netlink changes_;
   int wake_;

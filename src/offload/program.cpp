@@ -17,6 +17,8 @@
 
 #include <turnstone/base/bytes.hpp>
 
+#include "entries.hpp"
+
 namespace ts::offload {
 
 /// src/offload/bpf/relay.bpf.c, compiled.
@@ -161,9 +163,11 @@ void Program::remove(const ts_key& key) noexcept {
   static_cast<void>(bpf_map_delete_elem(impl_->flows, &key));
 }
 
-void Program::set_epoch(std::uint32_t epoch) noexcept {
+void Program::set(std::uint32_t epoch, TimePoint alive_until) noexcept {
   const std::uint32_t first = 0;
-  const ts_settings value{epoch, 0};
+  ts_settings value{};
+  value.alive_until = kernel_time(alive_until);
+  value.epoch = epoch;
   // An array's element is always there.
   static_cast<void>(bpf_map_update_elem(impl_->settings, &first, &value, BPF_ANY));
 }
@@ -199,7 +203,7 @@ Result<std::unique_ptr<Program>, std::string> Program::load() {
 std::optional<std::string> Program::attach(std::uint32_t, std::uint32_t) { return std::nullopt; }
 bool Program::put(const ts_key&, const ts_flow&) noexcept { return false; }
 void Program::remove(const ts_key&) noexcept {}
-void Program::set_epoch(std::uint32_t) noexcept {}
+void Program::set(std::uint32_t, TimePoint) noexcept {}
 ts_counts Program::counts(std::uint32_t) const noexcept { return {}; }
 int Program::descriptor() const noexcept { return -1; }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include <turnstone/base/result.hpp>
+#include <turnstone/base/time.hpp>
 
 #include "bpf/relay.h"
 
@@ -26,8 +27,8 @@ class Program {
   /// False: the map is full, or the kernel has no memory.
   bool put(const ts_key& key, const ts_flow& value) noexcept;
   void remove(const ts_key& key) noexcept;
-  /// Entries of other epochs are not used from now on.
-  void set_epoch(std::uint32_t epoch) noexcept;
+  /// Entries of other epochs are not used from now on, and none at all from `alive_until` on.
+  void set(std::uint32_t epoch, TimePoint alive_until) noexcept;
   /// What the slot's flows have relayed until now; `slot` is below TS_MAX_FLOWS.
   ts_counts counts(std::uint32_t slot) const noexcept;
   /// Of the program, for tests.

@@ -10,6 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -78,17 +79,20 @@ void for_each_attribute(ByteView bytes, F&& f) {
 
 /// The route in an answer's body.
 std::optional<Way> read_route(ByteView body, const IpAddress& to, const std::vector<Device>& devices) {
-  if (body.size() < sizeof(rtmsg) || read<rtmsg>(body).rtm_type != RTN_UNICAST) return std::nullopt;
+  if (body.size() < sizeof(rtmsg)) return std::nullopt;
+  const auto type = read<rtmsg>(body).rtm_type;
+  if (type == RTN_LOCAL) return Way{TS_THIS_HOST, kMostBytes, to};
+  if (type != RTN_UNICAST) return std::nullopt;
   Way out;
   out.hop = to;
   std::uint32_t mtu = 0;
   bool encapsulated = false;
-  for_each_attribute(body.subspan(sizeof(rtmsg)), [&](std::uint16_t type, ByteView value) {
-    if (type == RTA_OIF) out.device = read<std::uint32_t>(value);
-    if (type == RTA_GATEWAY) out.hop = IpAddress::from_bytes(value);
-    if (type == RTA_VIA && value.size() > 2) out.hop = IpAddress::from_bytes(value.subspan(2));
-    if (type == RTA_ENCAP) encapsulated = true;
-    if (type != RTA_METRICS) return;
+  for_each_attribute(body.subspan(sizeof(rtmsg)), [&](std::uint16_t attribute, ByteView value) {
+    if (attribute == RTA_OIF) out.device = read<std::uint32_t>(value);
+    if (attribute == RTA_GATEWAY) out.hop = IpAddress::from_bytes(value);
+    if (attribute == RTA_VIA && value.size() > 2) out.hop = IpAddress::from_bytes(value.subspan(2));
+    if (attribute == RTA_ENCAP) encapsulated = true;
+    if (attribute != RTA_METRICS) return;
     for_each_attribute(value, [&](std::uint16_t metric, ByteView in) {
       if (metric == RTAX_MTU) mtu = read<std::uint32_t>(in);
     });
@@ -101,7 +105,26 @@ std::optional<Way> read_route(ByteView body, const IpAddress& to, const std::vec
   return out;
 }
 
+/// Of an interface's address; nothing: it is of another family.
+std::optional<IpAddress> address_of(const sockaddr* from) noexcept {
+  if (from == nullptr) return std::nullopt;
+  if (from->sa_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, from, sizeof v4);
+    return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&v4.sin_addr), 4});
+  }
+  if (from->sa_family != AF_INET6) return std::nullopt;
+  sockaddr_in6 v6{};
+  std::memcpy(&v6, from, sizeof v6);
+  return IpAddress::from_bytes({v6.sin6_addr.s6_addr, 16});
+}
+
 }  // namespace
+
+bool is_link_local(const IpAddress& address) noexcept {
+  const ByteView b = address.bytes();
+  return address.is_v6() ? b[0] == 0xFE && (b[1] & 0xC0) == 0x80 : b[0] == 169 && b[1] == 254;
+}
 
 std::vector<Device> ethernet_devices() {
   std::vector<Device> out;
@@ -109,9 +132,9 @@ std::vector<Device> ethernet_devices() {
   if (::getifaddrs(&list) != 0) return out;
   const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   for (const ifaddrs* at = list; at != nullptr; at = at->ifa_next) {
-    if (at->ifa_addr == nullptr || (at->ifa_flags & IFF_UP) == 0 || (at->ifa_flags & IFF_LOOPBACK) != 0)
-      continue;
-    if (at->ifa_addr->sa_family != AF_INET && at->ifa_addr->sa_family != AF_INET6) continue;
+    const auto address = address_of(at->ifa_addr);
+    if (!address || is_link_local(*address)) continue;
+    if ((at->ifa_flags & IFF_UP) == 0 || (at->ifa_flags & IFF_LOOPBACK) != 0) continue;
     ifreq request{};
     std::strncpy(request.ifr_name, at->ifa_name, IFNAMSIZ - 1);
     if (std::any_of(out.begin(), out.end(), [&](const Device& d) { return d.name == request.ifr_name; }))

@@ -14,7 +14,9 @@
 
 namespace ts::offload {
 
-/// An Ethernet device that is up and has an address.
+bool is_link_local(const IpAddress& address) noexcept;
+
+/// An Ethernet device that is up and has an address, other than a link-local one.
 struct Device {
   std::uint32_t index = 0;
   std::uint32_t mtu = 0;
@@ -36,8 +38,8 @@ class Netlink {
   bool is_open() const noexcept { return descriptor_ >= 0; }
   int descriptor() const noexcept { return descriptor_; }
 
-  /// The way of a packet from an address of ours to `to`, if it leaves by one of the devices. A loopback,
-  /// unreachable or multicast route is none.
+  /// The way of a packet from an address of ours to `to`: by one of the devices, or TS_THIS_HOST. There is
+  /// none to what is unreachable, multicast or beyond another device.
   std::optional<Way> way(const IpAddress& from, const IpAddress& to, const std::vector<Device>& devices);
 
   /// Empties a socket of groups; true: there was something in it, or too much for it.

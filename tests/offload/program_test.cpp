@@ -57,7 +57,7 @@ struct Kernel : ::testing::Test {
     if (!is_built_in()) GTEST_SKIP() << "built without libbpf or clang";
     if (program == nullptr && ::geteuid() != 0) GTEST_SKIP() << "needs root: " << problem;
     ASSERT_NE(program, nullptr) << problem;
-    program->set_epoch(kEpoch);
+    program->set(kEpoch, kernel_now() + std::chrono::minutes(5));
     for (Side* side : {&v4, &v6}) {
       const bool six = side == &v6;
       ASSERT_EQ(side->client
@@ -272,10 +272,63 @@ TEST_F(Kernel, StopsWithTheEntry) {
 
 TEST_F(Kernel, StopsWithTheEpochOfTheRoutes) {
   const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
-  program->set_epoch(kEpoch + 1);
+  program->set(kEpoch + 1, kernel_now() + std::chrono::minutes(5));
   passes_up(up, "routes have changed");
-  program->set_epoch(kEpoch);
+  program->set(kEpoch, kernel_now() + std::chrono::minutes(5));
   EXPECT_EQ(run(*program, up).action, kSent);
+}
+
+/// Two clients of ours that are each other's peers: from the one to the other in one go.
+TEST_F(Kernel, RelaysBetweenTwoClientsOfOurs) {
+  for (const char* family : {"192.12.5", "[2620:fe::5"}) {
+    const bool six = family[0] == '[';
+    Client one(world, std::string(family) + (six ? "1]:1000" : ".1:1000"));
+    Client two(world, std::string(family) + (six ? "2]:2000" : ".2:2000"));
+    for (Client* client : {&one, &two}) {
+      const auto wish = [&](auto& b) {
+        if (six) Client::address_family(b, 2);
+      };
+      ASSERT_EQ(client->allocate(wish).code(), 0);
+    }
+    world.flows.clear();
+    ASSERT_EQ(one.bind(0x4001, two.relayed).code(), 0);
+    ASSERT_EQ(two.bind(0x4002, one.relayed).code(), 0);
+    ASSERT_EQ(world.flows.size(), 2U);
+    for (const turn::Flow& flow : world.flows) {
+      turn::Flow timed = flow;
+      timed.until = kernel_now() + std::chrono::minutes(1);
+      put(entries_of(timed, {kLoopback, 1500, flow.tuple.client.address},
+                     {TS_THIS_HOST, 65535, flow.peer.address}, kSlot, kEpoch));
+    }
+    const ts_counts before = counted();
+    for (std::size_t size = 0; size < 40; ++size) {
+      Bytes message = Client::channel_data(0x4001, noise(size));
+      const Bytes padding = noise(size % 4);
+      Datagram in{one.tuple.client, one.tuple.server, message, 0x2A};
+      in.payload.insert(in.payload.end(), padding.begin(), padding.end());
+      store_be16(message.data(), 0x4002);
+      const Verdict verdict = run(*program, frame_of(in));
+      ASSERT_EQ(verdict.action, kSent);
+      const auto got = read_frame(verdict.frame);
+      ASSERT_TRUE(got && got->checksum_good);
+      Datagram wanted{two.tuple.server, two.tuple.client, message, 0x2A, 62, got->datagram.id};
+      EXPECT_EQ(from_type(verdict.frame), from_type(frame_of(wanted)));
+      in.ttl = 2;
+      EXPECT_EQ(run(*program, frame_of(in)).action, kDropped) << "two relays";
+    }
+    EXPECT_EQ(counted().to_peer.packets, before.to_peer.packets + 40);
+    EXPECT_EQ(counted().to_client.bytes, before.to_client.bytes + 780);
+    passes_up(frame_of({two.relayed, one.relayed, noise(10)}), "a relay's packets do not come from outside");
+    program->remove(placed.back().key);  // the other one's way back
+    passes_up(frame_of({one.tuple.client, one.tuple.server, Client::channel_data(0x4001, noise(9))}),
+              "the other client has no flow");
+  }
+}
+
+TEST_F(Kernel, StopsWithTheServer) {
+  const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
+  program->set(kEpoch, kernel_now());
+  passes_up(up, "the server has not been heard of");
 }
 
 TEST_F(Kernel, ObeysTheLinkAndTheDevice) {

@@ -103,16 +103,16 @@ static __always_inline int sum_tail(struct __sk_buff* skb, __u32 at, int count, 
   return failed != 0;
 }
 
-static __always_inline void write_v4(struct iphdr* ip, const struct packet* p, const struct ts_flow* flow,
-                                     __u32 bytes) {
+static __always_inline void write_v4(struct iphdr* ip, __u8 traffic_class, __u8 hops,
+                                     const struct ts_flow* flow, __u32 bytes) {
   ip->version = 4;
   ip->ihl = 5;
-  ip->tos = p->traffic_class;
+  ip->tos = traffic_class;
   ip->tot_len = bpf_htons((__u16)bytes);
   // §14, alternate behaviour, as the sockets do: DF is not set, so that the packet needs a name of its own.
   ip->id = (__be16)bpf_get_prandom_u32();
   ip->frag_off = 0;
-  ip->ttl = p->hops - 1;
+  ip->ttl = hops;
   ip->protocol = IPPROTO_UDP;
   ip->check = 0;
   __builtin_memcpy(&ip->saddr, flow->source, 4);
@@ -120,16 +120,16 @@ static __always_inline void write_v4(struct iphdr* ip, const struct packet* p, c
   ip->check = (__u16)~fold(sum_words(ip, 10));
 }
 
-static __always_inline void write_v6(struct ipv6hdr* ip, const struct packet* p, const struct ts_flow* flow,
-                                     __u32 bytes) {
+static __always_inline void write_v6(struct ipv6hdr* ip, __u8 traffic_class, __u8 hops,
+                                     const struct ts_flow* flow, __u32 bytes) {
   ip->version = 6;
-  ip->priority = p->traffic_class >> 4;
-  ip->flow_lbl[0] = (__u8)(p->traffic_class << 4);
+  ip->priority = traffic_class >> 4;
+  ip->flow_lbl[0] = (__u8)(traffic_class << 4);
   ip->flow_lbl[1] = 0;
   ip->flow_lbl[2] = 0;
   ip->payload_len = bpf_htons((__u16)(bytes - sizeof *ip));
   ip->nexthdr = IPPROTO_UDP;
-  ip->hop_limit = p->hops - 1;
+  ip->hop_limit = hops;
   __builtin_memcpy(&ip->saddr, flow->source, 16);
   __builtin_memcpy(&ip->daddr, flow->target, 16);
 }
@@ -162,31 +162,33 @@ static __always_inline int send(const struct ts_flow* flow) {
   return (int)bpf_redirect_neigh(flow->out_device, &hop, sizeof hop, 0);
 }
 
-/// Moves the datagram on. From the first change on there is no way back.
-static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, const struct ts_flow* flow,
-                                 int padding, int v6) {
-  const int to_client = flow->channel != 0;
-  const __u32 data = to_client ? p->payload_bytes : p->payload_bytes - CHANNEL_HEADER - padding;
+/// Moves the datagram on. From the first change on there is no way back. `first` is the flow that it came in
+/// by, `last` the one that it leaves by: the same, unless two clients of ours talk to each other.
+static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, const struct ts_flow* first,
+                                 const struct ts_flow* last, int padding, int v6) {
+  const int from_client = p->key.channel != 0;
+  const int to_client = last->channel != 0;
+  const __u32 data = from_client ? p->payload_bytes - CHANNEL_HEADER - padding : p->payload_bytes;
   const __u32 udp = sizeof(struct udphdr) + data + (to_client ? CHANNEL_HEADER : 0);
   const __u32 bytes = p->ip_bytes + udp;
-  if (bytes > flow->most_bytes) return TC_ACT_UNSPEC;
-  struct ts_counts* counted = bpf_map_lookup_elem(&counts, &flow->slot);
-  if (!counted) return TC_ACT_UNSPEC;
-  if (p->hops <= 1) {
-    __sync_fetch_and_add(&counted->dropped, 1);
+  if (bytes > last->most_bytes) return TC_ACT_UNSPEC;
+  struct ts_counts* in = bpf_map_lookup_elem(&counts, &first->slot);
+  struct ts_counts* out = bpf_map_lookup_elem(&counts, &last->slot);
+  if (!in || !out) return TC_ACT_UNSPEC;
+  const __u8 relays = first == last ? 1 : 2;
+  if (p->hops <= relays) {
+    __sync_fetch_and_add(&in->dropped, 1);
     return TC_ACT_SHOT;
   }
 
   // The length counts twice: in the header and in the pseudo header.
   const __be16 length = bpf_htons((__u16)udp);
   const __be16 cd_length = bpf_htons((__u16)data);
-  __u32 sum = (__u16)~p->checksum + flow->sum + 2 * (__u32)length + 2 * (__u32)(__u16)~p->udp_length;
+  __u32 sum = (__u16)~p->checksum + first->sum + 2 * (__u32)length + 2 * (__u32)(__u16)~p->udp_length;
+  if (first != last) sum += last->sum;
+  if (to_client) sum += cd_length;
+  if (from_client) sum += (__u16)~cd_length;
   const __u32 end = ETH_HLEN + p->ip_bytes + sizeof(struct udphdr) + p->payload_bytes - padding;
-  if (to_client) {
-    sum += cd_length;
-  } else {
-    sum += (__u16)~cd_length;
-  }
   if (padding > 0) {
     __u32 tail;
     if (sum_tail(skb, end, padding, data & 1, &tail)) return TC_ACT_UNSPEC;
@@ -194,57 +196,79 @@ static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, 
   }
   // Padding of ChannelData, and of short Ethernet frames.
   if (skb->len > end && bpf_skb_change_tail(skb, end, 0)) return TC_ACT_SHOT;
-  if (bpf_skb_adjust_room(skb, to_client ? CHANNEL_HEADER : -CHANNEL_HEADER, BPF_ADJ_ROOM_NET, 0))
+  if (to_client != from_client &&
+      bpf_skb_adjust_room(skb, to_client ? CHANNEL_HEADER : -CHANNEL_HEADER, BPF_ADJ_ROOM_NET, 0))
     return TC_ACT_SHOT;
 
+  const __u8 hops = p->hops - relays;
+  const __be16 channel[2] = {last->channel, cd_length};
   long failed;
   if (v6) {
     struct headers_v6 h;
-    write_v6(&h.ip, p, flow, bytes);
-    write_udp(&h.udp, flow, length, sum);
-    h.channel[0] = flow->channel;
-    h.channel[1] = cd_length;
+    write_v6(&h.ip, p->traffic_class, hops, last, bytes);
+    write_udp(&h.udp, last, length, sum);
+    __builtin_memcpy(h.channel, channel, sizeof channel);
     failed = to_client
                  ? bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h, BPF_F_RECOMPUTE_CSUM)
                  : bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER, BPF_F_RECOMPUTE_CSUM);
   } else {
     struct headers_v4 h;
-    write_v4(&h.ip, p, flow, bytes);
-    write_udp(&h.udp, flow, length, sum);
-    h.channel[0] = flow->channel;
-    h.channel[1] = cd_length;
+    write_v4(&h.ip, p->traffic_class, hops, last, bytes);
+    write_udp(&h.udp, last, length, sum);
+    __builtin_memcpy(h.channel, channel, sizeof channel);
     failed = to_client
                  ? bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h, BPF_F_RECOMPUTE_CSUM)
                  : bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER, BPF_F_RECOMPUTE_CSUM);
   }
   if (failed) return TC_ACT_SHOT;
-  struct ts_count* count = to_client ? &counted->to_client : &counted->to_peer;
-  __sync_fetch_and_add(&count->packets, 1);
-  __sync_fetch_and_add(&count->bytes, data);
-  return send(flow);
+  if (from_client) {
+    __sync_fetch_and_add(&in->to_peer.packets, 1);
+    __sync_fetch_and_add(&in->to_peer.bytes, data);
+  }
+  if (to_client) {
+    __sync_fetch_and_add(&out->to_client.packets, 1);
+    __sync_fetch_and_add(&out->to_client.bytes, data);
+  }
+  return send(last);
 }
 
-/// The flow of a datagram that may be relayed here and now.
-static __always_inline const struct ts_flow* find(struct __sk_buff* skb, const struct ts_key* key) {
+/// The flow of a datagram that comes in by `device`, may it be relayed now.
+static __always_inline const struct ts_flow* find(const struct ts_key* key, __u32 device) {
   const struct ts_flow* flow = bpf_map_lookup_elem(&flows, key);
-  if (!flow || flow->in_device != skb->ifindex) return 0;
+  if (!flow || flow->in_device != device) return 0;
   const __u32 first = 0;
   const struct ts_settings* set = bpf_map_lookup_elem(&settings, &first);
-  if (!set || flow->epoch != set->epoch || bpf_ktime_get_ns() >= flow->until) return 0;
-  return flow;
+  if (!set || flow->epoch != set->epoch) return 0;
+  const __u64 now = bpf_ktime_get_ns();
+  return now < flow->until && now < set->alive_until ? flow : 0;
+}
+
+/// What a peer on this host makes of it, if that is a relay socket of another client's flow.
+static __always_inline const struct ts_flow* onward(const struct ts_flow* flow, __u16 family) {
+  struct ts_key key = {};
+  __builtin_memcpy(key.remote, flow->source, 16);
+  __builtin_memcpy(key.local, flow->target, 16);
+  key.remote_port = flow->source_port;
+  key.local_port = flow->target_port;
+  key.family = family;
+  const struct ts_flow* next = find(&key, TS_THIS_HOST);
+  return next && next->out_device != TS_THIS_HOST ? next : 0;
 }
 
 /// `channel`: the first four bytes of the payload; null: it has fewer.
 static __always_inline int judge(struct __sk_buff* skb, struct packet* p, const __be16* channel, int v6) {
   if (p->checksum == 0 || is_unfinished(p, v6 ? 8 : 2)) return TC_ACT_UNSPEC;
-  const int padding = channel ? read_channel(p, channel) : -1;
-  if (padding >= 0) {
-    const struct ts_flow* flow = find(skb, &p->key);
-    if (flow) return relay(skb, p, flow, padding, v6);
+  const struct ts_flow* flow = 0;
+  int padding = channel ? read_channel(p, channel) : -1;
+  if (padding >= 0) flow = find(&p->key, skb->ifindex);
+  if (!flow) {
+    padding = 0;
     p->key.channel = 0;
+    flow = find(&p->key, skb->ifindex);
   }
-  const struct ts_flow* flow = find(skb, &p->key);
-  return flow ? relay(skb, p, flow, 0, v6) : TC_ACT_UNSPEC;
+  if (!flow) return TC_ACT_UNSPEC;
+  const struct ts_flow* last = flow->out_device == TS_THIS_HOST ? onward(flow, p->key.family) : flow;
+  return last ? relay(skb, p, flow, last, padding, v6) : TC_ACT_UNSPEC;
 }
 
 /// The headers in one piece, as far as there are so many bytes.

@@ -8,6 +8,9 @@
 /// Flows at most; more are relayed by the sockets. A flow has two entries, one a direction.
 #define TS_MAX_FLOWS 65536
 
+/// Instead of an interface: the peer is a socket of this host, of another client as a rule.
+#define TS_THIS_HOST 0
+
 /// What a datagram that comes in is looked up by.
 struct ts_key {
   __u8 remote[16];
@@ -63,6 +66,8 @@ struct ts_counts {
 };
 
 struct ts_settings {
+  /// The server renews it while it lives: nothing is relayed for one that has crashed. As ts_flow::until.
+  __u64 alive_until;
   __u32 epoch;
   __u32 unused;
 };

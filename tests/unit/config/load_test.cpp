@@ -170,7 +170,7 @@ TEST(Load, ReadsEveryKindOfValue) {
       "64KiB}\n"
       "auth: {realm: example.org, users: ['alice:pa:ss'], secrets: [a, 123], credential_ttl: 2h}\n"
       "relay: {addresses: [192.0.2.1/10.0.0.5, '2001:db8::1'], ports: 50000-50100, allow_peers: "
-      "[10.1.0.0/16, 10.9.9.9]}\n"
+      "[10.1.0.0/16, 10.9.9.9], offload: tc, offload_devices: [eth0, bond0]}\n"
       "signaling: {token: t, ice_urls: ['turn:x:3478?transport=udp'], heartbeat: 1m}\n"
       "metrics: {allow_from: []}\nlog: {level: warn, format: json}\n");
   ASSERT_TRUE(r.ok()) << to_text(r.problems);
@@ -191,10 +191,18 @@ TEST(Load, ReadsEveryKindOfValue) {
   EXPECT_EQ(c.turn.relay_addresses[1].local, c.turn.relay_addresses[1].advertised);
   EXPECT_EQ(c.turn.ports, (turn::PortRange{50000, 50100}));
   EXPECT_EQ(c.turn.peers.allow[1].prefix_bits, 32);
+  EXPECT_EQ(c.offload.mode, offload::Mode::Tc);
+  EXPECT_THAT(c.offload.devices, SizeIs(2));
   EXPECT_EQ(c.signal.heartbeat, 60s);
   EXPECT_THAT(c.metrics.allow_from, IsEmpty());
   EXPECT_EQ(c.log.level, LogLevel::Warn);
   EXPECT_EQ(c.log.format, LogFormat::Json);
+}
+
+TEST(Load, WaysToRelay) {
+  const std::string good = "auth: {secrets: [a]}\nrelay: {addresses: [192.0.2.1], offload: ";
+  for (const char* mode : {"off", "auto", "tc"}) EXPECT_TRUE(load_text(good + mode + "}\n").ok()) << mode;
+  EXPECT_FALSE(load_text(good + "xdp}\n").ok());
 }
 
 TEST(Load, FlagOverEnvironmentOverFileOverDefault) {

@@ -22,6 +22,7 @@ using testing::HasSubstr;
 Snapshot full() {
   Snapshot out;
   out.shard_allocations = {3, 4};
+  out.offload.emplace();
   out.certificate_expiry_seconds = 1.8e9;
   out.build = build_info();
   out.process = read_process_stats();
@@ -97,6 +98,8 @@ TEST(Metrics, ValuesLandInTheirSeries) {
   s.turn.allocations_ended[turn::index(turn::EndReason::Expired)] = 6;
   s.net.streams_refused[turn::index(net::StreamRefusal::TlsFailed)] = 8;
   s.signal.messages[signal::index(signal::MessageType::Join)][signal::index(signal::ErrorCode::RoomFull)] = 9;
+  s.offload->to_client_packets = 12;
+  s.offload->flows = 13;
   s.bugs = 2;
   s.draining = true;
   s.build = {"1.2.3", "abc", "g++ \"12\""};
@@ -109,12 +112,15 @@ TEST(Metrics, ValuesLandInTheirSeries) {
         "turnstone_allocations_ended_total{reason=\"expired\"} 6\n",
         "turnstone_streams_refused_total{reason=\"tls_failed\"} 8\n",
         "turnstone_signaling_messages_total{type=\"join\",result=\"room_full\"} 9\n",
+        "turnstone_offload_packets_total{direction=\"to_client\"} 12\n", "turnstone_offload_flows 13\n",
         "turnstone_shard_allocations{shard=\"1\"} 4\n", "turnstone_bugs_total 2\n", "turnstone_draining 1\n",
         "turnstone_tls_certificate_expiry_timestamp_seconds 1800000000\n",
         "turnstone_build_info{version=\"1.2.3\",commit=\"abc\",compiler=\"g++ \\\"12\\\"\"} 1\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
 }
+
+TEST(Metrics, NoOffloadNoSeries) { EXPECT_EQ(expose(Snapshot{}).find("offload"), std::string::npos); }
 
 TEST(Metrics, NoCertificateNoSeries) { EXPECT_EQ(expose(Snapshot{}).find("certificate"), std::string::npos); }
 
