@@ -93,8 +93,7 @@ class Offload::Impl {
 
   ~Impl() {
     if (thread_.joinable()) {
-      const std::uint64_t one = 1;
-      static_cast<void>(::write(wake_, &one, sizeof one));
+      ::eventfd_write(wake_, 1);  // its counter is far from full
       thread_.join();
     }
     ::close(wake_);
