@@ -67,11 +67,13 @@ static __always_inline __u32 sum_words(const void* at, int words) {
 }
 
 /// A checksum that a device was to fill in holds the sum of the pseudo header alone (packets of this host's
-/// own namespaces and guests): nothing that could be updated.
-static __always_inline int is_unfinished(const struct packet* p, int address_words) {
+/// own namespaces and guests): nothing that could be updated. One whole checksum in 65,536 looks alike, but
+/// for those that the device we came by has looked at.
+static __always_inline int is_unfinished(struct __sk_buff* skb, const struct packet* p, int address_words) {
   const __u32 sum = sum_words(p->key.remote, address_words) + sum_words(p->key.local, address_words) +
                     bpf_htons(IPPROTO_UDP) + p->udp_length;
-  return fold(sum) == p->checksum;
+  return fold(sum) == p->checksum && bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) < 0 &&
+         bpf_csum_update(skb, 0) < 0;
 }
 
 /// ChannelData's channel, and how much padding follows its data; a negative number: it is none.
@@ -257,7 +259,7 @@ static __always_inline const struct ts_flow* onward(const struct ts_flow* flow, 
 
 /// `channel`: the first four bytes of the payload; null: it has fewer.
 static __always_inline int judge(struct __sk_buff* skb, struct packet* p, const __be16* channel, int v6) {
-  if (p->checksum == 0 || is_unfinished(p, v6 ? 8 : 2)) return TC_ACT_UNSPEC;
+  if (p->checksum == 0 || is_unfinished(skb, p, v6 ? 8 : 2)) return TC_ACT_UNSPEC;
   const struct ts_flow* flow = 0;
   int padding = channel ? read_channel(p, channel) : -1;
   if (padding >= 0) flow = find(&p->key, skb->ifindex);
