@@ -598,7 +598,7 @@ void add_relay_limits(std::vector<Key>& t) {
   t.push_back(many<TextCodec>(TS_AT(offload.devices), {"relay.offload_devices",
                                                        "",
                                                        {1, 15},
-                                                       "Its devices; empty: all of Ethernet.",
+                                                       "Devices for relay.offload; empty: all Ethernet ones.",
                                                        "Write names.",
                                                        "eth0"}));
   t.push_back(

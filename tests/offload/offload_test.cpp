@@ -36,7 +36,7 @@ turn::Flow flow_of(int number, const char* peer = "203.0.113.9:9000") {
   return out;
 }
 
-/// The calling thread, and those that it starts, are in a namespace with the devices `a` and `b`.
+/// The calling thread, and those that it starts, are in a namespace with the devices `va` and `vb`.
 struct Offloading : ::testing::Test {
   void SetUp() override {
     if (!is_built_in()) GTEST_SKIP() << "built without libbpf or clang";
@@ -44,10 +44,10 @@ struct Offloading : ::testing::Test {
     if (::geteuid() != 0 || ::unshare(CLONE_NEWNET) != 0)
       GTEST_SKIP() << "needs root, for network namespaces";
     away = true;
-    ASSERT_TRUE(ip("link set lo up") && ip("link add a type veth peer name a-far") &&
-                ip("addr add 198.51.100.1/24 dev a") && ip("link add b type veth peer name b-far") &&
-                ip("addr add 203.0.113.1/24 dev b") && ip("link set a up") && ip("link set a-far up") &&
-                ip("link set b up") && ip("link set b-far up"));
+    ASSERT_TRUE(ip("link set lo up") && ip("link add va type veth peer name va-far") &&
+                ip("addr add 198.51.100.1/24 dev va") && ip("link add vb type veth peer name vb-far") &&
+                ip("addr add 203.0.113.1/24 dev vb") && ip("link set va up") && ip("link set va-far up") &&
+                ip("link set vb up") && ip("link set vb-far up"));
     auto made = Offload::make(options);
     ASSERT_TRUE(made) << made.error();
     offload = std::move(*made);
@@ -90,17 +90,17 @@ struct Offloading : ::testing::Test {
 };
 
 TEST_F(Offloading, FiltersComeAndGo) {
-  EXPECT_THAT(attach(), ElementsAre("a", "b")) << "the far ends have no address";
-  EXPECT_TRUE(has_filter("a") && has_filter("b"));
-  EXPECT_FALSE(has_filter("a-far"));
+  EXPECT_THAT(attach(), ElementsAre("va", "vb")) << "the far ends have no address";
+  EXPECT_TRUE(has_filter("va") && has_filter("vb"));
+  EXPECT_FALSE(has_filter("va-far"));
   EXPECT_THAT(warnings, IsEmpty());
   auto successor = Offload::make(options);
   ASSERT_TRUE(successor);
   ASSERT_TRUE((*successor)->attach(3478, warnings));
   offload.reset();
-  EXPECT_TRUE(has_filter("a")) << "it is the successor's";
+  EXPECT_TRUE(has_filter("va")) << "it is the successor's";
   successor->reset();
-  EXPECT_FALSE(has_filter("a") || has_filter("b"));
+  EXPECT_FALSE(has_filter("va") || has_filter("vb"));
 }
 
 TEST_F(Offloading, FlowsComeAndGo) {
@@ -143,26 +143,27 @@ TEST_F(Offloading, FollowsTheRoutes) {
   EXPECT_EQ(flows(), 1U);
   ASSERT_TRUE(ip("route add 192.0.2.0/24 via 203.0.113.254"));
   EXPECT_TRUE(soon(2));
-  ASSERT_TRUE(ip("link set b down"));
+  ASSERT_TRUE(ip("link set vb down"));
   EXPECT_TRUE(soon(0));
-  ASSERT_TRUE(ip("link set b up"));
+  ASSERT_TRUE(ip("link set vb up"));
   EXPECT_TRUE(soon(1));
-  ASSERT_TRUE(ip(
-      "link add c type veth peer name c-far && ip addr add 192.0.2.2/24 dev c && ip link set c-far up && ip "
-      "link set c up"));
+  ASSERT_TRUE(
+      ip("link add vc type veth peer name vc-far && ip addr add 192.0.2.2/24 dev vc && ip link set vc-far up "
+         "&& ip "
+         "link set vc up"));
   EXPECT_TRUE(soon(2)) << "a device that came later";
-  EXPECT_TRUE(has_filter("c"));
+  EXPECT_TRUE(has_filter("vc"));
 }
 
 struct OffloadingOnSome : Offloading {
-  OffloadingOnSome() { options.devices = {"b", "missing"}; }
+  OffloadingOnSome() { options.devices = {"vb", "missing"}; }
 };
 
 TEST_F(OffloadingOnSome, KeepsToTheDevices) {
-  EXPECT_THAT(attach(), ElementsAre("b"));
+  EXPECT_THAT(attach(), ElementsAre("vb"));
   ASSERT_EQ(warnings.size(), 1U);
   EXPECT_THAT(warnings[0], HasSubstr("missing"));
-  EXPECT_FALSE(has_filter("a"));
+  EXPECT_FALSE(has_filter("va"));
   tell(flow_of(1));
   EXPECT_EQ(flows(), 0U) << "its client comes by another device";
 }
