@@ -3,6 +3,8 @@
 // relay sockets, and a client that the kernel has given to one of them.
 #pragma once
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "mobility.hpp"
@@ -72,19 +74,22 @@ struct Shards {
     return {99, {}};
   }
   void carry() {
-    while (!letters.empty()) {
-      auto [letter, locals] = std::move(letters.front());
-      letters.erase(letters.begin());
-      const std::size_t to = letter.to;
-      const auto adopted = servers[to]->receive(now, letter, sides[to].out);
-      for (const Endpoint& local : locals) {
-        ASSERT_TRUE(adopted);
-        sides[to].sockets[{adopted->index, local.address.family()}] = local;
-        relays[{to, adopted->index}] = *adopted;
-      }
-      flush(to);
-    }
+    while (!letters.empty()) carry_one();
   }
+  void carry_one() {
+    auto [letter, locals] = std::move(letters.front());
+    letters.erase(letters.begin());
+    const std::size_t to = letter.to;
+    const auto adopted = servers[to]->receive(now, letter, sides[to].out);
+    for (const Endpoint& local : locals) {
+      ASSERT_TRUE(adopted);
+      sides[to].sockets[{adopted->index, local.address.family()}] = local;
+      relays[{to, adopted->index}] = *adopted;
+    }
+    flush(to);
+  }
+  /// The first letter comes after the others.
+  void delay_first() { std::rotate(letters.begin(), letters.begin() + 1, letters.end()); }
 
   void flush(std::size_t shard) {
     Side& side = sides[shard];
@@ -168,10 +173,20 @@ struct Mover {
     out.resize(b.finish().size());
     return out;
   }
+  std::size_t seen() const { return shards.sides[shard].to_clients.size(); }
   Answer send(const Bytes& bytes) {
-    auto& seen = shards.sides[shard].to_clients;
-    const std::size_t before = seen.size();
+    const std::size_t before = seen();
     shards.deliver(shard, tuple, bytes);
+    return answer_since(before);
+  }
+  /// What the letters that were held bring.
+  Answer carried() {
+    const std::size_t before = seen();
+    shards.carry();
+    return answer_since(before);
+  }
+  Answer answer_since(std::size_t before) const {
+    const auto& seen = shards.sides[shard].to_clients;
     for (std::size_t i = seen.size(); i > before; --i) {
       if (seen[i - 1].tuple == tuple && !seen[i - 1].droppable) return Answer{seen[i - 1].bytes};
     }
