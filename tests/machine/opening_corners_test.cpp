@@ -20,7 +20,6 @@ struct OpeningCorners : ::testing::Test {
   ~OpeningCorners() override { EXPECT_EQ(world.broken_invariant(), ""); }
 };
 
-// RFC 8656 §7.2 MUST: check 9: ADDITIONAL-ADDRESS-FAMILY of IPv4 is 400; of IPv6 gives two addresses
 TEST_F(OpeningCorners, OneSocketSaidTwiceIsNotTwo) {
   world.hold_opens = true;
   EXPECT_TRUE(alice.allocate(both_families).none());

@@ -37,7 +37,7 @@ struct NearTheEnd : TcpCorners {
   }
 };
 
-// RFC 6062 §5.5: what has expired has no connections
+// RFC 6062 §5.5 MUST: data connections are closed with their allocation
 TEST_F(NearTheEnd, NobodyIsAnsweredWhatAConnectLedTo) {
   for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{2}})
     EXPECT_TRUE(client.connect(Endpoint{kPeer.address, port}).none());
@@ -60,7 +60,7 @@ TEST_F(NearTheEnd, PeersAreLetInUntilThenOnly) {
   EXPECT_EQ(drops(Drop::NoAllocation), 1U);
 }
 
-// RFC 6062 §5.4 MUST: 400 for a CONNECTION-ID of no connection that waits
+// RFC 6062 §5.4 MUST: 400 for a ConnectionBind without CONNECTION-ID, or with one that names nothing pending
 TEST_F(NearTheEnd, NothingIsBoundAfterIt) {
   const ConnectionId id = client.connected(kPeer);
   end();
@@ -186,7 +186,7 @@ TEST(TcpCorner, ZeroIsAnyNumberOfConnections) {
   EXPECT_EQ(world.closed_connections.size(), 300U);
 }
 
-// RFC 6062 §5.4 MUST: 400 without a CONNECTION-ID
+// RFC 6062 §5.4 MUST: 400 for a ConnectionBind without CONNECTION-ID, or with one that names nothing pending
 TEST(TcpCorner, WhatNamesNoConnectionIsAnsweredWhereItCame) {
   World world(default_options(), 1, default_auth(), 1, 2);
   TcpClient data(world);
