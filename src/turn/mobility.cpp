@@ -48,6 +48,7 @@ TicketOwner ticket_owner(std::string_view username, std::string_view account) no
 void Server::make_mobile(SlotHandle handle, Allocation& allocation) {
   allocation.mobility = std::make_unique<Mobility>();
   allocation.mobility->id = ledger_.add_place(Place{shard_, handle}, random_);
+  allocation.mobility->owner = ticket_owner(allocation.username, allocation.account);
   next_ticket(allocation);
 }
 
@@ -144,11 +145,11 @@ Letter Server::move(Now now, const Letter& query, Outbox& out) {
   SlotHandle handle;
   Allocation* allocation = find_mobile(query.id, now.mono, handle);
   if (allocation == nullptr) return reply;
-  if (ticket_owner(allocation->username, allocation->account) != query.owner) {
+  Mobility& m = *allocation->mobility;
+  if (m.owner != query.owner) {
     reply.error = ErrorCode::WrongCredentials;
     return reply;
   }
-  Mobility& m = *allocation->mobility;
   drop_expired_legs(handle, *allocation, now.mono, out);
   const auto only = query.family_code ? stun::family_of_code(*query.family_code) : std::nullopt;
   const bool there = only && allocation->relays(*only, now.mono);

@@ -82,10 +82,10 @@ TEST_F(StaleNonces, AlgorithmsBesideANonceOfSomebodyElse) {
 struct TokenCorners : TokenWorld {
   TokenCorners() : TokenWorld("example.org", mobile(), {eu()}) {}
 
-  Bytes token(std::uint32_t lifetime) {
+  Bytes token(std::uint32_t lifetime, std::uint8_t mac = 9) {
     std::array<std::uint8_t, 12> once{};
     once[0] = ++sealed;
-    return auth::seal_access_token(AeadKey(Bytes(32, 0x42)), "example.org", once, Bytes(20, 9),
+    return auth::seal_access_token(AeadKey(Bytes(32, 0x42)), "example.org", once, Bytes(20, mac),
                                    world.now.wall, lifetime);
   }
   template <class F>
@@ -101,13 +101,13 @@ struct TokenCorners : TokenWorld {
     out.resize(b.finish().size());
     return out;
   }
-  /// A request with a token of so many seconds.
+  /// A request with a token of so many seconds, whose key is made of `mac`.
   template <class F>
-  Answer request(Client& client, Method method, std::uint32_t lifetime, F&& more) {
+  Answer request(Client& client, Method method, std::uint32_t lifetime, F&& more, std::uint8_t mac = 9) {
     client.username = "north";
-    return send(client.tuple, make(client, method, HmacSha1Key(Bytes(20, 9)), [&](auto& b) {
+    return send(client.tuple, make(client, method, HmacSha1Key(Bytes(20, mac)), [&](auto& b) {
                   more(b);
-                  b.add(AttributeType::AccessToken, ByteView(token(lifetime)));
+                  b.add(AttributeType::AccessToken, ByteView(token(lifetime, mac)));
                 }));
   }
   static void mobile_allocation(stun::MessageBuilder& b) {
@@ -135,6 +135,24 @@ TEST_F(TokenCorners, AMoveDoesNotOutliveTheToken) {
   world.advance(seconds(45));
   server->tick(world.now, out);
   EXPECT_EQ(server->allocation_count(), 0U);
+}
+
+TEST_F(TokenCorners, WhoHasANewTokenMovesWithIt) {
+  Client home(world);
+  Client away(world, "192.12.9.9:50000");
+  const Bytes ticket = ticket_of(request(home, Method::Allocate, 600, mobile_allocation));
+  ASSERT_FALSE(ticket.empty());
+  ASSERT_EQ(request(
+                home, Method::Refresh, 600, [](auto&) {}, 11)
+                .code(),
+            0);
+  const auto move = [&](std::uint8_t mac) {
+    return request(
+        away, Method::Refresh, 600, [&](auto& b) { b.add(AttributeType::MobilityTicket, ByteView(ticket)); },
+        mac);
+  };
+  EXPECT_EQ(move(9).code(), 441) << "the allocation is no longer its";
+  EXPECT_EQ(move(11).code(), 0);
 }
 
 TEST_F(TokenCorners, AnotherRealmKnowsNoTokens) {
