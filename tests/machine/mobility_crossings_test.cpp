@@ -127,6 +127,9 @@ TEST_F(Crossing, TheSameFiveTupleOnAnotherShardIsAMove) {
   const Answer answer = same.refresh(second);
   ASSERT_EQ(answer.code(), 0);
   EXPECT_NE(ticket_of(answer), second);
+  moved.speak();
+  EXPECT_EQ(shards.gauge(0), 1U) << "shard 1 is not where the client is";
+  EXPECT_FALSE(knows_moved());
   same.speak();
   EXPECT_EQ(shards.peer_reaches(old.relayed), Reached(0, same.tuple.client));
 }
