@@ -91,15 +91,15 @@ struct TokenCorners : TokenWorld {
   template <class F>
   Bytes make(Client& client, Method method, const HmacSha1Key& key, F&& add) {
     ++client.transaction;
-    Bytes out(2048);
-    stun::MessageBuilder b(out, stun::MessageClass::Request, method, client.id());
+    Bytes bytes(2048);
+    stun::MessageBuilder b(bytes, stun::MessageClass::Request, method, client.id());
     add(b);
     b.add(AttributeType::Username, client.username)
         .add(AttributeType::Realm, client.realm)
         .add(AttributeType::Nonce, client.nonce)
         .add_integrity(key);
-    out.resize(b.finish().size());
-    return out;
+    bytes.resize(b.finish().size());
+    return bytes;
   }
   /// A request with a token of so many seconds, whose key is made of `mac`.
   template <class F>

@@ -33,9 +33,9 @@ TEST_F(Crossing, AQueryMissesAnAllocationThatIsOnItsWayOrHasLeft) {
     Mover home{two, 0, "192.12.0.1:40000"};
     Mover first{two, 1, "192.12.9.9:50000"};
     Mover second{two, 1, "192.12.9.10:50001"};
-    const Bytes ticket = ticket_of(home.allocate());
+    const Bytes begun = ticket_of(home.allocate());
     ASSERT_EQ(home.bind().code(), 0);
-    const Bytes next = ticket_of(first.refresh(ticket));
+    const Bytes next = ticket_of(first.refresh(begun));
     two.hold_letters = true;
     first.speak();
     EXPECT_TRUE(second.refresh(next).none());
