@@ -139,7 +139,21 @@ class Actor {
 Options simulation_options() {
   Options o = default_options();
   o.ports = {50000, 50511};
+  o.tell_flows = true;
   return o;
+}
+/// Flows that have begun and not ended.
+std::size_t flows_told(const World& world) {
+  std::set<std::pair<std::string, std::uint16_t>> out;
+  for (const Flow& flow : world.flows) {
+    const std::pair name(flow.tuple.client.to_string(), flow.channel);
+    if (!flow.ended) {
+      out.insert(name);
+    } else {
+      EXPECT_EQ(out.erase(name), 1U) << name.first << ": an end of what never began";
+    }
+  }
+  return out.size();
 }
 auth::Options short_nonces() {
   auth::Options o = default_auth();
@@ -363,6 +377,7 @@ TEST(Simulation, LossReorderingAndCopiesDoubleNothingAndLoseNothing) {
     const auto live = static_cast<std::size_t>(kActors + s.orphans());
     EXPECT_EQ(s.world.gauges(), (Gauges{live, kActors, kActors, live, live}));
     EXPECT_EQ(s.world.server.counters().allocations_created, live);
+    EXPECT_EQ(flows_told(s.world), static_cast<std::size_t>(kActors));
     EXPECT_EQ(s.world.broken_invariant(), "");
     EXPECT_GT(s.network.lost, s.network.sent / 4);
     EXPECT_GT(s.network.doubled, 0U);
@@ -372,6 +387,7 @@ TEST(Simulation, LossReorderingAndCopiesDoubleNothingAndLoseNothing) {
     s.timeline.run_for(seconds(100));
     for (const auto& actor : s.actors) EXPECT_EQ(actor->step, Actor::Step::Gone);
     EXPECT_EQ(s.world.gauges().allocations, static_cast<std::size_t>(s.orphans()));
+    EXPECT_EQ(flows_told(s.world), 0U);
     s.timeline.run_for(seconds(600));
     EXPECT_EQ(s.world.gauges(), Gauges{});
     EXPECT_EQ(s.world.server.next_deadline(), std::nullopt);
