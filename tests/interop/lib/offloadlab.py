@@ -75,6 +75,9 @@ class Lab:
         for name in (self.server, self.client, self.peer):
             run("ip", "netns", "add", name)
             self.made.append(name)
+            # An address that is found to be unique a second later is a change of the routes.
+            for which in ("all", "default"):
+                run(*self.prefix(name), "sysctl", "-q", "-w", f"net.ipv6.conf.{which}.accept_dad=0")
             run("ip", "-n", name, "link", "set", "lo", "up")
         for far, near, ours, theirs in ((self.client, "c0", SERVER, CLIENT), (self.peer, "p0", RELAY, PEER)):
             run("ip", "-n", far, "link", "add", "eth0", "type", "veth", "peer", "name", near, "netns", self.server)
