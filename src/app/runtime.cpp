@@ -27,6 +27,7 @@
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/net/shard.hpp>
 #include <turnstone/net/stream_budget.hpp>
+#include <turnstone/net/udp_choice.hpp>
 #include <turnstone/signal/router.hpp>
 
 #include "credentials_watch.hpp"
@@ -78,6 +79,21 @@ void log_allocation(const turn::AllocationEvent& event) {
 
 std::string url_host(const IpAddress& address) {
   return address.is_v6() ? '[' + address.to_string() + ']' : address.to_string();
+}
+
+void choose_engine(config::Config& config, std::vector<std::string>& warnings) {
+  const net::UdpEngineKind wanted = config.net.udp_engine;
+  std::string why;
+  config.net.udp_engine = net::choose_udp_engine(wanted, why);
+  if (why.empty()) return;
+  if (wanted == net::UdpEngineKind::IoUring) {
+    warnings.push_back(
+        "relay.engine is io_uring, which the kernel refuses (" + why +
+        "), so epoll moves the datagrams; allow io_uring to this process (Linux 6.1, "
+        "kernel.io_uring_disabled, the container's seccomp profile) or set relay.engine to auto");
+  } else {
+    log::info("epoll moves the datagrams, since the kernel refuses io_uring", {{"reason", why}});
+  }
 }
 
 /// What an operator should know about, though it is allowed.
@@ -435,6 +451,7 @@ Runtime::Made Runtime::make(config::Config config) {
   out.problems.insert(out.problems.end(), listeners.problems.begin(), listeners.problems.end());
   if (!out.problems.empty()) return out;
 
+  choose_engine(config, listeners.warnings);
   const std::vector<std::string> more = cautions(config);
   listeners.warnings.insert(listeners.warnings.end(), more.begin(), more.end());
   config.turn.peers.own_addresses = host;

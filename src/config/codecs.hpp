@@ -315,6 +315,16 @@ struct LogLevelCodec {
   static std::string unit(const Range&) { return {}; }
 };
 
+struct UdpEngineCodec {
+  using Value = net::UdpEngineKind;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "auto|epoll|io_uring";
+  static std::string expected(const Range&) { return "auto, epoll or io_uring"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value);
+  static std::string unit(const Range&) { return {}; }
+};
+
 struct LogFormatCodec {
   using Value = LogFormat;
   static constexpr Form kForm = Form::Plain;

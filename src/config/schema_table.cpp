@@ -584,6 +584,12 @@ void add_relay_limits(std::vector<Key>& t) {
                                "STUN Binding answers in a second for each IPv4 address or IPv6 /64 but "
                                "loopback; 0 is no limit.",
                                "Write a number."}));
+  t.push_back(one<UdpEngineCodec>(TS_AT(net.udp_engine),
+                                  {"relay.engine", "", kAny,
+                                   "What moves UDP datagrams: io_uring, which costs less with many clients, "
+                                   "or epoll. auto: io_uring where the kernel allows it (Linux 6.1; many "
+                                   "containers forbid it).",
+                                   "Write auto, epoll or io_uring."}));
   t.push_back(one<MicrosecondsCodec>(TS_AT(net.udp_coalesce),
                                      {"relay.coalesce",
                                       "",
