@@ -14,7 +14,6 @@ TEST(Log, TellsWhoseAllocationBeganAndEnded) {
   {
     config::Config config = loopback_config();
     config.log.level = config::LogLevel::Info;
-    config.auth.realm = "example.org";
     const Server server(std::move(config));
     TurnClient client(Via::Udp, server.turn());
     ASSERT_EQ(client.allocate(), 0);
@@ -22,7 +21,7 @@ TEST(Log, TellsWhoseAllocationBeganAndEnded) {
   }
   app::log::set_up({config::LogLevel::Off, config::LogFormat::Text});
   const std::string log = ::testing::internal::GetCapturedStderr();
-  const std::string whose = std::string(" user=") + TurnClient::user + " realm=example.org client=127.0.0.1:";
+  const std::string whose = std::string(" user=") + TurnClient::user + " realm=turnstone client=127.0.0.1:";
   EXPECT_NE(log.find("allocation started" + whose), std::string::npos) << log;
   EXPECT_NE(log.find("allocation ended" + whose), std::string::npos) << log;
 }
