@@ -13,6 +13,7 @@
 
 #include "discovery.hpp"
 #include "socket_address.hpp"
+#include "socket_buffers.hpp"
 #include "udp_batch.hpp"
 #include "udp_errors.hpp"
 
@@ -156,19 +157,7 @@ class Opener {
     enable_traffic_class(fd, family);
     enable_trains(fd);
     set_dont_fragment(fd, family, false);
-    const int wanted = static_cast<int>(options_.udp_listener_buffer_bytes);
-    set_option(fd, SOL_SOCKET, SO_RCVBUF, wanted);
-    set_option(fd, SOL_SOCKET, SO_SNDBUF, wanted);
-    int got = 0;
-    socklen_t size = sizeof got;
-    ::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size);
-    // The kernel doubles what it grants, for its own bookkeeping.
-    if (got / 2 < wanted && out_.warnings.empty()) {
-      out_.warnings.push_back("the kernel caps socket buffers at " + std::to_string(got / 2) + " bytes, " +
-                              std::to_string(wanted) +
-                              " were asked for; bursts may be lost: sysctl -w net.core.rmem_max=" +
-                              std::to_string(wanted) + " net.core.wmem_max=" + std::to_string(wanted));
-    }
+    set_buffers(fd, options_.udp_listener_buffer_bytes);
   }
 
   const Options& options_;
@@ -199,6 +188,7 @@ Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool
     out.addresses.push_back(IpAddress::any(IpFamily::V4));
     if (host_has_v6()) out.addresses.push_back(IpAddress::any(IpFamily::V6));
   }
+  out.warnings = buffer_warnings(options);
   Opener opener(options, out);
   out.port = options.port;
   out.tls_port = with_tls ? options.tls_port : 0;
@@ -236,8 +226,7 @@ RelaySocket open_relay_socket(const Endpoint& local, std::uint32_t buffer_bytes)
   enable_traffic_class(fd, family);
   enable_trains(fd);
   enable_error_queue(fd, family);
-  set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(buffer_bytes));
-  set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(buffer_bytes));
+  set_buffers(fd, buffer_bytes);
   return RelaySocket{std::move(attempt.socket.descriptor), 0};
 }
 

@@ -61,19 +61,19 @@ void add_listen(std::vector<Key>& t) {
                                                    {0, 255},
                                                    "Threads that relay; 0 is one for each core.",
                                                    "Write 0 for one thread a core."}));
-  t.push_back(one<SizeCodec>(
-      TS_AT(net.udp_listener_buffer_bytes),
-      {"listen.udp_listener_buffer",
-       "",
-       {4096, 1U << 30},
-       "Socket buffers of a UDP listener, each direction. The kernel caps it at net.core.rmem_max.",
-       "Write a size with a unit."}));
-  t.push_back(
-      one<SizeCodec>(TS_AT(net.udp_relay_buffer_bytes), {"listen.udp_relay_buffer",
-                                                         "",
-                                                         {4096, 1U << 30},
-                                                         "Socket buffers of a relay socket, each direction.",
-                                                         "Write a size with a unit."}));
+  t.push_back(one<SizeCodec>(TS_AT(net.udp_listener_buffer_bytes),
+                             {"listen.udp_listener_buffer",
+                              "",
+                              {4096, 1U << 30},
+                              "Socket buffers of a UDP listener, each direction. The kernel caps them at "
+                              "net.core.rmem_max and wmem_max unless the server has CAP_NET_ADMIN.",
+                              "Write a size with a unit."}));
+  t.push_back(one<SizeCodec>(TS_AT(net.udp_relay_buffer_bytes),
+                             {"listen.udp_relay_buffer",
+                              "",
+                              {4096, 1U << 30},
+                              "Socket buffers of a relay socket, each direction; with the same caps.",
+                              "Write a size with a unit."}));
   t.push_back(one<MillisecondsCodec>(
       TS_AT(net.handshake_timeout),
       {"listen.handshake_timeout",
