@@ -127,6 +127,14 @@ constexpr std::array kNet{
         [](const Snapshot& s, Samples& out) { out.add(s.net.udp_naps); }},
     Metric{{"turnstone_udp_send_errors_total", kCounter, "Datagrams that the kernel did not take.", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.net.udp_send_errors); }},
+    Metric{
+        {"turnstone_udp_receive_buffer_drops_total", kCounter,
+         "Datagrams that the kernel dropped before they were read, as a rule because a socket's buffer was "
+         "full (listen.udp_listener_buffer, listen.udp_relay_buffer); seen with the next datagram, or when "
+         "the "
+         "socket closes. A train counts once.",
+         "socket"},
+        [](const Snapshot& s, Samples& out) { each<net::UdpSocketKind>(out, s.net.udp_receive_drops); }},
     Metric{{"turnstone_tls_certificate_expiry_timestamp_seconds", kGauge,
             "When the TLS certificate stops being valid, in seconds since 1970; absent without TLS.", ""},
            [](const Snapshot& s, Samples& out) {

@@ -156,6 +156,7 @@ class Opener {
     if (socket.local.address.is_unspecified()) enable_packet_info(fd, family);
     enable_traffic_class(fd, family);
     enable_trains(fd);
+    enable_drop_count(fd);
     set_dont_fragment(fd, family, false);
     set_buffers(fd, options_.udp_listener_buffer_bytes);
   }
@@ -225,6 +226,7 @@ RelaySocket open_relay_socket(const Endpoint& local, std::uint32_t buffer_bytes)
   set_dont_fragment(fd, family, false);
   enable_traffic_class(fd, family);
   enable_trains(fd);
+  enable_drop_count(fd);
   enable_error_queue(fd, family);
   set_buffers(fd, buffer_bytes);
   return RelaySocket{std::move(attempt.socket.descriptor), 0};

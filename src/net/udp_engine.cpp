@@ -69,7 +69,7 @@ UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> 
                      turn::Outbox& outbox, Counters& counters, std::function<void()> flush)
     : epoll_(context, make_epoll()),
       listeners_(std::move(listeners)),
-      listener_marks_(listeners_.size()),
+      listeners_seen_(listeners_.size()),
       relay_buffer_bytes_(relay_buffer_bytes),
       server_(server),
       outbox_(outbox),
@@ -143,22 +143,28 @@ std::size_t UdpEngine::look(Now& moment) {
   return datagrams;
 }
 
-std::span<const Datagram> UdpEngine::receive(int descriptor, const Source& source, MarkSampler& marks,
+std::span<const Datagram> UdpEngine::receive(int descriptor, const Source& source, Seen& seen,
                                              Now moment) noexcept {
-  marks.before(descriptor, source.family, moment.mono);
+  seen.marks.before(descriptor, source.family, moment.mono);
   // The core writes headers in front of what a relay got.
   const auto batch = received_.receive(descriptor, source.is_relay);
-  marks.after(descriptor, source.family, batch);
+  seen.marks.after(descriptor, source.family, batch);
+  if (received_.dropped() != 0)
+    count_drops(source.is_relay ? UdpSocketKind::Relay : UdpSocketKind::Listener, seen, received_.dropped());
   if (!batch.empty()) coalescer_.saw(batch.size(), source.tag + batch.front().from.port);
   ++counters_.udp_receive_batches;
   counters_.udp_received_packets += batch.size();
   return batch;
 }
 
+void UdpEngine::count_drops(UdpSocketKind kind, Seen& seen, std::uint32_t total) noexcept {
+  counters_.udp_receive_drops[static_cast<std::size_t>(kind)] += seen.drops.added(total);
+}
+
 std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
   const BoundSocket& listener = listeners_[index];
   const Source source{listener.local.address.family(), index, false};
-  const auto batch = receive(listener.descriptor.get(), source, listener_marks_[index], moment);
+  const auto batch = receive(listener.descriptor.get(), source, listeners_seen_[index], moment);
   ::ts::turn::Inbound in;
   for (const Datagram& datagram : batch) {
     in.route = index | ::ts::turn::Route{datagram.scope} << kScopeShift;
@@ -229,7 +235,7 @@ std::size_t UdpEngine::read_relay(std::uint64_t tag, Now moment) {
   turn::RelayId id;
   Relay* relay = find(tag, id);
   if (relay == nullptr) return 0;
-  const auto batch = receive(relay->descriptor.get(), Source{id.family, tag, true}, relay->marks, moment);
+  const auto batch = receive(relay->descriptor.get(), Source{id.family, tag, true}, relay->seen, moment);
   for (const Datagram& datagram : batch)
     server_.from_peer(moment, id, datagram.from, datagram.bytes, outbox_, datagram.tos);
   return batch.size();
@@ -251,7 +257,7 @@ bool UdpEngine::attach(const turn::RelayId& id, Descriptor descriptor) {
   relay.descriptor = std::move(descriptor);
   relay.generation = slot.generation;
   relay.dont_fragment = false;
-  relay.marks = MarkSampler();
+  relay.seen = {MarkSampler(), DropCount(drops_of(relay.descriptor.get()))};
   if (watch(relay.descriptor.get(), tag_of(id))) return true;
   relay.descriptor = Descriptor();
   return false;
@@ -261,6 +267,7 @@ Descriptor UdpEngine::release(const turn::RelayId& id) noexcept {
   Relay* relay = find(id);
   if (relay == nullptr) return Descriptor();
   ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, relay->descriptor.get(), nullptr);
+  count_drops(UdpSocketKind::Relay, relay->seen, drops_of(relay->descriptor.get()));
   // The next owner takes it as open_relay_socket() makes it.
   if (relay->dont_fragment) set_dont_fragment(relay->descriptor.get(), id.family, false);
   enable_traffic_class(relay->descriptor.get(), id.family, true);
@@ -274,7 +281,11 @@ UdpEngine::Relay* UdpEngine::find(const turn::RelayId& relay) noexcept {
 }
 
 void UdpEngine::close(const turn::RelayId& relay) noexcept {
-  if (Relay* found = find(relay)) found->descriptor = Descriptor();
+  Relay* found = find(relay);
+  if (found == nullptr) return;
+  // Of what no later datagram has told.
+  count_drops(UdpSocketKind::Relay, found->seen, drops_of(found->descriptor.get()));
+  found->descriptor = Descriptor();
 }
 
 const BoundSocket& UdpEngine::source_of(const turn::ToClient& transmit) const noexcept {

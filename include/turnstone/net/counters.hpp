@@ -24,13 +24,19 @@ enum class StreamRefusal : std::uint8_t {
 };
 inline constexpr std::size_t kStreamRefusalCount = 7;
 
+/// Which UDP sockets.
+enum class UdpSocketKind : std::uint8_t { Listener, Relay };
+inline constexpr std::size_t kUdpSocketKindCount = 2;
+
 struct Counters {
   std::array<std::uint64_t, kStreamKindCount> streams_accepted{};
   /// Gauge.
   std::array<std::uint64_t, kStreamKindCount> streams_open{};
   std::array<std::uint64_t, kStreamRefusalCount> streams_refused{};
-  /// Datagrams that the kernel did not take from us (send errors), and those it dropped before we read them.
+  /// Datagrams that the kernel did not take from us.
   std::uint64_t udp_send_errors = 0;
+  /// Datagrams that it dropped because a socket's receive buffer was full; a train counts once.
+  std::array<std::uint64_t, kUdpSocketKindCount> udp_receive_drops{};
   std::uint64_t udp_receive_batches = 0;
   std::uint64_t udp_received_packets = 0;
   std::uint64_t udp_sent_packets = 0;
@@ -45,6 +51,7 @@ struct Counters {
       streams_open[i] += o.streams_open[i];
     }
     for (std::size_t i = 0; i < kStreamRefusalCount; ++i) streams_refused[i] += o.streams_refused[i];
+    for (std::size_t i = 0; i < kUdpSocketKindCount; ++i) udp_receive_drops[i] += o.udp_receive_drops[i];
     udp_send_errors += o.udp_send_errors;
     udp_receive_batches += o.udp_receive_batches;
     udp_received_packets += o.udp_received_packets;

@@ -97,6 +97,7 @@ TEST(Metrics, ValuesLandInTheirSeries) {
   s.turn.allocations_ended[turn::index(turn::EndReason::Expired)] = 6;
   s.net.streams_refused[turn::index(net::StreamRefusal::TlsFailed)] = 8;
   s.signal.messages[signal::index(signal::MessageType::Join)][signal::index(signal::ErrorCode::RoomFull)] = 9;
+  s.net.udp_receive_drops[turn::index(net::UdpSocketKind::Relay)] = 12;
   s.bugs = 2;
   s.draining = true;
   s.build = {"1.2.3", "abc", "g++ \"12\""};
@@ -108,6 +109,7 @@ TEST(Metrics, ValuesLandInTheirSeries) {
         "turnstone_drops_total{reason=\"queue_full\"} 5\n",
         "turnstone_allocations_ended_total{reason=\"expired\"} 6\n",
         "turnstone_streams_refused_total{reason=\"tls_failed\"} 8\n",
+        "turnstone_udp_receive_buffer_drops_total{socket=\"relay\"} 12\n",
         "turnstone_signaling_messages_total{type=\"join\",result=\"room_full\"} 9\n",
         "turnstone_shard_allocations{shard=\"1\"} 4\n", "turnstone_bugs_total 2\n", "turnstone_draining 1\n",
         "turnstone_tls_certificate_expiry_timestamp_seconds 1800000000\n",
@@ -138,6 +140,7 @@ TEST(Labels, AreThereAndDistinct) {
   expect_distinct<turn::EndReason>(turn::kEndReasonCount);
   expect_distinct<net::StreamKind>(net::kStreamKindCount);
   expect_distinct<net::StreamRefusal>(net::kStreamRefusalCount);
+  expect_distinct<net::UdpSocketKind>(net::kUdpSocketKindCount);
   EXPECT_EQ(label(turn::RequestKind::Other), "other");
   EXPECT_EQ(label(turn::Outcome::E508), "508");
   EXPECT_EQ(label(turn::AuthFailure::WrongUser), "wrong_user");
