@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <ctime>
 #include <system_error>
+#include <utility>
 
 #include <sys/epoll.h>
 
@@ -46,9 +47,12 @@ int make_epoll() {
   return descriptor;
 }
 
-void sleep_for(Duration duration) noexcept {
+/// Returns how long it really was.
+Duration sleep_for(Duration duration) noexcept {
+  const TimePoint began = now().mono;
   const timespec wanted{0, static_cast<long>(duration.count())};  // below a second: the config's limit
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &wanted, nullptr);
+  return now().mono - began;
 }
 
 bool is_dtls(ByteView datagram) noexcept {
@@ -112,7 +116,7 @@ void UdpEngine::turn() {
     const std::size_t datagrams = look(moment);
     const Duration nap = coalescer_.nap_after(moment.mono, datagrams);
     if (nap > Duration::zero()) {
-      sleep_for(nap);
+      last_nap_ = sleep_for(nap);
       ++counters_.udp_naps;
     } else if (datagrams < kBusyDatagrams) {
       return;
@@ -124,6 +128,7 @@ std::size_t UdpEngine::look(Now& moment) {
   std::array<epoll_event, 64> events;
   const int ready = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
   moment = now();
+  const Duration nap = std::exchange(last_nap_, Duration::zero());
   if (ready <= 0) return 0;
   std::size_t datagrams = 0;
   for (std::size_t i = 0; i < static_cast<std::size_t>(ready); ++i) {
@@ -140,6 +145,7 @@ std::size_t UdpEngine::look(Now& moment) {
   flush_();
   send_queued();  // a flush with nothing from the core sends nothing, but a handshake may have answered
   received_.recycle();
+  if (nap > Duration::zero()) counters_.udp_nap_delays.add(nap, datagrams);
   return datagrams;
 }
 

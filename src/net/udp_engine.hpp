@@ -102,6 +102,8 @@ class UdpEngine final : public DatagramSink {
   std::function<void()> flush_;
   DtlsSet* dtls_ = nullptr;
   Coalescer coalescer_;
+  /// What the datagrams of the next look have waited for; 0: nothing.
+  Duration last_nap_{};
   ReceiveBatch received_;
   SendBatch sends_;
   /// Until the error queue, which knows the MTU, is read.

@@ -53,7 +53,9 @@ TEST(Metrics, OutputAndCatalogueHoldTheSame) {
   }
   EXPECT_EQ(types.size(), catalogue().size());
   for (const MetricInfo& info : catalogue()) {
-    EXPECT_EQ(types[std::string(info.name)], info.type == MetricType::Counter ? "counter" : "gauge")
+    EXPECT_EQ(types[std::string(info.name)], info.type == MetricType::Counter ? "counter"
+                                             : info.type == MetricType::Gauge ? "gauge"
+                                                                              : "histogram")
         << info.name;
   }
 }
@@ -69,19 +71,29 @@ TEST(Metrics, NamesFollowTheConventions) {
 
 TEST(Metrics, LabelNamesAreThoseOfTheCatalogueAndBounded) {
   std::map<std::string, std::set<std::string>> names;
+  std::set<std::string> histograms;
+  for (const MetricInfo& info : catalogue()) {
+    if (info.type == MetricType::Histogram) histograms.emplace(info.name);
+  }
   std::size_t series = 0;
   for (const std::string& line : lines_of(expose(full()))) {
     if (line.starts_with('#')) continue;
     ++series;
     const std::size_t open = line.find('{');
+    std::string name = line.substr(0, std::min(open, line.find(' ')));
     std::string joined;
     for (std::size_t at = open; at != std::string::npos && line[at] != '}';) {
       const std::size_t equals = line.find("=\"", at);
-      joined += (joined.empty() ? "" : ", ") + line.substr(at + 1, equals - at - 1);
+      const std::string label_name = line.substr(at + 1, equals - at - 1);
+      if (label_name != "le") joined += (joined.empty() ? "" : ", ") + label_name;
       EXPECT_NE(line[equals + 2], '"') << "empty label value: " << line;
       at = line.find('"', equals + 2) + 1;
     }
-    names[line.substr(0, std::min(open, line.find(' ')))].insert(joined);
+    for (const std::string_view part : {"_bucket", "_sum", "_count"}) {
+      const std::string whole = name.substr(0, name.size() - std::min(name.size(), part.size()));
+      if (name.ends_with(part) && histograms.contains(whole)) name = whole;
+    }
+    names[name].insert(joined);
   }
   for (const MetricInfo& info : catalogue()) {
     EXPECT_EQ(names[std::string(info.name)], std::set<std::string>{std::string(info.labels)}) << info.name;
@@ -116,6 +128,31 @@ TEST(Metrics, ValuesLandInTheirSeries) {
         "turnstone_build_info{version=\"1.2.3\",commit=\"abc\",compiler=\"g++ \\\"12\\\"\"} 1\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
+}
+
+TEST(Metrics, HistogramsAddUp) {
+  using std::chrono::microseconds;
+  using std::chrono::nanoseconds;
+  Snapshot s = full();
+  net::DelayHistogram& delays = s.net.udp_nap_delays;
+  delays.add(nanoseconds(1), 1);
+  delays.add(microseconds(100), 2);
+  delays.add(nanoseconds(100'001), 4);
+  delays.add(microseconds(30'000), 8);
+  net::Counters twice = s.net;
+  twice += s.net;
+  EXPECT_EQ(twice.udp_nap_delays.nanoseconds, 2 * delays.nanoseconds);
+  EXPECT_EQ(twice.udp_nap_delays.counts[1], 4U);
+  const std::string text = expose(s);
+  const std::string name = "turnstone_udp_coalesce_delay_seconds";
+  for (const char* line :
+       {"_count 15\n", "_bucket{le=\"5e-05\"} 1\n", "_bucket{le=\"0.0001\"} 3\n",
+        "_bucket{le=\"0.00015\"} 7\n", "_bucket{le=\"0.02\"} 7\n", "_bucket{le=\"+Inf\"} 15\n"}) {
+    EXPECT_THAT(text, HasSubstr(name + line));
+  }
+  const std::size_t sum = text.find(name + "_sum ");
+  ASSERT_NE(sum, std::string::npos);
+  EXPECT_NEAR(std::stod(text.substr(sum + name.size() + 5)), 0.240600005, 1e-9);
 }
 
 TEST(Metrics, NoCertificateNoSeries) { EXPECT_EQ(expose(Snapshot{}).find("certificate"), std::string::npos); }
