@@ -9,11 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <turnstone/net/clock.hpp>
 #include <turnstone/net/listen.hpp>
 
 #include "discovery.hpp"
 #include "socket_address.hpp"
 #include "socket_buffers.hpp"
+#include "steering.hpp"
 #include "udp_batch.hpp"
 #include "udp_errors.hpp"
 
@@ -69,7 +71,8 @@ std::string explain(const Endpoint& wanted, const char* protocol, const char* fl
 /// One listener on all shards.
 class Opener {
  public:
-  Opener(const Options& options, Listeners& out) : options_(options), out_(out) {}
+  Opener(const Options& options, Listeners& out)
+      : options_(options), out_(out), steering_(static_cast<std::uint32_t>(out.shards.size()), random_) {}
 
   /// Binds the port of each address on each shard, for UDP, TCP or both. A port of 0 becomes the kernel's
   /// choice. What fails is noted, and the rest is tried all the same, so that everything is said at once.
@@ -142,12 +145,22 @@ class Opener {
       Attempt attempt = bind_socket(wanted, type, shared);
       if (attempt.error != 0) return fail(wanted, udp, flag, attempt.error);
       if (udp) prepare_udp(attempt.socket);
+      // The first one's program is that of all who join it, in the order of the shards.
+      if (udp && shared && &shard == &out_.shards.front()) steer(attempt.socket);
       (udp ? shard.udp : shard.tcp).push_back(std::move(attempt.socket));
     }
   }
 
   void fail(const Endpoint& wanted, bool udp, const char* flag, int error) {
     out_.problems.push_back(explain(wanted, udp ? "UDP" : "TCP", flag, error));
+  }
+
+  void steer(const BoundSocket& first) {
+    if (steering_.attach(first.descriptor.get(), first.local.address.family()) || warned_of_steering_) return;
+    warned_of_steering_ = true;
+    out_.warnings.push_back(
+        "the kernel takes no program for listeners (SO_ATTACH_REUSEPORT_CBPF): a client that uses several "
+        "of them may meet several threads");
   }
 
   void prepare_udp(const BoundSocket& socket) {
@@ -163,6 +176,9 @@ class Opener {
 
   const Options& options_;
   Listeners& out_;
+  SystemRandom random_;
+  Steering steering_;
+  bool warned_of_steering_ = false;
 };
 
 bool host_has_v6() {

@@ -61,6 +61,12 @@ void add_listen(std::vector<Key>& t) {
                                                    {0, 255},
                                                    "Threads that relay; 0 is one for each core.",
                                                    "Write 0 for one thread a core."}));
+  t.push_back(one<BoolCodec>(
+      TS_AT(net.pin_threads),
+      {"listen.pin_threads", "", kAny,
+       "Keep each of these threads on one core, the next core for the next thread. Pays where the cores have "
+       "nothing else to do.",
+       "Write true or false."}));
   t.push_back(one<SizeCodec>(TS_AT(net.udp_listener_buffer_bytes),
                              {"listen.udp_listener_buffer",
                               "",
