@@ -3,8 +3,10 @@
 #include "rows.hpp"
 
 namespace ts::config {
+namespace {
 
-void add_listen(std::vector<Key>& t) {
+/// Where clients come to.
+void add_endpoints(std::vector<Key>& t) {
   t.push_back(many<AddressCodec>(
       TS_AT(net.bind),
       {"listen.bind", "--bind", kAny,
@@ -38,6 +40,10 @@ void add_listen(std::vector<Key>& t) {
                              {"listen.udp", "", kAny, "STUN and TURN over UDP.", "Write true or false."}));
   t.push_back(one<BoolCodec>(TS_AT(net.tcp),
                              {"listen.tcp", "", kAny, "STUN and TURN over TCP.", "Write true or false."}));
+}
+
+/// Certificate, threads and buffers.
+void add_means(std::vector<Key>& t) {
   t.push_back(one<PathCodec>(TS_AT(net.tls_cert_file),
                              {"listen.tls_cert_file",
                               "--tls-cert",
@@ -80,6 +86,10 @@ void add_listen(std::vector<Key>& t) {
                               {4096, 1U << 30},
                               "Socket buffers of a relay socket, each direction; with the same caps.",
                               "Write a size with a unit."}));
+}
+
+/// Limits of streams.
+void add_streams(std::vector<Key>& t) {
   t.push_back(one<MillisecondsCodec>(
       TS_AT(net.handshake_timeout),
       {"listen.handshake_timeout",
@@ -120,6 +130,14 @@ void add_listen(std::vector<Key>& t) {
        "Load balancers whose streams begin with a PROXY protocol header (v1 or v2), which tells the client's "
        "address.",
        "Write networks in CIDR notation.", "\"10.0.0.0/24\""}));
+}
+
+}  // namespace
+
+void add_listen(std::vector<Key>& t) {
+  add_endpoints(t);
+  add_means(t);
+  add_streams(t);
 }
 
 }  // namespace ts::config
