@@ -8,6 +8,7 @@
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/shard.hpp>
 
+#include "affinity.hpp"
 #include "peer_streams.hpp"
 #include "stream_set.hpp"
 #include "udp_engine.hpp"
@@ -41,6 +42,7 @@ class Shard::Impl {
     thread_ = std::thread([this] {
       // A nap of 100 µs may not become one of 150: the kernel's default slack.
       ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+      if (surroundings_.options.pin_threads) pin_to_core(surroundings_.index);
       context_.run();
     });
   }

@@ -37,12 +37,37 @@ bool enable_traffic_class(int descriptor, IpFamily family, bool on = true) noexc
 /// sizes but for the last (UDP_GRO, Linux 5.0).
 bool enable_trains(int descriptor) noexcept;
 
+/// Asks the kernel to tell with each datagram how many it had to drop before, once there are any
+/// (SO_RXQ_OVFL).
+bool enable_drop_count(int descriptor) noexcept;
+
+/// How many datagrams of a socket are newly known to be dropped, from the running totals that datagrams tell,
+/// modulo 2^32.
+class DropCount {
+ public:
+  /// A socket that was read elsewhere before: what it has lost until then is not ours to count.
+  explicit DropCount(std::uint32_t total = 0) noexcept : total_(total) {}
+  std::uint32_t added(std::uint32_t total) noexcept {
+    const std::uint32_t more = total - total_;
+    if (more >= 1U << 31) return 0;  // a datagram that has waited since before the last total
+    total_ = total;
+    return more;
+  }
+
+ private:
+  std::uint32_t total_;
+};
+
+/// The total of a socket as it is now; 0 where the kernel does not tell (before Linux 4.12).
+std::uint32_t drops_of(int descriptor) noexcept;
+
 /// The most datagrams in a train that we send: as many as every Linux takes (UDP_MAX_SEGMENTS). Newer ones
 /// may hand over twice as many.
 inline constexpr std::size_t kMostInTrain = 64;
 
-/// Room for all three of these in a control message buffer.
-inline constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int));
+/// Room for all four of these in a control message buffer.
+inline constexpr std::size_t kControlBytes =
+    CMSG_SPACE(sizeof(in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(std::uint32_t));
 
 class ReceiveBatch {
  public:
@@ -57,6 +82,8 @@ class ReceiveBatch {
   /// bytes until recycle(). `apart`: every datagram has kHeadroomBytes in front and kTailroomBytes behind it
   /// that may be written, those of a train too, at the price of moving them; else only what came alone.
   std::span<const Datagram> receive(int descriptor, bool apart) noexcept;
+  /// Of the last receive(): the total of drops that its last datagram tells, 0: none does.
+  std::uint32_t dropped() const noexcept { return dropped_; }
   /// True when receive() has room for kMost messages, and less than kMostBytes are held.
   bool has_room() const noexcept { return kSlots - used_ >= kMost && bytes_ < kMostBytes; }
   bool empty() const noexcept { return used_ == 0; }
@@ -87,6 +114,7 @@ class ReceiveBatch {
   std::unique_ptr<std::uint8_t, Unmap> memory_;  // pages are touched only as far as datagrams reach
   std::size_t used_ = 0;
   std::size_t bytes_ = 0;
+  std::uint32_t dropped_ = 0;
   std::array<mmsghdr, kMost> headers_{};
   std::array<iovec, kMost> parts_{};
   std::array<sockaddr_storage, kMost> names_{};

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <ctime>
 #include <system_error>
+#include <utility>
 
 #include <sys/epoll.h>
 
@@ -46,9 +47,12 @@ int make_epoll() {
   return descriptor;
 }
 
-void sleep_for(Duration duration) noexcept {
+/// Returns how long it really was.
+Duration sleep_for(Duration duration) noexcept {
+  const TimePoint began = now().mono;
   const timespec wanted{0, static_cast<long>(duration.count())};  // below a second: the config's limit
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &wanted, nullptr);
+  return now().mono - began;
 }
 
 bool is_dtls(ByteView datagram) noexcept {
@@ -69,7 +73,7 @@ UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> 
                      turn::Outbox& outbox, Counters& counters, std::function<void()> flush)
     : epoll_(context, make_epoll()),
       listeners_(std::move(listeners)),
-      listener_marks_(listeners_.size()),
+      listeners_seen_(listeners_.size()),
       relay_buffer_bytes_(relay_buffer_bytes),
       server_(server),
       outbox_(outbox),
@@ -112,7 +116,7 @@ void UdpEngine::turn() {
     const std::size_t datagrams = look(moment);
     const Duration nap = coalescer_.nap_after(moment.mono, datagrams);
     if (nap > Duration::zero()) {
-      sleep_for(nap);
+      last_nap_ = sleep_for(nap);
       ++counters_.udp_naps;
     } else if (datagrams < kBusyDatagrams) {
       return;
@@ -124,6 +128,7 @@ std::size_t UdpEngine::look(Now& moment) {
   std::array<epoll_event, 64> events;
   const int ready = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
   moment = now();
+  const Duration nap = std::exchange(last_nap_, Duration::zero());
   if (ready <= 0) return 0;
   std::size_t datagrams = 0;
   for (std::size_t i = 0; i < static_cast<std::size_t>(ready); ++i) {
@@ -140,25 +145,32 @@ std::size_t UdpEngine::look(Now& moment) {
   flush_();
   send_queued();  // a flush with nothing from the core sends nothing, but a handshake may have answered
   received_.recycle();
+  if (nap > Duration::zero()) counters_.udp_nap_delays.add(nap, datagrams);
   return datagrams;
 }
 
-std::span<const Datagram> UdpEngine::receive(int descriptor, const Source& source, MarkSampler& marks,
+std::span<const Datagram> UdpEngine::receive(int descriptor, const Source& source, Seen& seen,
                                              Now moment) noexcept {
-  marks.before(descriptor, source.family, moment.mono);
+  seen.marks.before(descriptor, source.family, moment.mono);
   // The core writes headers in front of what a relay got.
   const auto batch = received_.receive(descriptor, source.is_relay);
-  marks.after(descriptor, source.family, batch);
+  seen.marks.after(descriptor, source.family, batch);
+  if (received_.dropped() != 0)
+    count_drops(source.is_relay ? UdpSocketKind::Relay : UdpSocketKind::Listener, seen, received_.dropped());
   if (!batch.empty()) coalescer_.saw(batch.size(), source.tag + batch.front().from.port);
   ++counters_.udp_receive_batches;
   counters_.udp_received_packets += batch.size();
   return batch;
 }
 
+void UdpEngine::count_drops(UdpSocketKind kind, Seen& seen, std::uint32_t total) noexcept {
+  counters_.udp_receive_drops[static_cast<std::size_t>(kind)] += seen.drops.added(total);
+}
+
 std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
   const BoundSocket& listener = listeners_[index];
   const Source source{listener.local.address.family(), index, false};
-  const auto batch = receive(listener.descriptor.get(), source, listener_marks_[index], moment);
+  const auto batch = receive(listener.descriptor.get(), source, listeners_seen_[index], moment);
   ::ts::turn::Inbound in;
   for (const Datagram& datagram : batch) {
     in.route = index | ::ts::turn::Route{datagram.scope} << kScopeShift;
@@ -229,7 +241,7 @@ std::size_t UdpEngine::read_relay(std::uint64_t tag, Now moment) {
   turn::RelayId id;
   Relay* relay = find(tag, id);
   if (relay == nullptr) return 0;
-  const auto batch = receive(relay->descriptor.get(), Source{id.family, tag, true}, relay->marks, moment);
+  const auto batch = receive(relay->descriptor.get(), Source{id.family, tag, true}, relay->seen, moment);
   for (const Datagram& datagram : batch)
     server_.from_peer(moment, id, datagram.from, datagram.bytes, outbox_, datagram.tos);
   return batch.size();
@@ -251,7 +263,7 @@ bool UdpEngine::attach(const turn::RelayId& id, Descriptor descriptor) {
   relay.descriptor = std::move(descriptor);
   relay.generation = slot.generation;
   relay.dont_fragment = false;
-  relay.marks = MarkSampler();
+  relay.seen = {MarkSampler(), DropCount(drops_of(relay.descriptor.get()))};
   if (watch(relay.descriptor.get(), tag_of(id))) return true;
   relay.descriptor = Descriptor();
   return false;
@@ -261,6 +273,7 @@ Descriptor UdpEngine::release(const turn::RelayId& id) noexcept {
   Relay* relay = find(id);
   if (relay == nullptr) return Descriptor();
   ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, relay->descriptor.get(), nullptr);
+  count_drops(UdpSocketKind::Relay, relay->seen, drops_of(relay->descriptor.get()));
   // The next owner takes it as open_relay_socket() makes it.
   if (relay->dont_fragment) set_dont_fragment(relay->descriptor.get(), id.family, false);
   enable_traffic_class(relay->descriptor.get(), id.family, true);
@@ -274,7 +287,11 @@ UdpEngine::Relay* UdpEngine::find(const turn::RelayId& relay) noexcept {
 }
 
 void UdpEngine::close(const turn::RelayId& relay) noexcept {
-  if (Relay* found = find(relay)) found->descriptor = Descriptor();
+  Relay* found = find(relay);
+  if (found == nullptr) return;
+  // Of what no later datagram has told.
+  count_drops(UdpSocketKind::Relay, found->seen, drops_of(found->descriptor.get()));
+  found->descriptor = Descriptor();
 }
 
 const BoundSocket& UdpEngine::source_of(const turn::ToClient& transmit) const noexcept {

@@ -51,11 +51,16 @@ class UdpEngine final : public DatagramSink {
   void send_queued() noexcept;
 
  private:
+  /// What is kept of a socket's datagrams.
+  struct Seen {
+    MarkSampler marks;
+    DropCount drops;
+  };
   struct Relay {
     Descriptor descriptor;
     std::uint32_t generation = 0;
     bool dont_fragment = false;
-    MarkSampler marks;
+    Seen seen;
   };
 
   void wait();
@@ -69,8 +74,9 @@ class UdpEngine final : public DatagramSink {
     std::uint64_t tag;
     bool is_relay;
   };
-  std::span<const Datagram> receive(int descriptor, const Source& source, MarkSampler& marks,
-                                    Now now) noexcept;
+  std::span<const Datagram> receive(int descriptor, const Source& source, Seen& seen, Now now) noexcept;
+  /// `total`: what the kernel has dropped in the life of the socket.
+  void count_drops(UdpSocketKind kind, Seen& seen, std::uint32_t total) noexcept;
   std::size_t read_relay(std::uint64_t tag, Now now);
   /// Tells the core what the error queue of a relay socket holds, and empties it.
   std::size_t read_errors(std::uint64_t tag, Now now);
@@ -87,7 +93,7 @@ class UdpEngine final : public DatagramSink {
 
   boost::asio::posix::stream_descriptor epoll_;
   std::vector<BoundSocket> listeners_;
-  std::vector<MarkSampler> listener_marks_;
+  std::vector<Seen> listeners_seen_;
   std::vector<std::array<Relay, 2>> relays_;  // by slot index and family
   std::uint32_t relay_buffer_bytes_;
   turn::Server& server_;
@@ -96,6 +102,8 @@ class UdpEngine final : public DatagramSink {
   std::function<void()> flush_;
   DtlsSet* dtls_ = nullptr;
   Coalescer coalescer_;
+  /// What the datagrams of the next look have waited for; 0: nothing.
+  Duration last_nap_{};
   ReceiveBatch received_;
   SendBatch sends_;
   /// Until the error queue, which knows the MTU, is read.

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <sys/mman.h>
 
@@ -19,9 +20,9 @@ T value_of(const cmsghdr& message) noexcept {
   return value;
 }
 
-/// What a message's control data tells: the address it was sent to, its TOS or traffic class. Returns the
-/// size of the datagrams of a train, 0: it is none.
-std::size_t read_control(msghdr& header, Datagram& out) noexcept {
+/// What a message's control data tells: the address it was sent to, its TOS or traffic class, and what was
+/// dropped before it. Returns the size of the datagrams of a train, 0: it is none.
+std::size_t read_control(msghdr& header, Datagram& out, std::uint32_t& dropped) noexcept {
   std::size_t segment = 0;
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
     if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
@@ -36,6 +37,8 @@ std::size_t read_control(msghdr& header, Datagram& out) noexcept {
       out.to = IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi6_addr), 16});
     } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
       segment = static_cast<std::size_t>(std::max(value_of<int>(*c), 0));
+    } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+      dropped = value_of<std::uint32_t>(*c);
     }
   }
   return segment;
@@ -63,6 +66,17 @@ bool enable_traffic_class(int descriptor, IpFamily family, bool on) noexcept {
                                 : switch_option(descriptor, IPPROTO_IPV6, IPV6_RECVTCLASS, on);
 }
 
+bool enable_drop_count(int descriptor) noexcept {
+  return switch_option(descriptor, SOL_SOCKET, SO_RXQ_OVFL, true);
+}
+
+std::uint32_t drops_of(int descriptor) noexcept {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  ::getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, info.data(), &size);
+  return info[SK_MEMINFO_DROPS];
+}
+
 bool enable_trains(int descriptor) noexcept { return switch_option(descriptor, IPPROTO_UDP, UDP_GRO, true); }
 
 void ReceiveBatch::Unmap::operator()(std::uint8_t* memory) const noexcept {
@@ -86,6 +100,7 @@ ReceiveBatch::ReceiveBatch() {
 
 std::span<const Datagram> ReceiveBatch::receive(int descriptor, bool apart) noexcept {
   received_.clear();
+  dropped_ = 0;
   const std::size_t most = std::min(kMost, kSlots - used_);
   for (std::size_t i = 0; i < most; ++i) {
     parts_[i].iov_base = memory_.get() + (used_ + i) * kStride + kHeadroomBytes;
@@ -103,7 +118,7 @@ std::span<const Datagram> ReceiveBatch::receive(int descriptor, bool apart) noex
                       {static_cast<std::uint8_t*>(parts_[i].iov_base), length},
                       0,
                       scope_of(names_[i])};
-    const std::size_t segment = read_control(header, datagram);
+    const std::size_t segment = read_control(header, datagram, dropped_);
     header.msg_namelen = sizeof names_[i];
     bytes_ += length;
     if (segment == 0 || segment >= length) {

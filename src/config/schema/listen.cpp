@@ -3,8 +3,10 @@
 #include "rows.hpp"
 
 namespace ts::config {
+namespace {
 
-void add_listen(std::vector<Key>& t) {
+/// Where clients come to.
+void add_endpoints(std::vector<Key>& t) {
   t.push_back(many<AddressCodec>(
       TS_AT(net.bind),
       {"listen.bind", "--bind", kAny,
@@ -38,6 +40,10 @@ void add_listen(std::vector<Key>& t) {
                              {"listen.udp", "", kAny, "STUN and TURN over UDP.", "Write true or false."}));
   t.push_back(one<BoolCodec>(TS_AT(net.tcp),
                              {"listen.tcp", "", kAny, "STUN and TURN over TCP.", "Write true or false."}));
+}
+
+/// Certificate, threads and buffers.
+void add_means(std::vector<Key>& t) {
   t.push_back(one<PathCodec>(TS_AT(net.tls_cert_file),
                              {"listen.tls_cert_file",
                               "--tls-cert",
@@ -61,19 +67,29 @@ void add_listen(std::vector<Key>& t) {
                                                    {0, 255},
                                                    "Threads that relay; 0 is one for each core.",
                                                    "Write 0 for one thread a core."}));
-  t.push_back(one<SizeCodec>(
-      TS_AT(net.udp_listener_buffer_bytes),
-      {"listen.udp_listener_buffer",
-       "",
-       {4096, 1U << 30},
-       "Socket buffers of a UDP listener, each direction. The kernel caps it at net.core.rmem_max.",
-       "Write a size with a unit."}));
-  t.push_back(
-      one<SizeCodec>(TS_AT(net.udp_relay_buffer_bytes), {"listen.udp_relay_buffer",
-                                                         "",
-                                                         {4096, 1U << 30},
-                                                         "Socket buffers of a relay socket, each direction.",
-                                                         "Write a size with a unit."}));
+  t.push_back(one<BoolCodec>(
+      TS_AT(net.pin_threads),
+      {"listen.pin_threads", "", kAny,
+       "Keep each of these threads on one core, the next core for the next thread. Pays where the cores have "
+       "nothing else to do.",
+       "Write true or false."}));
+  t.push_back(one<SizeCodec>(TS_AT(net.udp_listener_buffer_bytes),
+                             {"listen.udp_listener_buffer",
+                              "",
+                              {4096, 1U << 30},
+                              "Socket buffers of a UDP listener, each direction. The kernel caps them at "
+                              "net.core.rmem_max and wmem_max unless the server has CAP_NET_ADMIN.",
+                              "Write a size with a unit."}));
+  t.push_back(one<SizeCodec>(TS_AT(net.udp_relay_buffer_bytes),
+                             {"listen.udp_relay_buffer",
+                              "",
+                              {4096, 1U << 30},
+                              "Socket buffers of a relay socket, each direction; with the same caps.",
+                              "Write a size with a unit."}));
+}
+
+/// Limits of streams.
+void add_streams(std::vector<Key>& t) {
   t.push_back(one<MillisecondsCodec>(
       TS_AT(net.handshake_timeout),
       {"listen.handshake_timeout",
@@ -114,6 +130,14 @@ void add_listen(std::vector<Key>& t) {
        "Load balancers whose streams begin with a PROXY protocol header (v1 or v2), which tells the client's "
        "address.",
        "Write networks in CIDR notation.", "\"10.0.0.0/24\""}));
+}
+
+}  // namespace
+
+void add_listen(std::vector<Key>& t) {
+  add_endpoints(t);
+  add_means(t);
+  add_streams(t);
 }
 
 }  // namespace ts::config
