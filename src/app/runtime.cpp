@@ -50,7 +50,7 @@ void count_bug(const char* what, const char* file, int line) noexcept {
 }
 
 void log_allocation(const turn::AllocationEvent& event) {
-  if (!event.ended && !event.realm.empty()) {
+  if (!event.ended) {
     log::info("allocation started", {{"user", event.username},
                                      {"realm", event.realm},
                                      {"client", event.tuple.client.to_string()},
@@ -58,14 +58,8 @@ void log_allocation(const turn::AllocationEvent& event) {
                                      {"relayed", event.relayed.to_string()}});
     return;
   }
-  if (!event.ended) {
-    log::info("allocation started", {{"user", event.username},
-                                     {"client", event.tuple.client.to_string()},
-                                     {"transport", metrics::label(event.tuple.transport)},
-                                     {"relayed", event.relayed.to_string()}});
-    return;
-  }
   log::info("allocation ended", {{"user", event.username},
+                                 {"realm", event.realm},
                                  {"client", event.tuple.client.to_string()},
                                  {"transport", metrics::label(event.tuple.transport)},
                                  {"relayed", event.relayed.to_string()},
@@ -102,11 +96,8 @@ std::vector<std::string> cautions(const config::Config& config) {
   if (!config.signaling_enabled)
     out.emplace_back("signaling is off: there is no signaling.token to let anybody in");
   if (config.dev) return out;
-  const auto loopback = [](const IpAddress& a) {
-    return a.is_v4() ? a.bytes()[0] == 127 : a == IpAddress::parse("::1");
-  };
   for (const turn::RelayAddress& relay : config.turn.relay_addresses) {
-    if (!loopback(relay.advertised)) continue;
+    if (!relay.advertised.is_loopback()) continue;
     out.push_back("relay address " + relay.advertised.to_string() +
                   " is reached from this host alone; set relay.addresses to the public one");
   }

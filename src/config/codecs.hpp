@@ -302,7 +302,11 @@ struct SecretCodec : TextCodec {
 
 /// A secret that keys an HMAC-SHA256 by itself (RFC 7518 §3.2), printed as long as one must be.
 struct JwtSecretCodec : SecretCodec {
-  static std::string print(const Value& value) { return std::string(value.empty() ? 0 : 32, '*'); }
+  static constexpr Range kRange{auth::kMinJwtSecretBytes, 1024};
+  // So long that it would be accepted.
+  static std::string print(const Value& value) {
+    return std::string(value.empty() ? 0 : auth::kMinJwtSecretBytes, '*');
+  }
 };
 
 struct LogLevelCodec {

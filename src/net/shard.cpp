@@ -9,6 +9,7 @@
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/shard.hpp>
 
+#include "affinity.hpp"
 #include "peer_streams.hpp"
 #include "stream_set.hpp"
 #include "udp_engine.hpp"
@@ -114,6 +115,7 @@ class Shard::Impl {
   bool start_here(std::promise<void>& started) {
     // A nap of 100 µs may not become one of 150: the kernel's default slack.
     ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+    if (surroundings_.options.pin_threads) pin_to_core(surroundings_.index);
     try {
       udp_.start();
       streams_.start();

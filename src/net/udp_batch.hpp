@@ -25,6 +25,8 @@ struct Datagram {
   /// The TOS or traffic class byte, where the socket tells (enable_traffic_class), and whether it did.
   std::uint8_t tos = 0;
   bool tos_told = false;
+  /// How many the socket has dropped in its life, where the socket tells (enable_drop_count); else 0.
+  std::uint32_t dropped = 0;
   /// The interface of a link-local sender (IPv6), without which it cannot be answered; else 0.
   std::uint32_t scope = 0;
 };
@@ -38,12 +40,37 @@ bool enable_traffic_class(int descriptor, IpFamily family, bool on = true) noexc
 /// sizes but for the last (UDP_GRO, Linux 5.0).
 bool enable_trains(int descriptor) noexcept;
 
+/// Asks the kernel to tell with each datagram how many it had to drop before, once there are any
+/// (SO_RXQ_OVFL).
+bool enable_drop_count(int descriptor) noexcept;
+
+/// How many datagrams of a socket are newly known to be dropped, from the running totals that datagrams tell,
+/// modulo 2^32.
+class DropCount {
+ public:
+  /// A socket that was read elsewhere before: what it has lost until then is not ours to count.
+  explicit DropCount(std::uint32_t total = 0) noexcept : total_(total) {}
+  std::uint32_t added(std::uint32_t total) noexcept {
+    const std::uint32_t more = total - total_;
+    if (more >= 1U << 31) return 0;  // a datagram that has waited since before the last total
+    total_ = total;
+    return more;
+  }
+
+ private:
+  std::uint32_t total_;
+};
+
+/// The total of a socket as it is now; 0 where the kernel does not tell (before Linux 4.12).
+std::uint32_t drops_of(int descriptor) noexcept;
+
 /// The most datagrams in a train that we send: as many as every Linux takes (UDP_MAX_SEGMENTS). Newer ones
 /// may hand over twice as many.
 inline constexpr std::size_t kMostInTrain = 64;
 
-/// Room for all three of these in a control message buffer.
-inline constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int));
+/// Room for all four of these in a control message buffer.
+inline constexpr std::size_t kControlBytes =
+    CMSG_SPACE(sizeof(in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(std::uint32_t));
 
 /// Appends what a message holds, its sender's address and control data in `header`: a datagram, or those of a
 /// train. `apart`: as in ReceiveBatch::receive(), with kTrainRoomBytes of room from the first byte on.

@@ -67,7 +67,7 @@ UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> 
     : mover_(make_mover(options.udp_engine)),
       ready_(context),
       listeners_(std::move(listeners)),
-      listener_marks_(listeners_.size()),
+      listeners_seen_(listeners_.size()),
       relay_buffer_bytes_(options.udp_relay_buffer_bytes),
       server_(server),
       outbox_(outbox),
@@ -114,7 +114,9 @@ void UdpEngine::turn() {
   const TimePoint began = now().mono;
   for (Duration nap{};;) {
     found_ = 0;
+    const TimePoint napping_since = nap > Duration::zero() ? now().mono : TimePoint{};
     mover_->look(nap, *this);
+    if (nap > Duration::zero()) counters_.udp_nap_delays.add(moment_.mono - napping_since, found_);
     if (moment_.mono - began >= kLongestTurn) return;
     nap = coalescer_.nap_after(moment_.mono, found_);
     if (nap > Duration::zero()) {
@@ -157,10 +159,20 @@ int UdpEngine::descriptor_of(std::uint64_t tag) const noexcept {
   return relay != nullptr ? relay->descriptor.get() : -1;
 }
 
+void UdpEngine::note(UdpSocketKind kind, int descriptor, IpFamily family, Seen& seen,
+                     std::span<const Datagram> batch) noexcept {
+  seen.marks.received(descriptor, family, batch, moment_.mono);
+  if (const std::uint32_t dropped = batch.back().dropped; dropped != 0) count_drops(kind, seen, dropped);
+}
+
+void UdpEngine::count_drops(UdpSocketKind kind, Seen& seen, std::uint32_t total) noexcept {
+  counters_.udp_receive_drops[static_cast<std::size_t>(kind)] += seen.drops.added(total);
+}
+
 void UdpEngine::read_listener(std::size_t index, std::span<const Datagram> batch) {
   const BoundSocket& listener = listeners_[index];
-  listener_marks_[index].received(listener.descriptor.get(), listener.local.address.family(), batch,
-                                  moment_.mono);
+  note(UdpSocketKind::Listener, listener.descriptor.get(), listener.local.address.family(),
+       listeners_seen_[index], batch);
   ::ts::turn::Inbound in;
   for (const Datagram& datagram : batch) {
     in.route = index | ::ts::turn::Route{datagram.scope} << kScopeShift;
@@ -181,7 +193,7 @@ void UdpEngine::read_relay(std::uint64_t tag, std::span<const Datagram> batch) {
   turn::RelayId id;
   Relay* relay = find(tag, id);
   if (relay == nullptr) return;
-  relay->marks.received(relay->descriptor.get(), id.family, batch, moment_.mono);
+  note(UdpSocketKind::Relay, relay->descriptor.get(), id.family, relay->seen, batch);
   for (const Datagram& datagram : batch)
     server_.from_peer(moment_, id, datagram.from, datagram.bytes, outbox_, datagram.tos);
 }
@@ -253,7 +265,7 @@ bool UdpEngine::attach(const turn::RelayId& id, Descriptor descriptor) {
   relay.descriptor = std::move(descriptor);
   relay.generation = slot.generation;
   relay.dont_fragment = false;
-  relay.marks = MarkSampler();
+  relay.seen = {MarkSampler(), DropCount(drops_of(relay.descriptor.get()))};
   if (mover_->watch(relay.descriptor.get(), tag_of(id))) return true;
   relay.descriptor = Descriptor();
   return false;
@@ -264,6 +276,7 @@ Descriptor UdpEngine::release(const turn::RelayId& id) noexcept {
   if (relay == nullptr) return Descriptor();
   mover_->unwatch(relay->descriptor.get(), tag_of(id));
   mover_->settle();
+  count_drops(UdpSocketKind::Relay, relay->seen, drops_of(relay->descriptor.get()));
   // The next owner takes it as open_relay_socket() makes it.
   if (relay->dont_fragment) set_dont_fragment(relay->descriptor.get(), id.family, false);
   enable_traffic_class(relay->descriptor.get(), id.family, true);
@@ -279,6 +292,8 @@ UdpEngine::Relay* UdpEngine::find(const turn::RelayId& relay) noexcept {
 void UdpEngine::close(const turn::RelayId& relay) noexcept {
   Relay* found = find(relay);
   if (found == nullptr) return;
+  // Of what no later datagram has told.
+  count_drops(UdpSocketKind::Relay, found->seen, drops_of(found->descriptor.get()));
   mover_->unwatch(found->descriptor.get(), tag_of(relay));
   found->descriptor = Descriptor();
 }

@@ -53,11 +53,16 @@ class UdpEngine final : public DatagramSink, private DatagramHandler {
   void send_queued() noexcept;
 
  private:
+  /// What is kept of a socket's datagrams.
+  struct Seen {
+    MarkSampler marks;
+    DropCount drops;
+  };
   struct Relay {
     Descriptor descriptor;
     std::uint32_t generation = 0;
     bool dont_fragment = false;
-    MarkSampler marks;
+    Seen seen;
   };
 
   void wait();
@@ -68,6 +73,10 @@ class UdpEngine final : public DatagramSink, private DatagramHandler {
   void failed(std::uint64_t tag) override;
   void flush() override;
   int descriptor_of(std::uint64_t tag) const noexcept override;
+  void note(UdpSocketKind kind, int descriptor, IpFamily family, Seen& seen,
+            std::span<const Datagram> batch) noexcept;
+  /// `total`: what the kernel has dropped in the life of the socket.
+  void count_drops(UdpSocketKind kind, Seen& seen, std::uint32_t total) noexcept;
   void read_listener(std::size_t index, std::span<const Datagram> batch);
   void read_relay(std::uint64_t tag, std::span<const Datagram> batch);
   /// Tells the core what the error queue of a relay socket holds, and empties it.
@@ -85,7 +94,7 @@ class UdpEngine final : public DatagramSink, private DatagramHandler {
   std::unique_ptr<UdpMover> mover_;
   boost::asio::posix::stream_descriptor ready_;
   std::vector<BoundSocket> listeners_;
-  std::vector<MarkSampler> listener_marks_;
+  std::vector<Seen> listeners_seen_;
   std::vector<std::array<Relay, 2>> relays_;  // by slot index and family
   std::uint32_t relay_buffer_bytes_;
   turn::Server& server_;
@@ -95,7 +104,7 @@ class UdpEngine final : public DatagramSink, private DatagramHandler {
   DtlsSet* dtls_ = nullptr;
   Coalescer coalescer_;
   SendBatch sends_;
-  /// When the look that is under way began, and how many datagrams it found.
+  /// When the look that is under way was done with waiting, and how many datagrams it found.
   Now moment_;
   std::size_t found_ = 0;
   /// Until the error queue, which knows the MTU, is read.

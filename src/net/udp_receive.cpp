@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <sys/mman.h>
 
@@ -20,8 +21,8 @@ T value_of(const cmsghdr& message) noexcept {
   return value;
 }
 
-/// What a message's control data tells: the address it was sent to, its TOS or traffic class. Returns the
-/// size of the datagrams of a train, 0: it is none.
+/// What a message's control data tells: the address it was sent to, its TOS or traffic class, and what was
+/// dropped before it. Returns the size of the datagrams of a train, 0: it is none.
 std::size_t read_control(msghdr& header, Datagram& out) noexcept {
   std::size_t segment = 0;
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
@@ -39,6 +40,8 @@ std::size_t read_control(msghdr& header, Datagram& out) noexcept {
       out.to = IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi6_addr), 16});
     } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
       segment = static_cast<std::size_t>(std::max(value_of<int>(*c), 0));
+    } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+      out.dropped = value_of<std::uint32_t>(*c);
     }
   }
   return segment;
@@ -82,6 +85,17 @@ bool enable_packet_info(int descriptor, IpFamily family) noexcept {
 bool enable_traffic_class(int descriptor, IpFamily family, bool on) noexcept {
   return family == IpFamily::V4 ? switch_option(descriptor, IPPROTO_IP, IP_RECVTOS, on)
                                 : switch_option(descriptor, IPPROTO_IPV6, IPV6_RECVTCLASS, on);
+}
+
+bool enable_drop_count(int descriptor) noexcept {
+  return switch_option(descriptor, SOL_SOCKET, SO_RXQ_OVFL, true);
+}
+
+std::uint32_t drops_of(int descriptor) noexcept {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  ::getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, info.data(), &size);
+  return info[SK_MEMINFO_DROPS];
 }
 
 void append_received(msghdr& header, MutableBytes bytes, bool apart, std::vector<Datagram>& out) {

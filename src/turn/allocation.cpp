@@ -21,8 +21,7 @@ void Server::look_again_at(SlotHandle handle, Allocation& allocation, TimePoint 
 void Server::sweep(Allocation& allocation, TimePoint now) {
   counters_.permissions -=
       std::erase_if(allocation.permissions, [now](const Permission& p) { return p.expires <= now; });
-  counters_.channels -=
-      std::erase_if(allocation.channels, [now](const Channel& c) { return c.expires <= now; });
+  counters_.channels -= allocation.channels.erase_if([now](const Channel& c) { return c.expires <= now; });
 }
 
 bool Server::has_room_for(const Allocation& allocation, std::size_t added) const noexcept {

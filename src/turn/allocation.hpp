@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state of one allocation (RFC 8656 §6): permissions (§9) and channel bindings (§12) in short sorted
-// arrays.
+// The state of one allocation (RFC 8656 §6): permissions (§9) in a short sorted array, and channel
+// bindings (§12).
 #pragma once
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include <turnstone/turn/client.hpp>
 #include <turnstone/turn/ledger.hpp>
 
+#include "channel_table.hpp"
 #include "limits.hpp"
 #include "mobility.hpp"
 
@@ -22,12 +23,6 @@ namespace ts::turn {
 
 struct Permission {
   IpAddress peer;
-  TimePoint expires;
-};
-
-struct Channel {
-  std::uint16_t number = 0;
-  Endpoint peer;
   TimePoint expires;
 };
 
@@ -100,7 +95,7 @@ struct Allocation {
   /// When the deadline queue's entry that counts pops; other entries are stale.
   TimePoint look_at = TimePoint::max();
   std::vector<Permission> permissions;  // by peer
-  std::vector<Channel> channels;        // by number
+  ChannelTable channels;
   std::vector<ConnectionId> connections;
   Traffic to_peer;
   Traffic to_client;
@@ -146,17 +141,8 @@ struct Allocation {
     return p != nullptr && now < p->expires;
   }
 
-  Channel* channel(std::uint16_t number) noexcept {
-    const auto at = std::lower_bound(channels.begin(), channels.end(), number,
-                                     [](const Channel& c, std::uint16_t n) { return c.number < n; });
-    return at != channels.end() && at->number == number ? &*at : nullptr;
-  }
-  Channel* channel_to(const Endpoint& peer) noexcept {
-    const auto at = std::find_if(channels.begin(), channels.end(), [&](const Channel& c) {
-      return c.peer.port == peer.port && c.peer == peer;
-    });
-    return at != channels.end() ? &*at : nullptr;
-  }
+  Channel* channel(std::uint16_t number) noexcept { return channels.find(number); }
+  Channel* channel_to(const Endpoint& peer) noexcept { return channels.find(peer); }
 };
 
 }  // namespace ts::turn

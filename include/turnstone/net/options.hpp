@@ -39,6 +39,8 @@ struct Options {
 
   /// Shards; 0: one for each core.
   std::uint32_t threads = 0;
+  /// Each shard's thread stays on a core of its own, where there are enough.
+  bool pin_threads = false;
 
   std::uint32_t udp_listener_buffer_bytes = 4U << 20;
   std::uint32_t udp_relay_buffer_bytes = 1U << 20;
