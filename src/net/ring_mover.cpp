@@ -124,6 +124,7 @@ class RingMover final : public UdpMover, private Transmitter {
     request->flags |= IOSQE_BUFFER_SELECT;
     request->buf_group = kBufferGroup;
     request->user_data = tag;
+    if (resting_) io_uring_submit(&ring_);  // else the look that is under way will
     return true;
   }
 
@@ -261,13 +262,12 @@ void RingMover::hand_over(DatagramHandler& handler) {
 void RingMover::flush(DatagramHandler& handler) {
   handler.flush();
   give_back();
-  bool watched = false;
   for (const std::uint64_t tag : ended_) {
     const int descriptor = handler.descriptor_of(tag);
-    if (descriptor >= 0) watched = watch(descriptor, tag) || watched;
+    if (descriptor >= 0) watch(descriptor, tag);
   }
   ended_.clear();
-  if (watched) io_uring_submit(&ring_);
+  if (io_uring_sq_ready(&ring_) != 0) io_uring_submit(&ring_);
 }
 
 void RingMover::give_back() noexcept {

@@ -21,7 +21,7 @@ class Sender {
     sent_.push_back(std::make_unique<Bytes>(pattern(size, static_cast<std::uint32_t>(sent_.size() + 1))));
     batch_.add(socket_.fd(), to, std::nullopt, *sent_.back(), tos);
   }
-  net::SendBatch::Stats flush() { return batch_.flush(); }
+  net::SendBatch::Stats flush() { return batch_.flush(nullptr); }
   const Bytes& sent(std::size_t i) const { return *sent_.at(i); }
   int fd() const { return socket_.fd(); }
 
