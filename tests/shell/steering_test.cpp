@@ -94,20 +94,6 @@ TEST_P(Steering, AClientStaysWhenASocketJoinsThePort) {
   ::close(third);
 }
 
-TEST_P(Steering, AnAllocationsTrafficNeedsOneShardOnly) {
-  if (!UdpSocket(at(GetParam())).ok()) GTEST_SKIP() << "no IPv6 loopback on this machine";
-  const Server server(loopback_config(4));
-  const EchoPeer peer(GetParam());
-  constexpr std::uint16_t kChannel = 0x4000;
-  for (int i = 0; i < 8; ++i) {
-    TurnClient client(Via::Udp, server.turn(GetParam()));
-    ASSERT_EQ(client.allocate(at(GetParam()).address.family()), 0);
-    ASSERT_EQ(client.bind(kChannel, peer.local()), 0);
-    client.send_channel(kChannel, pattern(100));
-    EXPECT_TRUE(client.next());
-  }
-}
-
 /// The cores that the threads of this process may use.
 std::multiset<std::string> cores_of_threads() {
   std::multiset<std::string> out;
