@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers that are measured: how each is started with the same user, realm, addresses and ports."""
+
+import os
+import shutil
+import subprocess
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+USER, PASSWORD, REALM = "bench", "bench-password", "bench"
+GOCODE = "/usr/share/gocode"
+
+
+class Peer:
+    """One server with one configuration."""
+
+    name = label = ""
+    transports = ("udp", "tcp", "tls")
+    ipv6 = True
+    bare = False
+    # A main peer takes part in each repetition, another in every second one.
+    main = False
+    ours = False
+
+    def __init__(self, context):
+        self.context = context
+
+    def missing(self):
+        """Why it cannot take part; nothing when it can."""
+        return None
+
+    def command(self, at, threads):
+        raise NotImplementedError
+
+    def environment(self):
+        return {}
+
+    def version(self):
+        return None
+
+
+class Turnstone(Peer):
+    """Ours; variants set one key by a variable, and are missing where the binary does not know the key."""
+
+    name, label, main, ours = "turnstone", "Turnstone", True, True
+    key, value = None, None
+
+    def missing(self):
+        binary = self.context.turnstone
+        if not binary:
+            return "TURNSTONE does not name the turnstone binary"
+        if self.key:
+            schema = subprocess.run([binary, "config", "docs"], stdout=subprocess.PIPE, text=True, check=False).stdout
+            if f"`{self.key}`" not in schema:
+                return f"this turnstone has no {self.key}"
+        return None
+
+    def command(self, at, threads):
+        low, high = self.context.ports.relay
+        return [self.context.turnstone, "serve", "--bind", at.server, "--port", str(self.context.ports.server), "--http-port", str(self.context.ports.http),
+                "--tls-port", str(self.context.ports.tls), "--dtls-port", "0", "--tls-cert", self.context.cert, "--tls-key",
+                self.context.key, "--threads", str(threads), "--realm", REALM, "--user", f"{USER}:{PASSWORD}",
+                "--relay-address", at.server, "--relay-ports", f"{low}-{high}", "--allow-peer", at.peers, "--log-level",
+                "warn"]
+
+    def environment(self):
+        # Limits per address but loopback's would bite on the veth pair, where a few addresses have all the clients.
+        out = {"TURNSTONE_RELAY_MAX_CHALLENGES_PER_SECOND": "0", "TURNSTONE_RELAY_MAX_BINDINGS_PER_SECOND": "0"}
+        if self.key:
+            out["TURNSTONE_" + self.key.upper().replace(".", "_")] = self.value
+        return out
+
+    def version(self):
+        done = subprocess.run([self.context.turnstone, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False).stdout.strip().splitlines()
+        return done[0] if done else None
+
+
+class TurnstoneEpoll(Turnstone):
+    name, label, main, key, value = "turnstone-epoll", "Turnstone, epoll", False, "relay.engine", "epoll"
+
+
+class TurnstoneRing(Turnstone):
+    name, label, main, key, value = "turnstone-ring", "Turnstone, io_uring", False, "relay.engine", "io_uring"
+
+
+class TurnstoneTc(Turnstone):
+    name, label, main, key, value = "turnstone-tc", "Turnstone, in the kernel", False, "relay.offload", "tc"
+
+
+class Coturn(Peer):
+    name, label, main = "coturn", "coturn", True
+
+    def missing(self):
+        return None if shutil.which("turnserver") else "no turnserver (package coturn)"
+
+    def command(self, at, threads):
+        low, high = self.context.ports.relay
+        return ["turnserver", "-n", "--no-cli", "--log-file", "/dev/null", "-m", str(threads), "--no-dtls", "--cert",
+                self.context.cert, "--pkey", self.context.key, "--tls-listening-port", str(self.context.ports.tls),
+                "--allow-loopback-peers", "--lt-cred-mech", "--user", f"{USER}:{PASSWORD}", "-r", REALM, "-L", at.server,
+                "-E", at.server, "-p", str(self.context.ports.server), "--min-port", str(low), "--max-port", str(high), "--pidfile",
+                os.path.join(self.context.folder, "turnserver.pid")]
+
+    def version(self):
+        done = subprocess.run(["turnserver", "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              check=False).stdout.split()
+        return done[-1] if done else None
+
+
+class Pion(Peer):
+    name, label = "pion", "pion v2"
+
+    def missing(self):
+        if not shutil.which("go"):
+            return "no go (package golang-go)"
+        if not os.path.isdir(os.path.join(GOCODE, "src/github.com/pion/turn/v2")):
+            return "no pion (package golang-github-pion-turn.v2-dev)"
+        binary = os.path.join(self.context.folder, "pion")
+        if not os.path.exists(binary):
+            build = subprocess.run(["go", "build", "-o", binary, "main.go"], cwd=os.path.join(HERE, "peers", "pion"),
+                                   env={**os.environ, "GO111MODULE": "off", "GOPATH": GOCODE, "GOFLAGS": "",
+                                        "GOCACHE": os.path.join(self.context.folder, "go-cache")},
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            if build.returncode != 0:
+                return f"pion's server is not to be built: {build.stdout.strip()[-300:]}"
+        return None
+
+    def command(self, at, threads):
+        low, high = self.context.ports.relay
+        return [os.path.join(self.context.folder, "pion"), "-address", at.server, "-port", str(self.context.ports.server), "-tls-port",
+                str(self.context.ports.tls), "-cert", self.context.cert, "-key", self.context.key, "-realm", REALM, "-user", USER,
+                "-password", PASSWORD, "-min-port", str(low), "-max-port", str(high)]
+
+
+class P1Stun(Peer):
+    name, label = "p1-stun", "p1_stun"
+
+    def missing(self):
+        if not shutil.which("escript"):
+            return "no escript (package erlang-base)"
+        found = subprocess.run(["erl", "-noshell", "-eval", "halt(case code:which(stun) of non_existing -> 1; _ -> 0 end)."],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        return None if found.returncode == 0 else "no p1_stun (package erlang-p1-stun)"
+
+    def command(self, at, threads):
+        low, high = self.context.ports.relay
+        return ["escript", os.path.join(HERE, "peers", "p1_stun.escript"), at.server, str(self.context.ports.server), str(self.context.ports.tls),
+                self.context.both, REALM, USER, PASSWORD, str(low), str(high)]
+
+
+class Bare(Peer):
+    """turnload's own forwarders: what the kernel asks for the same packets."""
+
+    bare, transports, engine = True, ("udp",), ""
+
+    def command(self, at, threads):
+        low, _ = self.context.ports.relay
+        return [self.context.turnload, "forward", "--engine", self.engine, "--listen", at.endpoint(self.context.ports.server), "--to",
+                at.ours(self.context.ports.bare_peer), "--relayed", at.endpoint(low), "--flows", "100"]
+
+
+class BareOne(Bare):
+    name, label, engine = "bare", "bare recvfrom/sendto", "one"
+
+
+class BareBatch(Bare):
+    name, label, engine = "bare-batch", "bare recvmmsg/sendmmsg", "batch"
+
+
+class BareTrains(Bare):
+    name, label, engine = "bare-trains", "bare, with GRO and GSO", "trains"
+
+
+class BareRing(Bare):
+    name, label, engine = "bare-ring", "bare io_uring", "ring"
+
+    def missing(self):
+        probe = subprocess.Popen([self.context.turnload, "forward", "--engine", "ring", "--listen", "127.0.0.1:0", "--to",
+                                  "127.0.0.1:9", "--relayed", "127.0.0.1:0"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        ready = probe.stdout.readline().strip() == "ready"
+        probe.kill()
+        problem = probe.communicate()[1].strip()
+        return None if ready else problem.removeprefix("turnload: ")
+
+
+PEERS = (Turnstone, Coturn, Pion, P1Stun, BareOne, BareBatch, BareTrains, BareRing)
+VARIANTS = (TurnstoneEpoll, TurnstoneRing, TurnstoneTc)
