@@ -23,27 +23,32 @@ struct Answers {
   Histogram latency;
 };
 
+/// Late: to a request that has been given up, and is counted as lost already.
+enum class Kind : std::uint8_t { Right, Late, Wrong };
+
 /// Requests of one client that are in flight; their transaction ids end with consecutive numbers.
 struct Flight {
   std::array<std::array<std::uint8_t, 64>, kBatch> requests{};
   std::bitset<kBatch> answered;
   std::size_t count = 0;
 
-  /// True for the first success response to one of the requests with the address that the client has.
-  bool take(ByteView bytes, const Endpoint& client) {
+  /// Right is the first success response to one of the requests with the address that the client has.
+  Kind take(ByteView bytes, const Endpoint& client) {
     const auto view = stun::MessageView::parse(bytes);
     if (!view || view->method() != stun::Method::Binding ||
         view->message_class() != stun::MessageClass::SuccessResponse)
-      return false;
+      return Kind::Wrong;
     const stun::TransactionId id = view->transaction_id();
-    const std::size_t index = load_be32(id.data() + 8) - load_be32(requests[0].data() + 16);
+    const std::uint32_t number = load_be32(id.data() + 8), first = load_be32(requests[0].data() + 16);
+    if (number < first) return Kind::Late;
+    const std::size_t index = number - first;
     if (index >= count || answered[index] ||
         std::memcmp(id.data(), requests[index].data() + 8, id.size()) != 0)
-      return false;
+      return Kind::Wrong;
     answered.set(index);
     const auto value = view->find(stun::AttributeType::XorMappedAddress);
     const auto mapped = value ? stun::decode_xor_address(*value, id) : std::nullopt;
-    return mapped && *mapped == client;
+    return mapped && *mapped == client ? Kind::Right : Kind::Wrong;
   }
 };
 
@@ -61,10 +66,12 @@ void exchange(const Allocation& client, std::size_t count, Batch& out, Batch& in
   while (open > 0 && now_ns() < sent_at + kStallNs) {
     const std::size_t got = in.receive(client.socket, false);
     for (std::size_t i = 0; i < got; ++i) {
-      flight.take(in.packet(i), client.relayed) ? ++answers.received : ++answers.wrong;
+      const Kind kind = flight.take(in.packet(i), client.relayed);
+      if (kind == Kind::Late) continue;
+      kind == Kind::Right ? ++answers.received : ++answers.wrong;
       answers.latency.add(now_ns() - sent_at);
+      open -= std::min<std::size_t>(open, 1);
     }
-    open -= std::min(open, got);
   }
   answers.lost += open;
 }

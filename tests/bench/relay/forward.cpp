@@ -47,6 +47,8 @@ class Forwarder {
   std::size_t gathered_ = 0, flow_ = 0, size_ = 0;
   bool to_client_ = false;
   std::uint64_t moved_ = 0;
+  /// What the next datagram overtakes.
+  std::vector<std::uint8_t> held_;
 };
 
 /// recvfrom leaves room for a header in front of what it brings.
@@ -114,10 +116,17 @@ void Forwarder::add(std::size_t flow, bool to_client, ByteView payload) {
   if (wrong && o_.fault == Fault::Drop) return;
   if (wrong && o_.fault == Fault::Channel) ++channel;
   if (wrong && o_.fault == Fault::Corrupt) const_cast<std::uint8_t&>(payload.back()) ^= 1;
+  if (wrong && o_.fault == Fault::Swap) {
+    held_.assign(payload.begin(), payload.end());
+    return;
+  }
   put(to_client, payload, channel);
+  if (!held_.empty()) {
+    put(to_client, held_, channel);
+    flush();
+    held_.clear();
+  }
   if (wrong && o_.fault == Fault::Duplicate) put(to_client, payload, channel);
-  if (wrong && o_.fault == Fault::Swap && gathered_ > 1)
-    std::swap(out_.parts[gathered_ - 1], out_.parts[gathered_ - 2]);
 }
 
 void Forwarder::put(bool to_client, ByteView payload, std::uint16_t channel) {

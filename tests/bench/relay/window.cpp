@@ -8,18 +8,16 @@
 namespace ts::load {
 
 Window::Window(const Options& options)
-    : o_(&options),
-      start_ns_(now_ns()),
-      from_ns_(start_ns_ + static_cast<std::uint64_t>(o_->warmup * 1e9)),
-      until_ns_(from_ns_ + static_cast<std::uint64_t>(o_->seconds * 1e9)) {}
+    : o_(&options), start_ns_(now_ns()), from_ns_(start_ns_ + static_cast<std::uint64_t>(o_->warmup * 1e9)) {}
 
 bool Window::open(std::uint64_t now) {
-  if (!measuring_ && now >= from_ns_ && seconds_ == 0) {
+  if (now < from_ns_) return true;
+  if (began_ns_ == 0) {
     measuring_ = true;
     before_ = usage(o_->server_pid, o_->server_core);
     began_ns_ = now_ns();
   }
-  if (now < until_ns_) return true;
+  if (now < began_ns_ + static_cast<std::uint64_t>(o_->seconds * 1e9)) return true;
   if (measuring_) {
     measuring_ = false;
     after_ = usage(o_->server_pid, o_->server_core);

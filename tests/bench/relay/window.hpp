@@ -27,7 +27,7 @@ class Window {
 
  private:
   const Options* o_;
-  std::uint64_t start_ns_, from_ns_, until_ns_, began_ns_ = 0;
+  std::uint64_t start_ns_, from_ns_, began_ns_ = 0;
   bool measuring_ = false;
   double seconds_ = 0;
   Usage before_, after_;

@@ -160,19 +160,19 @@ class Bare(Peer):
 
 
 class BareOne(Bare):
-    name, label, engine = "bare", "bare recvfrom/sendto", "one"
+    name, label, engine = "bare", "bare, recvfrom", "one"
 
 
 class BareBatch(Bare):
-    name, label, engine = "bare-batch", "bare recvmmsg/sendmmsg", "batch"
+    name, label, engine = "bare-batch", "bare, recvmmsg", "batch"
 
 
 class BareTrains(Bare):
-    name, label, engine = "bare-trains", "bare, with GRO and GSO", "trains"
+    name, label, engine = "bare-trains", "bare, GRO and GSO", "trains"
 
 
 class BareRing(Bare):
-    name, label, engine = "bare-ring", "bare io_uring", "ring"
+    name, label, engine = "bare-ring", "bare, io_uring", "ring"
 
     def missing(self):
         probe = subprocess.Popen([self.context.turnload, "forward", "--engine", "ring", "--listen", "127.0.0.1:0", "--to",

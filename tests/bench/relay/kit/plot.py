@@ -10,7 +10,9 @@ COLOURS = {"turnstone": ("#0b6e8a", "#4fc3dc"), "coturn": ("#c2571a", "#f0985c")
 CPU_WORKS = ("one-up", "one-down", "small-up", "hundred-up", "hundred-down", "bursts-up", "trains-up", "binding", "tcp-up",
              "tls-up")
 LATENCY_WORKS = ("ten", "ten-churn", "thousand")
-WIDTH, LEFT, RIGHT, BAR, GAP = 860, 250, 90, 13, 14
+WIDTH, LEFT, RIGHT, BAR, GAP = 860, 260, 90, 13, 14
+# About the width of a letter of the legend, and the height of its rows.
+LETTER, LEGEND_ROW = 7.0, 18
 
 
 def style(servers):
@@ -65,9 +67,11 @@ class Canvas:
     def legend(self, y, entries):
         x = 16.0
         for server, label in entries:
+            if x + 16 + LETTER * len(label) > WIDTH - 16:
+                x, y = 16.0, y + LEGEND_ROW
             self.parts.append(f'<rect x="{x:.1f}" y="{y - 9}" width="11" height="11" rx="1.5" class="{server}"/>')
             self.text(x + 16, y, label)
-            x += 34 + 6.4 * len(label)
+            x += 30 + LETTER * len(label)
 
     def end(self):
         return "\n".join([*self.parts, "</svg>", ""])
@@ -93,14 +97,14 @@ def bars(results, works, figure, title, note, second=None):
     longest = sorted(v[0] for _, group in grouped for _, v in group)
     most = min(longest[-1], 2.0 * longest[max(0, int(len(longest) * 0.9) - 1)]) * 1.05
     scale = (WIDTH - LEFT - RIGHT) / most
-    top = 92
+    top = 92 + LEGEND_ROW * (len(servers) > 5)
     height = top + sum(len(group) * BAR + GAP for _, group in grouped) + 30
     canvas = Canvas(title, note, height, title)
     canvas.begin(servers)
     canvas.legend(68, [(s, results.document["servers"][s]["label"]) for s in servers])
     for at in ticks(most):
         canvas.line(LEFT + at * scale, top - 8, LEFT + at * scale, height - 24, "grid")
-        canvas.text(LEFT + at * scale, height - 8, f"{at:g}", "note", "middle")
+        canvas.text(LEFT + at * scale, height - 8, f"{at:,g}", "note", "middle")
     y = top
     for work, group in grouped:
         title_y = y + len(group) * BAR / 2 + 3
@@ -128,9 +132,9 @@ def draw_bar(canvas, results, key, y, value, most, scale, second):
 def short(title):
     """Titles for the place that there is."""
     for long, brief in (("client to peer", "to peer"), ("peer to client", "to client"), ("allocations", "alloc."),
-                        ("allocation", "alloc."), (" each, ", ", "), ("a second", "/s")):
+                        ("allocation", "alloc."), (" each, ", ", "), (", beside", " beside"), (" a second", "/s")):
         title = title.replace(long, brief)
-    return title.replace("1,000 set-ups /s", "1,000 set-ups/s")
+    return title
 
 
 def all_plots(results):

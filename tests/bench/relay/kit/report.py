@@ -114,6 +114,33 @@ def closed_loss(results):
     return "Lost in closed loops: " + ("; ".join(bad) if bad else "nothing, by anybody") + "."
 
 
+def memory_table(results, servers):
+    rows = []
+    for work, about in results.document["works"].items():
+        for server in servers if about["unit"] == "allocation" else ():
+            values = [results.spread(work, server, f) for f in ("resident_kb", "slab_kb", "descriptors")]
+            if values[0]:
+                rows.append([about["title"], results.document["servers"][server]["label"], *(with_spread(v) for v in values)])
+    return table(["work", "server", "kB resident", "kB of kernel slab", "descriptors"], rows)
+
+
+def threads_table(results):
+    """What a second thread costs, and whether both do their part."""
+    rows = []
+    for work in ("one-thread", "two-threads"):
+        for server in results.servers():
+            us = results.spread(work, server, "us")
+            if not us:
+                continue
+            shares = [sorted((t / max(sum(used), 1e-9) for t in used), reverse=True)
+                      for used in results.values(work, server, "threads").values()]
+            busiest = ", ".join(f"{100 * sum(s[i] for s in shares if i < len(s)) / len(shares):.0f} %"
+                                for i in range(min(2, max(map(len, shares)))))
+            rows.append([results.document["works"][work]["title"], results.document["servers"][server]["label"], with_spread(us),
+                         f"{1e6 / us[0]:,.0f}", busiest])
+    return table(["work", "server", "µs CPU per packet", "packets per CPU second", "of the busiest threads, each"], rows)
+
+
 def gates_table(results):
     rows = [[gate["name"], f"{gate['most']:g}", "not measured" if value is None else
              f"{value[0]:.2f} ({value[1]:.2f} to {value[2]:.2f})", verdict if verdict != "none" else ""]
@@ -150,6 +177,8 @@ def markdown(results):
     out += ["### Everybody", "", "Medians, in the same units.", "", *others_table(results, rest)]
     if len(variants) > 1:
         out += ["### Turnstone's engines", "", *others_table(results, variants)]
+    out += ["### Memory", "", *memory_table(results, rest)]
+    out += ["### Two threads", "", *threads_table(results)]
     starts = [[results.document["servers"][s]["label"], with_spread(results_module.spread(results.starts(s)))] for s in rest]
     out += ["### Start", "", "From the start of the process to its first answer, with `taskset`, ms.", "",
             *table(["server", "ms"], [row for row in starts if row[1]])]
