@@ -3,7 +3,11 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import sys
+
+from . import place
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 USER, PASSWORD, REALM = "bench", "bench-password", "bench"
@@ -19,7 +23,10 @@ class Peer:
     bare = False
     # A main peer takes part in each repetition, another in every second one.
     main = False
-    ours = False
+    # Takes part in works that do not name it, too.
+    everywhere = True
+    # Asked for by name, a variant of Turnstone does all that Turnstone does.
+    chosen_variant = False
 
     def __init__(self, context):
         self.context = context
@@ -37,11 +44,14 @@ class Peer:
     def version(self):
         return None
 
+    def clean_up(self):
+        """After its process has been killed."""
+
 
 class Turnstone(Peer):
     """Ours; variants set one key by a variable, and are missing where the binary does not know the key."""
 
-    name, label, main, ours = "turnstone", "Turnstone", True, True
+    name, label, main = "turnstone", "Turnstone", True
     key, value = None, None
 
     def missing(self):
@@ -84,6 +94,7 @@ class TurnstoneRing(Turnstone):
 
 
 class TurnstoneTc(Turnstone):
+    everywhere = False
     name, label, main, key, value = "turnstone-tc", "Turnstone, in the kernel", False, "relay.offload", "tc"
 
 
@@ -184,5 +195,37 @@ class BareRing(Bare):
         return None if ready else problem.removeprefix("turnload: ")
 
 
-PEERS = (Turnstone, Coturn, Pion, P1Stun, BareOne, BareBatch, BareTrains, BareRing)
+class BareTc(Bare):
+    """In the kernel, at the ingress of the veth pair; its process only waits."""
+
+    name, label, everywhere = "bare-tc", "bare, in the kernel", False
+
+    def missing(self):
+        absent = [tool for tool in ("clang", "tc") if not shutil.which(tool)]
+        if absent or not os.path.exists("/usr/include/bpf/bpf_helpers.h"):
+            return f"no {absent[0]}" if absent else "no bpf/bpf_helpers.h (package libbpf-dev)"
+        return None
+
+    def build(self, at):
+        """The object file for the addresses of this place; they are constants in it."""
+        path = os.path.join(self.context.folder, "forward_tc.o")
+        if os.path.exists(path):
+            return path
+        ports = self.context.ports
+        values = {"SERVER_PORT": ports.server, "RELAY_PORT": ports.relay[0], "PEER_PORT": ports.bare_peer,
+                  "PEER_ADDRESS": int.from_bytes(socket.inet_aton(at.load), sys.byteorder)}
+        subprocess.run(["clang", "-O2", "-g", "-target", "bpf", f"-I/usr/include/{os.uname().machine}-linux-gnu",
+                        *(f"-D{name}={value}" for name, value in values.items()), "-c",
+                        os.path.join(HERE, "peers", "forward_tc.bpf.c"), "-o", path], check=True)
+        return path
+
+    def command(self, at, threads):
+        return ["sh", "-ec", f"tc qdisc replace dev {place.VETH} clsact; tc filter add dev {place.VETH} ingress bpf da obj "
+                f"{self.build(at)} sec tc; echo ready; exec sleep 600"]
+
+    def clean_up(self):
+        subprocess.run(["tc", "qdisc", "delete", "dev", place.VETH, "clsact"], stderr=subprocess.DEVNULL, check=False)
+
+
+PEERS = (Turnstone, Coturn, Pion, P1Stun, BareOne, BareBatch, BareTrains, BareRing, BareTc)
 VARIANTS = (TurnstoneEpoll, TurnstoneRing, TurnstoneTc)

@@ -13,7 +13,24 @@ import tempfile
 MARK = "TURNSTONE_BENCH_NAMESPACE"
 # Ports that the kernel gives to the load, in a namespace of our own; relayed ports are below.
 EPHEMERAL_PORTS = (50001, 65000)
-SERVER_CORE, LOAD_CORE = "0", "1"
+
+
+def choose_cores():
+    """Two cores that this process may use, as strings: the first, and the next one that is not its hyperthread; or fewer."""
+    allowed = sorted(os.sched_getaffinity(0))
+    siblings = {allowed[0]}
+    with contextlib.suppress(OSError, ValueError):
+        with open(f"/sys/devices/system/cpu/cpu{allowed[0]}/topology/thread_siblings_list", encoding="ascii") as file:
+            for part in file.read().strip().split(","):
+                first, _, last = part.partition("-")
+                siblings.update(range(int(first), int(last or first) + 1))
+    others = [c for c in allowed[1:] if c not in siblings] or allowed[1:]
+    return [str(c) for c in [allowed[0], *others[:1]]]
+
+
+SERVER_CORE, LOAD_CORE = (choose_cores() + [""])[:2]
+# The server's end of the virtual cable.
+VETH = "tsb0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +115,9 @@ def veth():
         while os.stat(f"/proc/{holder.pid}/ns/net").st_ino == here and holder.poll() is None:
             pass
         there = ("nsenter", "--net", "-t", str(holder.pid))
-        run("ip", "link", "add", "tsb0", "type", "veth", "peer", "name", "tsb1", "netns", str(holder.pid))
-        run("ip", "address", "add", "10.77.0.1/24", "dev", "tsb0")
-        run("ip", "link", "set", "tsb0", "up")
+        run("ip", "link", "add", VETH, "type", "veth", "peer", "name", "tsb1", "netns", str(holder.pid))
+        run("ip", "address", "add", "10.77.0.1/24", "dev", VETH)
+        run("ip", "link", "set", VETH, "up")
         run(*there, "ip", "address", "add", "10.77.0.2/24", "dev", "tsb1")
         for device in ("lo", "tsb1"):
             run(*there, "ip", "link", "set", device, "up")
@@ -108,10 +125,10 @@ def veth():
         run(*there, "ip", "route", "add", "local", "10.78.0.0/16", "dev", "lo")
         run("ip", "route", "add", "10.78.0.0/16", "via", "10.77.0.2")
         run(*there, "sh", "-c", "echo %d %d >/proc/sys/net/ipv4/ip_local_port_range" % EPHEMERAL_PORTS)
-        pin_receiving((), "tsb0", SERVER_CORE)
+        pin_receiving((), VETH, SERVER_CORE)
         pin_receiving(there, "tsb1", LOAD_CORE)
         yield Place("veth", "10.77.0.1", "10.77.0.2", "10.76.0.0/14", "10.78.0.0", there)
     finally:
         holder.stdin.close()
         holder.wait()
-        subprocess.run(["ip", "link", "delete", "tsb0"], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["ip", "link", "delete", VETH], stderr=subprocess.DEVNULL, check=False)

@@ -6,10 +6,19 @@ from xml.sax.saxutils import escape
 # In the order of drawing: servers, and how they are coloured on a light and on a dark page.
 COLOURS = {"turnstone": ("#0b6e8a", "#4fc3dc"), "coturn": ("#c2571a", "#f0985c"), "pion": ("#7a5aa8", "#b49ae0"),
            "p1-stun": ("#a33b62", "#e58aac"), "bare": ("#6b7280", "#9aa3b2"), "bare-batch": ("#848b98", "#828b9b"),
-           "bare-trains": ("#a0a6b1", "#6b7484"), "bare-ring": ("#bcc1c9", "#555e6e")}
+           "bare-trains": ("#a0a6b1", "#6b7484"), "bare-ring": ("#bcc1c9", "#555e6e"), "bare-tc": ("#d3d7dc", "#444c59"),
+           "turnstone-tc": ("#2a9d5c", "#5fd694")}
 CPU_WORKS = ("one-up", "one-down", "small-up", "hundred-up", "hundred-down", "bursts-up", "trains-up", "binding", "tcp-up",
              "tls-up")
-LATENCY_WORKS = ("ten", "ten-churn", "thousand")
+# File: works, figure, title, what the bars are, and a lesser figure to be drawn into them.
+PLOTS = {
+    "benchmarks-cpu.svg": (CPU_WORKS, "us", "Processor time of the server per packet",
+                           "µs per packet or answer, medians; lines: least to most. Shorter is better.", None),
+    "benchmarks-latency.svg": (("ten", "ten-churn", "thousand"), "p99", "Latency through the server at a fixed pace",
+                               "µs; solid: median, pale: 99th percentile, lines: its least to most. Shorter is better.", "p50"),
+    "benchmarks-veth.svg": (("veth-up", "veth-down"), "core_us", "Busy time of the server's core per packet, over a veth pair",
+                            "µs with the kernel's own work, medians; lines: least to most. Shorter is better.", None),
+}
 WIDTH, LEFT, RIGHT, BAR, GAP = 860, 260, 90, 13, 14
 # About the width of a letter of the legend, and the height of its rows.
 LETTER, LEGEND_ROW = 7.0, 18
@@ -87,7 +96,7 @@ def groups(results, works, figure):
     return out
 
 
-def bars(results, works, figure, title, note, second=None):
+def bars(results, works, figure, title, note, second):
     """Horizontal bars with ranges, a group for each work; `second` is a lesser figure drawn into the bars."""
     grouped = groups(results, works, figure)
     if not grouped:
@@ -138,10 +147,10 @@ def short(title):
 
 
 def all_plots(results):
-    """{file name: SVG} of what there are figures for."""
-    out = {"benchmarks-cpu.svg": bars(results, CPU_WORKS, "us", "Processor time of the server per packet",
-                                      "µs per packet or answer, medians; lines: least to most. Shorter is better."),
-           "benchmarks-latency.svg": bars(results, LATENCY_WORKS, "p99", "Latency through the server at a fixed pace",
-                                          "µs; solid: median, pale: 99th percentile, lines: its least to most. Shorter is better.",
-                                          second="p50")}
-    return {name: svg for name, svg in out.items() if svg}
+    """{file name: (SVG, what it shows)} of what there are figures for."""
+    out = {}
+    for name, (works, figure, title, note, second) in PLOTS.items():
+        svg = bars(results, works, figure, title, note, second)
+        if svg:
+            out[name] = (svg, title)
+    return out

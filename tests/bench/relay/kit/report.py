@@ -3,7 +3,7 @@
 
 import re
 
-from . import gates, results as results_module
+from . import gates, plot, results as results_module
 from .works import UNITS
 
 BEGIN, END = "<!-- figures: written by tests/bench/run --update-docs -->", "<!-- end of the figures -->"
@@ -168,11 +168,12 @@ def markdown(results):
     rest = [s for s in servers if not s.startswith("turnstone-")]
     variants = [s for s in servers if s.startswith("turnstone")]
     out = [BEGIN, "", *conditions(results.document)]
-    out += ["![Processor time per packet, by server and work](benchmarks-cpu.svg)", ""]
+    for name, (_, title) in plot.all_plots(results).items():
+        out += [f"![{title}, by server and work]({name})", ""]
     out += ["### Turnstone and coturn", "", "Medians (least to most); the ratio is the median of the repetitions' ratios. Less is "
             "better.", "", *cpu_table(results, main)]
     out += ["### Latency and loss at a fixed pace", "", "Open loop: latency counts from when a packet was due. Medians (least to "
-            "most) of the repetitions' quantiles.", "", "![Latency at a fixed pace, by server](benchmarks-latency.svg)", "",
+            "most) of the repetitions' quantiles.", "",
             *latency_table(results, rest), closed_loss(results), ""]
     out += ["### Everybody", "", "Medians, in the same units.", "", *others_table(results, rest)]
     if len(variants) > 1:

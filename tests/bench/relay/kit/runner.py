@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import resource
 import socket
 import subprocess
 import time
@@ -12,6 +13,8 @@ import time
 from . import machine, peers, place, works
 
 START_SECONDS, LOAD_SECONDS, IDLE_SETTLE_SECONDS = 15, 90, 0.3
+# Descriptors of a server that are not relay sockets.
+SPARE_DESCRIPTORS = 200
 PROBE = bytes.fromhex("000100002112a442") + b"bench-start!"
 
 
@@ -85,6 +88,7 @@ class Server:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+        self.peer.clean_up()
 
     def load_command(self, work, timing):
         prefix = [*self.at.load_prefix, "taskset", "-c", place.LOAD_CORE, self.peer.context.turnload]
@@ -169,9 +173,14 @@ class Run:
     def __init__(self, chosen_peers, chosen_works, options, say):
         self.peers, self.works, self.options, self.say = chosen_peers, chosen_works, options, say
         self.samples, self.skipped = [], []
+        self.few_descriptors = False
 
     def can(self, peer, work):
         if peer.name in work.servers:
+            return True
+        if not peer.everywhere:
+            return False
+        if peer.chosen_variant and "turnstone" in work.servers:
             return True
         if peer.bare:
             return work.bare and not work.servers
@@ -213,14 +222,22 @@ class Run:
         self.skipped.append({"what": what, "reason": reason})
         self.say(f"SKIPPED {what}: {reason}")
 
+    def idle_count(self, work):
+        """As many as there are descriptors for, in the server and in the load, when those are fewer."""
+        wanted = works.SMOKE_IDLE[work.id] if self.options.smoke else work.allocations
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS
+        if wanted > allowed and not self.few_descriptors:
+            self.few_descriptors = True
+            self.skip(f"{wanted - allowed} of {wanted:,} idle allocations", "the limit of descriptors (ulimit -Hn) is too low")
+        return min(wanted, allowed)
+
     def one(self, peer, work, at, repetition):
         sample = {"work": work.id, "server": peer.name, "repetition": repetition, "problem": None, "figures": {}}
         try:
             with Server(peer, at, work.threads) as server:
                 sample["start_ms"] = round(server.start_ms, 2)
                 if work.unit == "allocation":
-                    count = works.SMOKE_IDLE[work.id] if self.options.smoke else work.allocations
-                    sample["figures"] = idle(server, work, count)
+                    sample["figures"] = idle(server, work, self.idle_count(work))
                 else:
                     timing = ("--seconds", str(self.options.seconds), "--warmup", str(self.options.warmup))
                     sample["figures"] = measure(server, work, timing)

@@ -30,6 +30,7 @@ def relay(id_, title, *arguments, allocations=1, **more):
 
 
 MAIN = ("turnstone", "coturn")
+ON_VETH = ("turnstone", "turnstone-tc", "bare-trains", "bare-tc")
 DOWN = ("--mode", "to-client")
 MANY = {"allocations": 100}
 
@@ -59,9 +60,9 @@ WORKS = (
     relay("two-threads", "100 allocations, two threads on two cores", "--window", "200", servers=("turnstone",), threads=2,
           quick=True, **MANY),
     relay("veth-up", "1 allocation, 1200 B, client to peer, over a veth pair", place="veth",
-          servers=("turnstone", "turnstone-tc", "bare-trains"), bare=True, quick=True),
+          servers=ON_VETH, bare=True, quick=True),
     relay("veth-down", "1 allocation, 1200 B, peer to client, over a veth pair", *DOWN, place="veth",
-          servers=("turnstone", "turnstone-tc", "bare-trains"), bare=True),
+          servers=ON_VETH, bare=True),
     Work("idle-5000", "an idle allocation, 5,000 of them", ("idle",), "allocation", allocations=5000, quick=True),
     Work("idle-20000", "an idle allocation, 20,000 of them", ("idle",), "allocation", allocations=20000, servers=MAIN),
 )
