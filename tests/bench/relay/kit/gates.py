@@ -36,10 +36,12 @@ def judge(results, gates):
 
 def show(results, say, judged=True):
     """Prints a line for each gate; the number of those that failed. Without a judgement where figures say nothing."""
-    failed = 0
+    failed = absent = 0
     for verdict, gate, value in judge(results, load()):
         failed += verdict == "FAIL"
+        absent += verdict == "none"
         verdict = verdict if judged or value is None else "-"
         figures = "not measured".ljust(22) if value is None else f"{value[0]:6.2f} ({value[1]:.2f} to {value[2]:.2f})".ljust(22)
         say(f"{verdict:4}  {figures}  at most {gate['most']:<5g}  {gate['name']}")
+    say(f"gates: {failed} failed, {absent} not measured" if judged else "gates: not judged")
     return failed

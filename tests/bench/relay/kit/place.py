@@ -29,6 +29,7 @@ def choose_cores():
 
 
 SERVER_CORE, LOAD_CORE = (choose_cores() + [""])[:2]
+CHECKSUMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "checksums.py")
 # The server's end of the virtual cable.
 VETH = "tsb0"
 
@@ -125,6 +126,7 @@ def veth():
         run(*there, "ip", "route", "add", "local", "10.78.0.0/16", "dev", "lo")
         run("ip", "route", "add", "10.78.0.0/16", "via", "10.77.0.2")
         run(*there, "sh", "-c", "echo %d %d >/proc/sys/net/ipv4/ip_local_port_range" % EPHEMERAL_PORTS)
+        run(*there, sys.executable, CHECKSUMS, "tsb1")
         pin_receiving((), VETH, SERVER_CORE)
         pin_receiving(there, "tsb1", LOAD_CORE)
         yield Place("veth", "10.77.0.1", "10.77.0.2", "10.76.0.0/14", "10.78.0.0", there)
