@@ -12,6 +12,7 @@
 #include <turnstone/stun/message.hpp>
 
 #include "options.hpp"
+#include "payload.hpp"
 #include "sockets.hpp"
 #include "tls_session.hpp"
 
@@ -39,9 +40,9 @@ struct Allocation {
   std::vector<std::uint8_t> out;
   std::unique_ptr<TlsSession> tls;
 
-  /// Sequence numbers by direction: next to send, next expected.
-  std::uint64_t sent_to_peer = 0, expected_by_peer = 0;
-  std::uint64_t sent_to_client = 0, expected_by_client = 0;
+  /// By direction: the next sequence number to send, and what has arrived.
+  std::uint64_t sent_to_peer = 0, sent_to_client = 0;
+  Order at_peer, at_client;
 };
 
 /// Opens the client's socket at `local` (port 0: any) towards the server; TLS: with the handshake done.

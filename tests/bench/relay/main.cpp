@@ -26,6 +26,7 @@ constexpr const char* kUsage =
     "  --train N                  the same, each burst as one train (UDP_SEGMENT), received as trains "
     "(UDP_GRO)\n"
     "  --churn N                  beside the packets: N allocations a second come and go\n"
+    "  --may-reorder              packets that overtake each other are no fault\n"
     "  --seconds S --warmup S     measured time, and before it (3, 0.5)\n"
     "  --client ADDR --peer ADDR  local addresses (the server's address)\n"
     "  --spread ADDR              clients from the 64,000 addresses after this one, IPv4 only\n"
@@ -125,6 +126,10 @@ Options parse(int argc, char** argv) {
     const std::string_view name = argv[i];
     if (name == "--bare") {
       options.bare = true;
+      continue;
+    }
+    if (name == "--may-reorder") {
+      options.may_reorder = true;
       continue;
     }
     const auto found = options_with_value().find(name);

@@ -45,6 +45,8 @@ struct Options {
   bool trains = false;
   /// Beside relayed packets: this many allocations a second are set up and released.
   double churn = 0;
+  /// Packets that overtake each other are counted, but no fault.
+  bool may_reorder = false;
   double seconds = 3;
   double warmup = 0.5;
   /// Its processor time is part of the report; 0: nobody's.

@@ -28,6 +28,21 @@ std::uint32_t seal(std::uint32_t allocation, std::uint64_t sequence, std::uint64
 
 }  // namespace
 
+Order::Arrival Order::arrive(std::uint64_t sequence) noexcept {
+  if (sequence >= next_) {
+    const std::uint64_t shift = sequence - next_ + 1;
+    seen_ = (shift < 64 ? seen_ << shift : 0) | 1;
+    next_ = sequence + 1;
+    return Arrival::InOrder;
+  }
+  const std::uint64_t back = next_ - 1 - sequence;
+  if (back >= 64) return Arrival::Late;
+  const std::uint64_t bit = std::uint64_t{1} << back;
+  if ((seen_ & bit) != 0) return Arrival::Again;
+  seen_ |= bit;
+  return Arrival::Late;
+}
+
 void stamp(std::uint8_t* out, std::size_t allocation, std::uint64_t sequence,
            std::uint64_t time_ns) noexcept {
   store_be32(out, seal(static_cast<std::uint32_t>(allocation), sequence, time_ns));
@@ -38,7 +53,7 @@ void stamp(std::uint8_t* out, std::size_t allocation, std::uint64_t sequence,
 
 const std::uint8_t* filling(std::uint64_t sequence) noexcept { return pattern().data() + sequence % kShifts; }
 
-bool check(ByteView payload, std::size_t size, std::size_t allocation, std::uint64_t& expected,
+bool check(ByteView payload, std::size_t size, std::size_t allocation, Order& order,
            Totals& totals) noexcept {
   if (payload.size() != size) {
     ++totals.corrupt;
@@ -51,11 +66,12 @@ bool check(ByteView payload, std::size_t size, std::size_t allocation, std::uint
     ++totals.corrupt;
     return false;
   }
-  if (sequence < expected) {
-    ++totals.reordered;
-  } else {
-    expected = sequence + 1;
+  const Order::Arrival arrival = order.arrive(sequence);
+  if (arrival == Order::Arrival::Again) {
+    ++totals.duplicate;
+    return false;
   }
+  if (arrival == Order::Arrival::Late) ++totals.reordered;
   ++totals.received;
   return true;
 }

@@ -35,7 +35,7 @@ int Relay::run() {
     for (Allocation& a : clients_) release(a, o_.credentials);
   }
   report();
-  return totals_.right() && measured_ > 0 && (!churn_ || churn_->failed() == 0) ? 0 : 1;
+  return totals_.right(o_.may_reorder) && measured_ > 0 && (!churn_ || churn_->failed() == 0) ? 0 : 1;
 }
 
 void Relay::set_up() {
@@ -133,13 +133,14 @@ void Relay::report() const {
   const std::uint64_t lost = totals_.sent - std::min(totals_.sent, totals_.received);
   std::printf(
       "{%s, \"sent\": %llu, \"lost\": %llu, \"refused\": %llu, \"corrupt\": %llu, \"wrong_channel\": %llu, "
-      "\"wrong_source\": %llu, \"reordered\": %llu, %s",
+      "\"wrong_source\": %llu, \"duplicate\": %llu, \"reordered\": %llu, %s",
       window_.json("packet", measured_).c_str(), static_cast<unsigned long long>(totals_.sent),
       static_cast<unsigned long long>(lost), static_cast<unsigned long long>(totals_.send_refused),
       static_cast<unsigned long long>(totals_.corrupt),
       static_cast<unsigned long long>(totals_.wrong_channel),
       static_cast<unsigned long long>(totals_.wrong_source),
-      static_cast<unsigned long long>(totals_.reordered), latency_json("latency_us", latency_).c_str());
+      static_cast<unsigned long long>(totals_.duplicate), static_cast<unsigned long long>(totals_.reordered),
+      latency_json("latency_us", latency_).c_str());
   if (churn_) {
     std::printf(", \"churn\": {\"cycles\": %llu, \"failed\": %llu, \"late\": %llu, %s}",
                 static_cast<unsigned long long>(churn_->done()),

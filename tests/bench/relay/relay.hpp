@@ -45,7 +45,7 @@ class Relay {
   void receive_at_client(std::size_t index);
   void peer_got(ByteView payload, const SocketAddress& from);
   void client_got(std::size_t index, ByteView message);
-  void arrived(ByteView payload, std::size_t index, std::uint64_t& expected);
+  void arrived(ByteView payload, std::size_t index, Order& order);
 
   const Options& o_;
   std::vector<Allocation> clients_;

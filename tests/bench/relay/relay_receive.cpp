@@ -12,8 +12,8 @@
 namespace ts::load {
 
 /// Checks one payload at the end of its way.
-void Relay::arrived(ByteView payload, std::size_t index, std::uint64_t& expected) {
-  if (!check(payload, o_.payload, index, expected, totals_) || !window_.measuring()) return;
+void Relay::arrived(ByteView payload, std::size_t index, Order& order) {
+  if (!check(payload, o_.payload, index, order, totals_) || !window_.measuring()) return;
   ++measured_;
   latency_.add(now_ns() - stamped_time(payload));
 }
@@ -25,7 +25,7 @@ void Relay::peer_got(ByteView payload, const SocketAddress& from) {
     return;
   }
   if (from.endpoint() != clients_[index].relayed) ++totals_.wrong_source;
-  if (o_.mode == Mode::ToPeer) arrived(payload, index, clients_[index].expected_by_peer);
+  if (o_.mode == Mode::ToPeer) arrived(payload, index, clients_[index].at_peer);
 }
 
 void Relay::receive_at_peer() {
@@ -43,7 +43,7 @@ void Relay::client_got(std::size_t index, ByteView message) {
   } else if (data->channel != clients_[index].channel) {
     ++totals_.wrong_channel;
   } else {
-    arrived(data->data, index, clients_[index].expected_by_client);
+    arrived(data->data, index, clients_[index].at_client);
   }
 }
 

@@ -25,6 +25,8 @@ class Peer:
     main = False
     # Takes part in works that do not name it, too.
     everywhere = True
+    # Packets may overtake each other, as on the change from one path through it to another.
+    may_reorder = False
     # Asked for by name, a variant of Turnstone does all that Turnstone does.
     chosen_variant = False
 
@@ -94,7 +96,7 @@ class TurnstoneRing(Turnstone):
 
 
 class TurnstoneTc(Turnstone):
-    everywhere = False
+    everywhere, may_reorder = False, True
     name, label, main, key, value = "turnstone-tc", "Turnstone, in the kernel", False, "relay.offload", "tc"
 
 

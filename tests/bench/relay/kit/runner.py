@@ -13,6 +13,8 @@ import time
 from . import machine, peers, place, works
 
 START_SECONDS, LOAD_SECONDS, IDLE_SETTLE_SECONDS = 15, 90, 0.3
+# Of what turnload prints.
+FAULTS = ("corrupt", "wrong_channel", "wrong_source", "duplicate", "reordered", "wrong", "failed")
 # Descriptors of a server that are not relay sockets.
 SPARE_DESCRIPTORS = 200
 PROBE = bytes.fromhex("000100002112a442") + b"bench-start!"
@@ -101,6 +103,8 @@ class Server:
             out += ["--server-core", self.core]
         if self.at.spread:
             out += ["--spread", self.at.spread]
+        if self.peer.may_reorder:
+            out += ["--may-reorder"]
         if self.peer.bare:
             out += ["--bare", "--peer-port", str(ports.bare_peer), "--relayed", self.at.endpoint(ports.relay[0])]
         return out
@@ -111,7 +115,7 @@ def figures(unit, result, busy_others):
     out = {"us": result[f"server_us_per_{unit}"], "core_us": result[f"core_us_per_{unit}"], "count": result[f"{unit}s"],
            "per_second": result[f"{unit}s_per_second"], "busy": result["server_busy"], "threads": result["thread_seconds"],
            "others": busy_others}
-    for name in ("sent", "lost", "refused", "failed", "late"):
+    for name in ("sent", "lost", "reordered", "refused", "failed", "late"):
         if name in result:
             out[name] = result[name]
     out.update(result["latency_us"])
@@ -119,6 +123,13 @@ def figures(unit, result, busy_others):
         out["churn"] = {"cycles": result["churn"]["cycles"], "failed": result["churn"]["failed"],
                         "late": result["churn"]["late"], **result["churn"]["latency_us"]}
     return out
+
+
+def what_is_wrong(result):
+    """Why turnload is not content with what it printed."""
+    faults = {**result, **{f"churn {name}": value for name, value in result.get("churn", {}).items()}}
+    found = [f"{faults[name]:,} {name.replace('_', ' ')}" for name in (*FAULTS, "churn failed") if faults.get(name)]
+    return "turnload found faults: " + (", ".join(found) if found else "nothing arrived in the measured time")
 
 
 def measure(server, work, timing):
@@ -135,7 +146,7 @@ def measure(server, work, timing):
     except ValueError:
         raise Problem(done.stderr.strip() or f"turnload: exit status {done.returncode}") from None
     if done.returncode != 0:
-        raise Problem(f"turnload found faults: {done.stdout.strip()}")
+        raise Problem(what_is_wrong(result))
     # The server's time outside of the measured part counts as others', too: an upper bound.
     others = busy_after - busy - (children_after - children) - result["server_cpu_seconds"]
     return figures(work.unit, result, round(max(0.0, others / seconds), 2))

@@ -8,7 +8,7 @@ import subprocess
 from . import gates, place, results
 
 # Fault: which figure of turnload counts it.
-FAULTS = {"corrupt": "corrupt", "channel": "wrong_channel", "drop": "lost", "duplicate": "reordered", "swap": "reordered"}
+FAULTS = {"corrupt": "corrupt", "channel": "wrong_channel", "drop": "lost", "duplicate": "duplicate", "swap": "reordered"}
 
 
 def run(context, fault, direction):
