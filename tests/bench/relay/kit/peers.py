@@ -67,12 +67,12 @@ class Turnstone(Peer):
         return None
 
     def command(self, at, threads):
-        low, high = self.context.ports.relay
-        return [self.context.turnstone, "serve", "--bind", at.server, "--port", str(self.context.ports.server), "--http-port", str(self.context.ports.http),
-                "--tls-port", str(self.context.ports.tls), "--dtls-port", "0", "--tls-cert", self.context.cert, "--tls-key",
-                self.context.key, "--threads", str(threads), "--realm", REALM, "--user", f"{USER}:{PASSWORD}",
-                "--relay-address", at.server, "--relay-ports", f"{low}-{high}", "--allow-peer", at.peers, "--log-level",
-                "warn"]
+        ports, context = self.context.ports, self.context
+        return [context.turnstone, "serve", "--bind", at.server, "--port", str(ports.server), "--http-port", str(ports.http),
+                "--tls-port", str(ports.tls), "--dtls-port", "0", "--tls-cert", context.cert, "--tls-key",
+                context.key, "--threads", str(threads), "--realm", REALM, "--user", f"{USER}:{PASSWORD}",
+                "--relay-address", at.server, "--relay-ports", f"{ports.relay[0]}-{ports.relay[1]}", "--allow-peer",
+                at.peers, "--log-level", "warn"]
 
     def environment(self):
         # Limits per address but loopback's would bite on the veth pair, where a few addresses have all the clients.
@@ -84,7 +84,7 @@ class Turnstone(Peer):
     def version(self):
         done = subprocess.run([self.context.turnstone, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, check=False).stdout.strip().splitlines()
-        return done[0] if done else None
+        return done[0].removeprefix("turnstone ") if done else None
 
 
 class TurnstoneEpoll(Turnstone):
@@ -107,12 +107,12 @@ class Coturn(Peer):
         return None if shutil.which("turnserver") else "no turnserver (package coturn)"
 
     def command(self, at, threads):
-        low, high = self.context.ports.relay
+        ports, context = self.context.ports, self.context
         return ["turnserver", "-n", "--no-cli", "--log-file", "/dev/null", "-m", str(threads), "--no-dtls", "--cert",
-                self.context.cert, "--pkey", self.context.key, "--tls-listening-port", str(self.context.ports.tls),
+                context.cert, "--pkey", context.key, "--tls-listening-port", str(ports.tls),
                 "--allow-loopback-peers", "--lt-cred-mech", "--user", f"{USER}:{PASSWORD}", "-r", REALM, "-L", at.server,
-                "-E", at.server, "-p", str(self.context.ports.server), "--min-port", str(low), "--max-port", str(high), "--pidfile",
-                os.path.join(self.context.folder, "turnserver.pid")]
+                "-E", at.server, "-p", str(ports.server), "--min-port", str(ports.relay[0]), "--max-port",
+                str(ports.relay[1]), "--pidfile", os.path.join(context.folder, "turnserver.pid")]
 
     def version(self):
         done = subprocess.run(["turnserver", "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -139,10 +139,10 @@ class Pion(Peer):
         return None
 
     def command(self, at, threads):
-        low, high = self.context.ports.relay
-        return [os.path.join(self.context.folder, "pion"), "-address", at.server, "-port", str(self.context.ports.server), "-tls-port",
-                str(self.context.ports.tls), "-cert", self.context.cert, "-key", self.context.key, "-realm", REALM, "-user", USER,
-                "-password", PASSWORD, "-min-port", str(low), "-max-port", str(high)]
+        ports, context = self.context.ports, self.context
+        return [os.path.join(context.folder, "pion"), "-address", at.server, "-port", str(ports.server), "-tls-port",
+                str(ports.tls), "-cert", context.cert, "-key", context.key, "-realm", REALM, "-user", USER,
+                "-password", PASSWORD, "-min-port", str(ports.relay[0]), "-max-port", str(ports.relay[1])]
 
 
 class P1Stun(Peer):
@@ -156,9 +156,9 @@ class P1Stun(Peer):
         return None if found.returncode == 0 else "no p1_stun (package erlang-p1-stun)"
 
     def command(self, at, threads):
-        low, high = self.context.ports.relay
-        return ["escript", os.path.join(HERE, "peers", "p1_stun.escript"), at.server, str(self.context.ports.server), str(self.context.ports.tls),
-                self.context.both, REALM, USER, PASSWORD, str(low), str(high)]
+        ports, context = self.context.ports, self.context
+        return ["escript", os.path.join(HERE, "peers", "p1_stun.escript"), at.server, str(ports.server), str(ports.tls),
+                context.both, REALM, USER, PASSWORD, str(ports.relay[0]), str(ports.relay[1])]
 
 
 class Bare(Peer):
@@ -167,9 +167,9 @@ class Bare(Peer):
     bare, transports, engine = True, ("udp",), ""
 
     def command(self, at, threads):
-        low, _ = self.context.ports.relay
-        return [self.context.turnload, "forward", "--engine", self.engine, "--listen", at.endpoint(self.context.ports.server), "--to",
-                at.ours(self.context.ports.bare_peer), "--relayed", at.endpoint(low), "--flows", "100"]
+        ports = self.context.ports
+        return [self.context.turnload, "forward", "--engine", self.engine, "--listen", at.endpoint(ports.server), "--to",
+                at.ours(ports.bare_peer), "--relayed", at.endpoint(ports.relay[0]), "--flows", "100"]
 
 
 class BareOne(Bare):

@@ -16,7 +16,8 @@ EPHEMERAL_PORTS = (50001, 65000)
 
 
 def choose_cores():
-    """Two cores that this process may use, as strings: the first, and the next one that is not its hyperthread; or fewer."""
+    """Cores for the server, the load and a second thread of the server, as strings: those that this process may use, and no
+    hyperthreads of the first. With two cores the load's is the second thread's, too; with one there is none for either."""
     allowed = sorted(os.sched_getaffinity(0))
     siblings = {allowed[0]}
     with contextlib.suppress(OSError, ValueError):
@@ -25,10 +26,10 @@ def choose_cores():
                 first, _, last = part.partition("-")
                 siblings.update(range(int(first), int(last or first) + 1))
     others = [c for c in allowed[1:] if c not in siblings] or allowed[1:]
-    return [str(c) for c in [allowed[0], *others[:1]]]
+    return [str(allowed[0]), *(str(others[min(i, len(others) - 1)]) if others else "" for i in range(2))]
 
 
-SERVER_CORE, LOAD_CORE = (choose_cores() + [""])[:2]
+SERVER_CORE, LOAD_CORE, SECOND_CORE = choose_cores()
 CHECKSUMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "checksums.py")
 # The server's end of the virtual cable.
 VETH = "tsb0"

@@ -15,11 +15,12 @@ PLOTS = {
     "benchmarks-cpu.svg": (CPU_WORKS, "us", "Processor time of the server per packet",
                            "µs per packet or answer, medians; lines: least to most. Shorter is better.", None),
     "benchmarks-latency.svg": (("ten", "ten-churn", "thousand"), "p99", "Latency through the server at a fixed pace",
-                               "µs; solid: median, pale: 99th percentile, lines: its least to most. Shorter is better.", "p50"),
+                               "µs; solid: median, pale: 99th percentile, lines: its least to most. Shorter is better.",
+                               "p50"),
     "benchmarks-veth.svg": (("veth-up", "veth-down"), "core_us", "Busy time of the server's core per packet, over a veth pair",
                             "µs with the kernel's own work, medians; lines: least to most. Shorter is better.", None),
 }
-WIDTH, LEFT, RIGHT, BAR, GAP = 860, 260, 90, 13, 14
+WIDTH, LEFT, RIGHT, BAR, GAP = 860, 280, 90, 13, 14
 # About the width of a letter of the legend, and the height of its rows.
 LETTER, LEGEND_ROW = 7.0, 18
 
@@ -141,7 +142,8 @@ def draw_bar(canvas, results, key, y, value, most, scale, second):
 def short(title):
     """Titles for the place that there is."""
     for long, brief in (("client to peer", "to peer"), ("peer to client", "to client"), ("allocations", "alloc."),
-                        ("allocation", "alloc."), (" each, ", ", "), (", beside", " beside"), (" a second", "/s")):
+                        ("allocation", "alloc."), (" each, ", ", "), (", beside", " beside"), (" a second", "/s"),
+                        (", over a veth pair", "")):
         title = title.replace(long, brief)
     return title
 

@@ -2,6 +2,7 @@
 """Results as text for a terminal and as the generated part of docs/benchmarks.md."""
 
 import re
+import textwrap
 
 from . import gates, plot, results as results_module
 from .works import UNITS
@@ -44,7 +45,8 @@ def show(results, say):
             more = ""
             if figure != "resident_kb":
                 p99, lost = results.spread(work, server, "p99"), results.values(work, server, "lost")
-                more = f"  p99 {number(p99[0])} µs" + (f", lost {max(lost.values())}" if lost else "")
+                busy = results.spread(work, server, "busy")
+                more = f"  busy {busy[0]:.2f}, p99 {number(p99[0])} µs" + (f", lost {max(lost.values())}" if lost else "")
             ratio = results.ratio((work, server, figure), (work, "coturn", figure)) if server != "coturn" else None
             if ratio:
                 more += f"  / coturn {ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})"
@@ -110,7 +112,8 @@ def closed_loss(results):
         for server in results.servers():
             lost = sum(results.values(work, server, "lost").values())
             if lost:
-                bad.append(f"{results.document['servers'][server]['label']}: {lost:,} in \"{results.document['works'][work]['title']}\"")
+                label, title = results.document["servers"][server]["label"], results.document["works"][work]["title"]
+                bad.append(f"{label}: {lost:,} in \"{title}\"")
     return "Lost in closed loops: " + ("; ".join(bad) if bad else "nothing, by anybody") + "."
 
 
@@ -136,14 +139,14 @@ def threads_table(results):
                       for used in results.values(work, server, "threads").values()]
             busiest = ", ".join(f"{100 * sum(s[i] for s in shares if i < len(s)) / len(shares):.0f} %"
                                 for i in range(min(2, max(map(len, shares)))))
-            rows.append([results.document["works"][work]["title"], results.document["servers"][server]["label"], with_spread(us),
-                         f"{1e6 / us[0]:,.0f}", busiest])
+            rows.append([results.document["works"][work]["title"], results.document["servers"][server]["label"],
+                         with_spread(us), f"{1e6 / us[0]:,.0f}", busiest])
     return table(["work", "server", "µs CPU per packet", "packets per CPU second", "of the busiest threads, each"], rows)
 
 
 def gates_table(results):
     rows = [[gate["name"], f"{gate['most']:g}", "not measured" if value is None else
-             f"{value[0]:.2f} ({value[1]:.2f} to {value[2]:.2f})", verdict if verdict != "none" else ""]
+             f"{value[0]:.2f} ({value[1]:.2f} to {value[2]:.2f})", {"pass": "kept", "FAIL": "**missed**", "none": ""}[verdict]]
             for verdict, gate, value in gates.judge(results, gates.load())]
     return table(["bound", "at most", "measured", ""], rows)
 
@@ -153,13 +156,18 @@ def conditions(document):
     versions = ", ".join(f"{v['label']} {v['version']}" for v in document["servers"].values() if v["version"])
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
     others = sorted(s["figures"]["others"] for s in document["samples"] if "others" in s["figures"])
-    quiet = f"In the median, {others[len(others) // 2]:.2f} cores were taken by anything else, at most {others[-1]:.2f}." if others else ""
     accounting = {True: "does not count", False: "counts", None: "may or may not count"}[about["irq_time_accounting"]]
-    note = f" {how['note']}" if how["note"] else ""
-    return [f"Measured on {document['date'][:10]}: {about['cpu']}, {about['cores']} cores{', virtual' if about['virtual'] else ''}, "
-            f"Linux {about['kernel']}, which {accounting} work in soft interrupts as the process's that they interrupt. "
-            f"{versions}. Debian packages: {packages}. Turnstone's main servers {how['repetitions']} repetitions of "
-            f"{how['seconds']:g} s, the others in every second one. {quiet}{note}".replace("Turnstone's main servers", "Turnstone and coturn"), ""]
+    virtual = ", virtual" if about["virtual"] else ""
+    words = [f"Measured on {document['date'][:10]}: {about['cpu']}, {about['cores']} cores{virtual}, "
+             f"Linux {about['kernel']}, which {accounting} work in soft interrupts as that of the process that they interrupt.",
+             f"{versions}; Debian packages: {packages}.",
+             f"Turnstone and coturn: {how['repetitions']} repetitions of {how['seconds']:g} s, the others in every second one."]
+    if others:
+        words.append(f"In the median sample {others[len(others) // 2]:.2f} cores were taken by anything else, at most "
+                     f"{others[-1]:.2f}.")
+    if how["note"]:
+        words.append(how["note"])
+    return [*textwrap.wrap(" ".join(words), 128, break_on_hyphens=False), ""]
 
 
 def markdown(results):

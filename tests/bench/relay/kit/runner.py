@@ -52,7 +52,7 @@ class Server:
 
     def __init__(self, peer, at, threads):
         self.peer, self.at = peer, at
-        cores = place.SERVER_CORE if threads == 1 else f"{place.SERVER_CORE},{place.LOAD_CORE}"
+        cores = place.SERVER_CORE if threads == 1 else f"{place.SERVER_CORE},{place.SECOND_CORE}"
         self.core = place.SERVER_CORE if threads == 1 else None
         self.command = ["taskset", "-c", cores, *peer.command(at, threads)]
 
@@ -254,7 +254,7 @@ class Run:
                     sample["figures"] = measure(server, work, timing)
                 if server.process.poll() is not None:
                     raise Problem("the server has ended by itself")
-        except Problem as problem:
+        except (Problem, OSError, subprocess.CalledProcessError) as problem:
             sample["problem"] = str(problem)
             self.say(f"PROBLEM {peer.name}: {work.id}: {problem}")
         self.samples.append(sample)

@@ -33,7 +33,8 @@ def made_up():
     def sample(server, repetition, us, lost):
         return {"work": "w", "server": server, "repetition": repetition, "problem": None, "figures": {"us": us, "lost": lost}}
     return {"servers": {}, "works": {}, "samples": [
-        sample("turnstone", 0, 1.0, 0), sample("coturn", 0, 2.0, 0), sample("turnstone", 1, 10.0, 1), sample("coturn", 1, 20.0, 0),
+        sample("turnstone", 0, 1.0, 0), sample("coturn", 0, 2.0, 0),
+        sample("turnstone", 1, 10.0, 1), sample("coturn", 1, 20.0, 0),
         {**sample("turnstone", 2, 99.0, 9), "problem": "not to be counted"}]}
 
 
