@@ -20,7 +20,8 @@ using stun::AttributeType;
 using stun::MessageBuilder;
 using stun::Method;
 
-/// Loopback loses nothing unless the server drops: without retransmissions, a loss is a failed cycle.
+/// RFC 8489 §6.2.1 has 500 ms for the first one; on one machine, half of it is long.
+constexpr std::uint64_t kAgainNs = 250'000'000;
 constexpr std::uint64_t kAnswerNs = 2'000'000'000;
 constexpr std::uint64_t kLookNs = 10'000'000;
 
@@ -43,7 +44,7 @@ void Cycles::step(std::uint64_t now, bool measuring) {
   std::array<epoll_event, 64> events{};
   const int n = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
   for (int i = 0; i < n; ++i) receive(slots_[events[static_cast<std::size_t>(i)].data.u64]);
-  if (now_ns_ >= next_look_ns_) give_up_late_ones();
+  if (now_ns_ >= next_look_ns_) look_after_late_ones();
 }
 
 void Cycles::begin_due() {
@@ -64,10 +65,16 @@ void Cycles::begin_due() {
   }
 }
 
-void Cycles::give_up_late_ones() {
+void Cycles::look_after_late_ones() {
   next_look_ns_ = now_ns_ + kLookNs;
   for (Slot& slot : slots_) {
-    if (slot.stage != Stage::Free && now_ns_ > slot.deadline_ns) end(slot, false);
+    if (slot.stage == Stage::Free || now_ns_ <= slot.again_ns) continue;
+    if (now_ns_ > slot.deadline_ns) {
+      end(slot, false);
+    } else {
+      ++resent_;
+      send(slot);
+    }
   }
 }
 
@@ -92,20 +99,25 @@ void Cycles::begin(Slot& slot, std::size_t index, std::uint64_t due_ns) {
 }
 
 void Cycles::ask(Slot& slot) {
-  std::array<std::uint8_t, 1024> out;
   slot.id = next_transaction_id();
   slot.deadline_ns = now_ns_ + kAnswerNs;
   Method method = Method::Allocate;
   if (slot.stage == Stage::Binding) method = Method::ChannelBind;
   if (slot.stage == Stage::Releasing) method = Method::Refresh;
   const ByteView bytes = build_request(
-      out, method, slot.id, slot.challenge, o_.credentials, [this, &slot](MessageBuilder& builder) {
+      slot.request, method, slot.id, slot.challenge, o_.credentials, [this, &slot](MessageBuilder& builder) {
         if (slot.stage == Stage::Allocating) add_allocate(builder, o_.peer_address.family());
         if (slot.stage == Stage::Releasing) builder.add_u32(AttributeType::Lifetime, 0);
         if (slot.stage == Stage::Binding)
           builder.add_channel_number(stun::kMinChannel).add_xor_address(AttributeType::XorPeerAddress, peer_);
       });
-  if (send(slot.socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) end(slot, false);
+  slot.request_bytes = bytes.size();
+  send(slot);
+}
+
+void Cycles::send(Slot& slot) {
+  slot.again_ns = now_ns_ + kAgainNs;
+  if (::send(slot.socket.get(), slot.request.data(), slot.request_bytes, MSG_NOSIGNAL) < 0) end(slot, false);
 }
 
 void Cycles::receive(Slot& slot) {
@@ -157,11 +169,11 @@ int run_cycles(const Options& o) {
   Window window(o);
   for (std::uint64_t now = now_ns(); window.open(now); now = now_ns()) cycles.step(now, window.measuring());
   cycles.finish();
-  std::printf("{%s, \"begun\": %llu, \"failed\": %llu, \"late\": %llu, %s}\n",
-              window.json("cycle", cycles.done()).c_str(), static_cast<unsigned long long>(cycles.begun()),
-              static_cast<unsigned long long>(cycles.failed()),
-              static_cast<unsigned long long>(cycles.late()),
-              latency_json("latency_us", cycles.latency()).c_str());
+  std::printf(
+      "{%s, \"begun\": %llu, \"failed\": %llu, \"late\": %llu, \"resent\": %llu, %s}\n",
+      window.json("cycle", cycles.done()).c_str(), static_cast<unsigned long long>(cycles.begun()),
+      static_cast<unsigned long long>(cycles.failed()), static_cast<unsigned long long>(cycles.late()),
+      static_cast<unsigned long long>(cycles.resent()), latency_json("latency_us", cycles.latency()).c_str());
   return cycles.done() > 0 && cycles.failed() == 0 ? 0 : 1;
 }
 

@@ -4,6 +4,7 @@
 // answers.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "client.hpp"
@@ -25,6 +26,8 @@ class Cycles {
   std::uint64_t done() const noexcept { return done_; }
   std::uint64_t begun() const noexcept { return begun_; }
   std::uint64_t failed() const noexcept { return failed_; }
+  /// Requests that were sent once more since there was no answer.
+  std::uint64_t resent() const noexcept { return resent_; }
   /// Those that were due while all of `at_once` were under way.
   std::uint64_t late() const noexcept { return late_; }
   /// From the first request, or from when it was due, to the answer to ChannelBind.
@@ -37,7 +40,10 @@ class Cycles {
     Stage stage = Stage::Free;
     stun::TransactionId id{};
     Challenge challenge;
-    std::uint64_t due_ns = 0, deadline_ns = 0;
+    /// The request that is not answered yet, for retransmission.
+    std::array<std::uint8_t, 512> request;
+    std::size_t request_bytes = 0;
+    std::uint64_t due_ns = 0, again_ns = 0, deadline_ns = 0;
     unsigned challenges = 0;
   };
 
@@ -47,7 +53,8 @@ class Cycles {
   void receive(Slot& slot);
   void answered(Slot& slot, const stun::MessageView& view);
   void end(Slot& slot, bool well);
-  void give_up_late_ones();
+  void send(Slot& slot);
+  void look_after_late_ones();
 
   const Options& o_;
   double rate_;
@@ -58,7 +65,7 @@ class Cycles {
   std::uint64_t start_ns_;
   std::uint64_t now_ns_ = 0, next_look_ns_ = 0;
   bool measuring_ = false, closing_ = false;
-  std::uint64_t paced_ = 0, begun_ = 0, done_ = 0, failed_ = 0, late_ = 0;
+  std::uint64_t paced_ = 0, begun_ = 0, done_ = 0, failed_ = 0, late_ = 0, resent_ = 0;
   Histogram latency_;
 };
 

@@ -115,7 +115,7 @@ def figures(unit, result, busy_others):
     out = {"us": result[f"server_us_per_{unit}"], "core_us": result[f"core_us_per_{unit}"], "count": result[f"{unit}s"],
            "per_second": result[f"{unit}s_per_second"], "busy": result["server_busy"], "threads": result["thread_seconds"],
            "others": busy_others}
-    for name in ("sent", "lost", "reordered", "refused", "failed", "late"):
+    for name in ("sent", "lost", "reordered", "refused", "failed", "late", "resent"):
         if name in result:
             out[name] = result[name]
     out.update(result["latency_us"])
