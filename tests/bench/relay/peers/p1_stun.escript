@@ -8,6 +8,9 @@
 main([Address, Port, TlsPort, Cert, Realm, User, Password, Low, High]) ->
     logger:set_primary_config(level, error),
     {ok, _} = application:ensure_all_started(stun),
+    %% Code is loaded when it is first called otherwise, which would be while it is measured.
+    {ok, Modules} = application:get_key(stun, modules),
+    code:ensure_modules_loaded([crypto, gen_udp, gen_tcp, p1_fsm, treap | Modules]),
     {ok, Ip} = inet:parse_address(Address),
     Relayed = case tuple_size(Ip) of
                   4 -> {turn_ipv4_address, Ip};
