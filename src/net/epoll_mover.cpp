@@ -28,7 +28,6 @@ class EpollMover final : public UdpMover {
 
   int descriptor() const noexcept override { return epoll_.get(); }
   void rest() noexcept override {}
-  void start() override {}
 
   bool watch(int descriptor, std::uint64_t tag) noexcept override {
     return control(EPOLL_CTL_ADD, descriptor, tag);

@@ -13,8 +13,6 @@
 #include <liburing.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <turnstone/net/listen.hpp>
 
@@ -75,8 +73,8 @@ class RingMover final : public UdpMover, private Transmitter {
   int open() noexcept {
     if (memory_.get() == nullptr || shared_.get() == nullptr) return ENOMEM;
     io_uring_params params{};
-    params.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                   IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                   IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
     params.cq_entries = kCompletions;
     if (const int error = io_uring_queue_init_params(kRequests, &ring_, &params); error < 0) return -error;
     open_ = true;
@@ -96,6 +94,7 @@ class RingMover final : public UdpMover, private Transmitter {
     give_back();
     wanted_.msg_namelen = kNameBytes;
     wanted_.msg_controllen = kControlBytes;
+    io_uring_register_ring_fd(&ring_);  // a little faster, where the kernel has it
     return 0;
   }
 
@@ -108,13 +107,6 @@ class RingMover final : public UdpMover, private Transmitter {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const unsigned flags = *ring_.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
     if (flags != 0 || io_uring_cq_ready(&ring_) != 0) ::eventfd_write(bell_.get(), 1);
-  }
-
-  void start() override {
-    // liburing 2.3 declares io_uring_enable_rings() and does not export it.
-    if (::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) < 0)
-      throw std::system_error(errno, std::system_category(), "io_uring_register");
-    io_uring_register_ring_fd(&ring_);  // a little faster, where the kernel has it
   }
 
   bool watch(int descriptor, std::uint64_t tag) noexcept override {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <thread>
+
 #include <turnstone/net/udp_choice.hpp>
 
 #include "udp_mover.hpp"
@@ -17,7 +19,10 @@ std::string_view name_of(UdpEngineKind kind) noexcept {
 UdpEngineKind choose_udp_engine(UdpEngineKind wanted, std::string& why) {
   why.clear();
   if (wanted == UdpEngineKind::Epoll) return wanted;
-  return make_ring_mover(why) != nullptr ? UdpEngineKind::IoUring : UdpEngineKind::Epoll;
+  bool works = false;
+  // By a thread that ends: when a ring goes, the kernel interrupts the one that made it.
+  std::thread([&] { works = make_ring_mover(why) != nullptr; }).join();
+  return works ? UdpEngineKind::IoUring : UdpEngineKind::Epoll;
 }
 
 }  // namespace ts::net

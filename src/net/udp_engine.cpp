@@ -64,7 +64,7 @@ constexpr std::size_t kMaxErrors = 64;
 UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners,
                      const Options& options, turn::Server& server, turn::Outbox& outbox, Counters& counters,
                      std::function<void()> flush)
-    : mover_(make_mover(options.udp_engine)),
+    : kind_(options.udp_engine),
       ready_(context),
       listeners_(std::move(listeners)),
       listeners_seen_(listeners_.size()),
@@ -75,13 +75,13 @@ UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> 
       flush_(std::move(flush)),
       coalescer_(options.udp_coalesce) {
   too_long_.reserve(kMaxErrors);
-  const int ready = ::fcntl(mover_->descriptor(), F_DUPFD_CLOEXEC, 0);
-  if (ready < 0) throw std::system_error(errno, std::system_category(), "fcntl");
-  ready_.assign(ready);
 }
 
 void UdpEngine::start() {
-  mover_->start();
+  mover_ = make_mover(kind_);
+  const int ready = ::fcntl(mover_->descriptor(), F_DUPFD_CLOEXEC, 0);
+  if (ready < 0) throw std::system_error(errno, std::system_category(), "fcntl");
+  ready_.assign(ready);
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     if (!mover_->watch(listeners_[i].descriptor.get(), i))
       throw std::system_error(errno, std::system_category(), "watching a listener");

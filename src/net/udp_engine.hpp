@@ -24,14 +24,14 @@ namespace ts::net {
 class UdpEngine final : public DatagramSink, private DatagramHandler {
  public:
   /// `coalesce`: how long datagrams may gather where that saves wake-ups. `flush` is called at the end of
-  /// each look; afterwards the receive buffers are used again. Throws std::system_error.
+  /// each look; afterwards the receive buffers are used again.
   UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners, const Options& options,
             turn::Server& server, turn::Outbox& outbox, Counters& counters, std::function<void()> flush);
 
   /// Who takes DTLS's datagrams (RFC 7983), on every listener; without one they are not served.
   void set_dtls(DtlsSet* dtls) noexcept { dtls_ = dtls; }
 
-  /// On the thread of the context.
+  /// On the thread of the context; before anything else. Throws std::system_error.
   void start();
   void stop() noexcept;
 
@@ -91,7 +91,8 @@ class UdpEngine final : public DatagramSink, private DatagramHandler {
   /// The listener whose endpoint the datagram leaves from.
   const BoundSocket& source_of(const turn::ToClient& transmit) const noexcept;
 
-  std::unique_ptr<UdpMover> mover_;
+  UdpEngineKind kind_;
+  std::unique_ptr<UdpMover> mover_;  // from start() on
   boost::asio::posix::stream_descriptor ready_;
   std::vector<BoundSocket> listeners_;
   std::vector<Seen> listeners_seen_;

@@ -37,10 +37,7 @@ class UdpMover {
   /// After rest() it is readable as soon as look() would find something; the mover's own.
   virtual int descriptor() const noexcept = 0;
   virtual void rest() noexcept = 0;
-  /// Once, on the thread that uses the mover from then on. Throws std::system_error.
-  virtual void start() = 0;
-
-  /// After start(): the socket's datagrams are received. `tag` names it: with kApart in it, they stand apart
+  /// The socket's datagrams are received. `tag` names it: with kApart in it, they stand apart
   /// (ReceiveBatch::receive()). No tag has kOwn of the bits of kOwnMask. False: the kernel refuses.
   virtual bool watch(int descriptor, std::uint64_t tag) noexcept = 0;
   /// No more; what came before may still be handed over.
@@ -57,10 +54,10 @@ class UdpMover {
   static constexpr std::uint64_t kOwn = std::uint64_t{1} << 62;
 };
 
-/// Throws std::system_error.
+/// To be called by the thread that uses it. Throws std::system_error.
 std::unique_ptr<UdpMover> make_epoll_mover();
-/// Null where the kernel does not allow io_uring, or lacks some of what we use (Linux 6.1 has it): `why` says
-/// what.
+/// The same; null where the kernel does not allow io_uring, or lacks some of what we use (Linux 6.1 has it):
+/// `why` says what.
 std::unique_ptr<UdpMover> make_ring_mover(std::string& why);
 
 }  // namespace ts::net

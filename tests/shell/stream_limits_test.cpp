@@ -169,6 +169,8 @@ constexpr unsigned kFewDescriptors = 128;
 TEST(FewDescriptors, SilentStreamsLeaveUdpItsOwn) {
   const ServerProcess server(kFewDescriptors, 2);
   ASSERT_EQ(server.problem(), "");
+  // UBSan looks at the types of objects through a pipe when it meets them first: while it can have one.
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(TurnClient(Via::Udp, server.turn()).binding());
   std::vector<Socket> silent;
   for (int i = 0; i < 200; ++i)
     silent.push_back(connect_from("127.0.0.1", i % 2 == 0 ? server.turn() : server.http()));

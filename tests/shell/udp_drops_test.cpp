@@ -33,8 +33,9 @@ TEST(UdpDrops, AreToldWithTheNextDatagram) {
   std::uint64_t dropped = 0;
   const auto receive = [&] {
     ASSERT_TRUE(socket.readable(kPatience));
-    received += batch.receive(socket.fd(), false).size();
-    if (batch.dropped() != 0) dropped += count.added(batch.dropped());
+    const auto datagrams = batch.receive(socket.fd(), false);
+    received += datagrams.size();
+    if (datagrams.back().dropped != 0) dropped += count.added(datagrams.back().dropped);
     batch.recycle();
   };
   receive();

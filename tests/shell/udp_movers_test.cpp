@@ -49,7 +49,6 @@ class UdpMovers : public testing::TestWithParam<Way> {
     std::string why;
     mover_ = GetParam() == Way::Ring ? net::make_ring_mover(why) : net::make_epoll_mover();
     if (!mover_) GTEST_SKIP() << "the kernel refuses io_uring: " << why;
-    mover_->start();
   }
 
   Socket watched(std::uint64_t tag, int receive_buffer = 4 << 20) {
