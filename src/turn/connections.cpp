@@ -47,10 +47,8 @@ bool Server::handed_over(const Request& r) {
 }
 
 bool Server::has_connection_to(const Allocation& allocation, const Endpoint& peer) noexcept {
-  return std::any_of(allocation.connections.begin(), allocation.connections.end(), [&](ConnectionId id) {
-    const auto found = connections_.find(id);
-    return found != connections_.end() && found->second->peer == peer;
-  });
+  return std::any_of(allocation.connections.begin(), allocation.connections.end(),
+                     [&](ConnectionId id) { return connections_.find(id)->second->peer == peer; });
 }
 
 PeerConnection& Server::add_connection(SlotHandle handle, Allocation& allocation, const Endpoint& peer) {
@@ -72,9 +70,7 @@ PeerConnection& Server::add_connection(SlotHandle handle, Allocation& allocation
 void Server::connection_closed(ConnectionId id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
-  if (Allocation* allocation = allocations_.find(found->second->allocation)) {
-    std::erase(allocation->connections, id);
-  }
+  std::erase(allocations_.find(found->second->allocation)->connections, id);
   connections_.erase(found);
 }
 
@@ -99,26 +95,25 @@ TimePoint Server::sweep_connections(Allocation& allocation, TimePoint now, Outbo
       continue;
     }
     if (connection.state == PeerConnection::State::Connecting) {
-      answer_connect(connection, Outcome::E447, out);
+      answer_connect(connection, stun::ErrorCode::ConnectionTimeoutOrFailure, out);
     }
     drop_connection(connection.id, out);
   }
   return next;
 }
 
-void Server::answer_connect(const PeerConnection& connection, Outcome outcome, Outbox& out) {
+void Server::answer_connect(const PeerConnection& connection, std::optional<stun::ErrorCode> error,
+                            Outbox& out) {
   const Allocation& allocation = *allocations_.find(connection.allocation);
-  ++counters_.requests[index(RequestKind::Connect)][index(outcome)];
-  const bool connected = outcome == Outcome::Success;
+  ++counters_.requests[index(RequestKind::Connect)][index(error ? outcome_of(*error) : Outcome::Success)];
   stun::MessageBuilder builder(
       out.reserve(ResponseWriter::kRoom),
-      connected ? stun::MessageClass::SuccessResponse : stun::MessageClass::ErrorResponse,
-      stun::Method::Connect, connection.asked_by);
-  if (connected) {
-    builder.add_u32(AttributeType::ConnectionId, connection.id);
+      error ? stun::MessageClass::ErrorResponse : stun::MessageClass::SuccessResponse, stun::Method::Connect,
+      connection.asked_by);
+  if (error) {
+    builder.add_error(*error);
   } else {
-    builder.add_error(outcome == Outcome::E447 ? stun::ErrorCode::ConnectionTimeoutOrFailure
-                                               : stun::ErrorCode::InsufficientCapacity);
+    builder.add_u32(AttributeType::ConnectionId, connection.id);
   }
   connection.key.sign(builder);
   if (connection.answers_with_fingerprint) builder.add_fingerprint();
@@ -139,7 +134,7 @@ void Server::peer_connected(Now now, ConnectionId id, Outbox& out) {
   connection.state = PeerConnection::State::Pending;
   connection.deadline = now.mono + options_.connection_bind_timeout;
   look_again_at(connection.allocation, allocation, connection.deadline);
-  answer_connect(connection, Outcome::Success, out);
+  answer_connect(connection, std::nullopt, out);
 }
 
 void Server::peer_connect_failed(Now now, ConnectionId id, ConnectError error, Outbox& out) {
@@ -148,7 +143,10 @@ void Server::peer_connect_failed(Now now, ConnectionId id, ConnectError error, O
   const PeerConnection& connection = *found->second;
   const Allocation& allocation = *allocations_.find(connection.allocation);
   if (connection.state != PeerConnection::State::Connecting || now.mono >= allocation.expires) return;
-  answer_connect(connection, error == ConnectError::Refused ? Outcome::E447 : Outcome::E508, out);
+  answer_connect(connection,
+                 error == ConnectError::Refused ? stun::ErrorCode::ConnectionTimeoutOrFailure
+                                                : stun::ErrorCode::InsufficientCapacity,
+                 out);
   connection_closed(id);
 }
 

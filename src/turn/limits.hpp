@@ -58,7 +58,7 @@ class Limits {
   static std::unique_ptr<Limits> make(const Options& options, const auth::Policy* policy,
                                       std::string_view username, std::string_view account, Shares& shares,
                                       TimePoint now);
-  /// Goes on with what the allocation's former limits have left of its own rates.
+  /// Goes on with what the allocation's former limits, of the same options, have left of its own rates.
   void go_on_from(const Limits& former);
   /// Gives the shares back.
   void release(Shares& shares);

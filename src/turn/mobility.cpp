@@ -48,6 +48,7 @@ TicketOwner ticket_owner(std::string_view username, std::string_view account) no
 void Server::make_mobile(SlotHandle handle, Allocation& allocation) {
   allocation.mobility = std::make_unique<Mobility>();
   allocation.mobility->id = ledger_.add_place(Place{shard_, handle}, random_);
+  allocation.mobility->owner = ticket_owner(allocation.username, allocation.account);
   next_ticket(allocation);
 }
 
@@ -123,9 +124,10 @@ Allocation* Server::find_mobile(std::uint64_t id, TimePoint now, SlotHandle& han
   const auto place = ledger_.place_of(id);
   if (!place || place->shard != shard_) return nullptr;
   handle = place->allocation;
+  // Nothing while it is on its way to another shard.
   Allocation* allocation = allocations_.find(handle);
-  const bool good = allocation != nullptr && allocation->mobility && allocation->mobility->id == id &&
-                    allocation->state == Allocation::State::Ready && now < allocation->expires;
+  const bool good =
+      allocation != nullptr && allocation->state == Allocation::State::Ready && now < allocation->expires;
   return good ? allocation : nullptr;
 }
 
@@ -148,11 +150,11 @@ Letter Server::move(Now now, const Letter& query, Outbox& out) {
   SlotHandle handle;
   Allocation* allocation = find_mobile(query.id, now.mono, handle);
   if (allocation == nullptr) return reply;
-  if (ticket_owner(allocation->username, allocation->account) != query.owner) {
+  Mobility& m = *allocation->mobility;
+  if (m.owner != query.owner) {
     reply.error = ErrorCode::WrongCredentials;
     return reply;
   }
-  Mobility& m = *allocation->mobility;
   drop_expired_legs(handle, *allocation, now.mono, out);
   const auto only = query.family_code ? stun::family_of_code(*query.family_code) : std::nullopt;
   const bool there = only && allocation->relays(*only, now.mono);
@@ -191,7 +193,7 @@ Letter Server::move(Now now, const Letter& query, Outbox& out) {
     prolong(handle, *allocation, only, reply, now);
   }
   // Nobody is left on the old five-tuple.
-  if (m.detached && m.next && m.next->shard == shard_) settle(handle, *allocation);
+  if (m.detached && m.next->shard == shard_) settle(handle, *allocation);
   return reply;
 }
 
@@ -243,10 +245,9 @@ bool Server::is_left(const Allocation& allocation, const FiveTuple& tuple) const
 }
 
 bool Server::survives_close(SlotHandle handle, const FiveTuple& tuple, Now now, Outbox& out) {
-  Allocation* allocation = allocations_.find(handle);
-  if (allocation == nullptr || !allocation->mobility || allocation->state != Allocation::State::Ready)
-    return false;
-  Mobility& m = *allocation->mobility;
+  Allocation& allocation = *allocations_.find(handle);
+  if (!allocation.mobility || allocation.state != Allocation::State::Ready) return false;
+  Mobility& m = *allocation.mobility;
   unlink(tuple, handle);
   if (m.next && m.next->shard == shard_ && m.next->tuple == tuple) {
     m.next.reset();
@@ -256,11 +257,11 @@ bool Server::survives_close(SlotHandle handle, const FiveTuple& tuple, Now now, 
       hand_over(handle, *m.next, m.id, out);
       return true;
     }
-    if (m.next) settle(handle, *allocation);
+    if (m.next) settle(handle, allocation);
   }
   if (m.detached) {
-    allocation->expires = std::min(allocation->expires, now.mono + kDetachedLife);
-    look_again_at(handle, *allocation, allocation->expires);
+    allocation.expires = std::min(allocation.expires, now.mono + kDetachedLife);
+    look_again_at(handle, allocation, allocation.expires);
   }
   return true;
 }

@@ -38,6 +38,8 @@ inline constexpr std::chrono::seconds kDetachedLife{60};
 
 struct Mobility {
   std::uint64_t id = 0;
+  /// Who may move it: whose credential the client has shown last.
+  TicketOwner owner{};
   /// Counts the tickets; only the newest one moves the allocation.
   std::uint16_t sequence = 0;
   std::string ticket;

@@ -35,6 +35,7 @@ void Server::renew_token(const Request& r, Allocation& allocation) {
   allocation.username = r.username;
   allocation.key = *r.key;
   allocation.granted_until = r.now.mono + r.token->remaining;
+  if (allocation.mobility) allocation.mobility->owner = ticket_owner(r.username, r.account);
 }
 
 }  // namespace ts::turn

@@ -94,8 +94,8 @@ TEST_F(Hook, IsNotAskedAboutUsersWhoAreKnown) {
 }
 
 TEST_F(Hook, IsNotAskedAboutWhatIsNoName) {
-  for (const std::string& name : {std::string("a\nb"), std::string("\xFF\xFE"), std::string(":dave"),
-                                  std::string(509, 'x'), std::string("\"\"")}) {
+  for (const std::string& name : {std::string("a\nb"), std::string("a\x7F"), std::string("\xFF\xFE"),
+                                  std::string(":dave"), std::string(509, 'x'), std::string("\"\"")}) {
     Client client(w, "192.12.0.1:4", Transport::Udp, name, "look");
     EXPECT_EQ(client.allocate().code(), 401) << name;
   }

@@ -11,8 +11,11 @@
 namespace ts::turn::testing {
 
 struct TokenWorld : ::testing::Test {
-  explicit TokenWorld(std::string realm = "example.org") {
+  explicit TokenWorld(std::string realm = "example.org", Options options = default_options(),
+                      std::vector<auth::RealmOptions> realms = {})
+      : world(std::move(options)) {
     auth_options.realm = std::move(realm);
+    auth_options.realms = std::move(realms);
     auth_options.oauth_keys = {"north:" + base64(Bytes(32, 0x42)), "south:" + base64(Bytes(32, 0x43))};
     credentials = std::make_unique<auth::Credentials>(auth_options);
     tokens = std::make_unique<auth::AccessTokens>(auth_options);

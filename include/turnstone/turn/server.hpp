@@ -223,7 +223,7 @@ class Server {
   bool handed_over(const Request& r);
   bool has_connection_to(const Allocation& allocation, const Endpoint& peer) noexcept;
   PeerConnection& add_connection(SlotHandle handle, Allocation& allocation, const Endpoint& peer);
-  void answer_connect(const PeerConnection& connection, Outcome outcome, Outbox& out);
+  void answer_connect(const PeerConnection& connection, std::optional<stun::ErrorCode> error, Outbox& out);
   /// Forgets one; the shell is told to close it.
   void drop_connection(ConnectionId id, Outbox& out);
   void drop_connections(Allocation& allocation, Outbox& out);

@@ -49,7 +49,6 @@ std::optional<Wish> read_wish(const stun::MessageView& m) noexcept {
 /// which is so for one over IPv6 without any attribute, MAPPED-ADDRESS is left out. The others tell something
 /// of their own; XOR-MAPPED-ADDRESS says the same.
 bool has_room_for_all(const Request& r) noexcept {
-  if (r.key) return true;
   const bool v6 = r.in.tuple.client.address.is_v6();
   const std::size_t address = stun::kAttributeHeaderBytes + (v6 ? 20 : 8);
   const std::size_t fingerprint = r.message.fingerprint_offset() != 0 ? stun::kAttributeHeaderBytes + 4 : 0;

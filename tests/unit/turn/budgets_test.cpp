@@ -29,6 +29,7 @@ TEST(Budgets, AreSharedByName) {
   EXPECT_EQ(budgets.lease(b, 0, 600, kStart), 600U);
   EXPECT_EQ(budgets.lease(a, 0, 600, kStart + milliseconds(50)), 25U);
   EXPECT_EQ(budgets.lease(BudgetId{}, 0, 600, kStart), 0U);
+  EXPECT_EQ(budgets.charge(BudgetId{}, 600, kStart), Duration::zero());
 }
 
 TEST(Budgets, RememberWhatWasSpentWhenEverybodyLeft) {
@@ -117,6 +118,11 @@ TEST(Revocation, EndsWithWhatItMeans) {
   options.credential_ttl = std::chrono::hours(48);
   EXPECT_EQ(end(Kind::Member, "m"), kNow + std::chrono::hours(48));
   EXPECT_EQ(with_end(user("carol"), options, kNow).until, kNow + seconds(100));
+  // A user of any realm's is one whose password stays good.
+  options.realms.resize(2);
+  options.realms[1].users = {{"carol", "eu"}};
+  EXPECT_EQ(end(Kind::User, "carol"), WallTime::max());
+  EXPECT_EQ(end(Kind::User, "dave"), kNow + std::chrono::hours(48));
 }
 
 TEST(RevocationList, KindsAreKeptApart) {

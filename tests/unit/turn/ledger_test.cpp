@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Relay ports, reservations (RFC 8656 §7.2) and quotas.
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,6 +27,17 @@ class Seeded final : public RandomSource {
 
  private:
   std::uint64_t state_;
+};
+
+/// Says everything twice: eight bytes of its count.
+class Stammering final : public RandomSource {
+ public:
+  void fill(MutableBytes out) noexcept override {
+    std::fill(out.begin(), out.end(), static_cast<std::uint8_t>(count_++ / 2));
+  }
+
+ private:
+  unsigned count_ = 0;
 };
 
 constexpr TimePoint kStart{seconds(1000)};
@@ -199,6 +211,22 @@ TEST_F(LedgerTest, ReservationsAreBoundedAndComeBackInTime) {
   EXPECT_TRUE(ledger.take_port(IpFamily::V4, PortParity::Any, "a", kStart, random));
   EXPECT_TRUE(
       ledger.take_port(IpFamily::V4, PortParity::EvenWithNextReserved, "a", kStart + seconds(30), random));
+}
+
+// RFC 8016: a ticket means one allocation, whatever is drawn.
+TEST_F(LedgerTest, NoTwoMobileAllocationsHaveOneName) {
+  Stammering stammering;
+  std::set<std::uint64_t> names;
+  for (std::uint8_t shard = 0; shard < 20; ++shard) {
+    const std::uint64_t name = ledger.add_place(Place{shard, {}}, stammering);
+    EXPECT_TRUE(names.insert(name).second);
+    EXPECT_EQ(ledger.place_of(name).value().shard, shard);
+    EXPECT_EQ(name >> 48, 0U);
+  }
+  for (const std::uint64_t name : names) {
+    ledger.forget_place(name);
+    EXPECT_FALSE(ledger.place_of(name));
+  }
 }
 
 }  // namespace

@@ -54,12 +54,23 @@ TEST(Outbox, ClearUsesTheSameMemoryAgain) {
 TEST(Outbox, IsEmptyUntilSomethingIsWanted) {
   Outbox out;
   EXPECT_TRUE(out.empty());
-  out.close_relays.emplace_back();
-  EXPECT_FALSE(out.empty());
-  out.clear();
-  EXPECT_TRUE(out.empty());
-  out.events.emplace_back();
-  EXPECT_FALSE(out.empty());
+  const auto wants = [&out](auto& queue) {
+    queue.emplace_back();
+    const bool seen = !out.empty();
+    out.clear();
+    return seen && out.empty();
+  };
+  EXPECT_TRUE(wants(out.to_clients));
+  EXPECT_TRUE(wants(out.to_peers));
+  EXPECT_TRUE(wants(out.open_relays));
+  EXPECT_TRUE(wants(out.close_relays));
+  EXPECT_TRUE(wants(out.close_connections));
+  EXPECT_TRUE(wants(out.connect_peers));
+  EXPECT_TRUE(wants(out.bind_data));
+  EXPECT_TRUE(wants(out.hand_overs));
+  EXPECT_TRUE(wants(out.asks));
+  EXPECT_TRUE(wants(out.events));
+  EXPECT_TRUE(wants(out.letters));
 }
 
 TEST(Counters, AddUp) {

@@ -284,5 +284,18 @@ TEST(PeerPolicy, OwnEndpointsAreClosedWhateverIsAllowed) {
   }
 }
 
+// Behind 1:1 NAT what is bound to the one is reached by the other.
+TEST(PeerPolicy, AListenerOnARelayAddressIsClosedByBothItsNames) {
+  for (const char* bound : {"10.1.2.3:50100", "198.41.0.4:50100"}) {
+    Options o = options();
+    o.peers.own_endpoints = {ep(bound)};
+    const PeerPolicy policy(o);
+    EXPECT_EQ(policy.check(ep("10.1.2.3:50100")), Denial::OwnEndpoint) << bound;
+    EXPECT_EQ(policy.check(ep("198.41.0.4:50100")), Denial::OwnEndpoint) << bound;
+    EXPECT_EQ(policy.check(ep("198.41.0.4:50101")), kAllowed) << bound;
+    EXPECT_EQ(policy.check(ep("8.8.8.8:50100")), kAllowed) << bound;
+  }
+}
+
 }  // namespace
 }  // namespace ts::turn
