@@ -68,11 +68,16 @@ std::string explain(const Endpoint& wanted, const char* protocol, const char* fl
   return out;
 }
 
+Steering steering_for(std::size_t shard_count) {
+  SystemRandom random;
+  return Steering(static_cast<std::uint32_t>(shard_count), random);
+}
+
 /// One listener on all shards.
 class Opener {
  public:
   Opener(const Options& options, Listeners& out)
-      : options_(options), out_(out), steering_(static_cast<std::uint32_t>(out.shards.size()), random_) {}
+      : options_(options), out_(out), steering_(steering_for(out.shards.size())) {}
 
   /// Binds the port of each address on each shard, for UDP, TCP or both. A port of 0 becomes the kernel's
   /// choice. What fails is noted, and the rest is tried all the same, so that everything is said at once.
@@ -176,7 +181,6 @@ class Opener {
 
   const Options& options_;
   Listeners& out_;
-  SystemRandom random_;
   Steering steering_;
   bool warned_of_steering_ = false;
 };
