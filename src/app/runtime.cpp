@@ -209,7 +209,8 @@ class Runtime::Impl {
 
   /// What is wrong with the limit of descriptors, once all listeners are there; empty: nothing.
   std::string share_descriptors(std::uint64_t limit) {
-    const std::uint64_t open = net::open_descriptors();
+    const std::uint64_t open =
+        net::open_descriptors() + net::kDescriptorsOfRunningShard * std::uint64_t{config_.net.threads};
     const auto streams = net::descriptors_for_streams(limit, open);
     if (!streams) return net::explain_descriptors(config_.net, limit, open);
     stream_budget_.cap(*streams);
