@@ -13,6 +13,7 @@
 #include <turnstone/auth/credentials.hpp>
 #include <turnstone/metrics/snapshot.hpp>
 #include <turnstone/net/clock.hpp>
+#include <turnstone/net/udp_choice.hpp>
 
 namespace ts::app {
 namespace {
@@ -26,6 +27,7 @@ void log_start(const Runtime& runtime) {
                         {"dtls_port", ports.dtls},
                         {"http_port", ports.http},
                         {"threads", config.net.threads},
+                        {"engine", net::name_of(config.net.udp_engine)},
                         {"realm", config.auth.realm},
                         {"turn", config.turn.enabled},
                         {"signaling", config.signaling_enabled}});

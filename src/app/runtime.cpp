@@ -27,6 +27,7 @@
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/net/shard.hpp>
 #include <turnstone/net/stream_budget.hpp>
+#include <turnstone/net/udp_choice.hpp>
 #include <turnstone/offload/offload.hpp>
 #include <turnstone/signal/router.hpp>
 
@@ -50,7 +51,7 @@ void count_bug(const char* what, const char* file, int line) noexcept {
 }
 
 void log_allocation(const turn::AllocationEvent& event) {
-  if (!event.ended && !event.realm.empty()) {
+  if (!event.ended) {
     log::info("allocation started", {{"user", event.username},
                                      {"realm", event.realm},
                                      {"client", event.tuple.client.to_string()},
@@ -58,14 +59,8 @@ void log_allocation(const turn::AllocationEvent& event) {
                                      {"relayed", event.relayed.to_string()}});
     return;
   }
-  if (!event.ended) {
-    log::info("allocation started", {{"user", event.username},
-                                     {"client", event.tuple.client.to_string()},
-                                     {"transport", metrics::label(event.tuple.transport)},
-                                     {"relayed", event.relayed.to_string()}});
-    return;
-  }
   log::info("allocation ended", {{"user", event.username},
+                                 {"realm", event.realm},
                                  {"client", event.tuple.client.to_string()},
                                  {"transport", metrics::label(event.tuple.transport)},
                                  {"relayed", event.relayed.to_string()},
@@ -81,17 +76,29 @@ std::string url_host(const IpAddress& address) {
   return address.is_v6() ? '[' + address.to_string() + ']' : address.to_string();
 }
 
+void choose_engine(config::Config& config, std::vector<std::string>& warnings) {
+  const net::UdpEngineKind wanted = config.net.udp_engine;
+  std::string why;
+  config.net.udp_engine = net::choose_udp_engine(wanted, why);
+  if (why.empty()) return;
+  if (wanted == net::UdpEngineKind::IoUring) {
+    warnings.push_back(
+        "relay.engine is io_uring, which the kernel refuses (" + why +
+        "), so epoll moves the datagrams; allow io_uring to this process (Linux 6.1, "
+        "kernel.io_uring_disabled, the container's seccomp profile) or set relay.engine to auto");
+  } else {
+    log::info("epoll moves the datagrams, since the kernel refuses io_uring", {{"reason", why}});
+  }
+}
+
 /// What an operator should know about, though it is allowed.
 std::vector<std::string> cautions(const config::Config& config) {
   std::vector<std::string> out;
   if (!config.signaling_enabled)
     out.emplace_back("signaling is off: there is no signaling.token to let anybody in");
   if (config.dev) return out;
-  const auto loopback = [](const IpAddress& a) {
-    return a.is_v4() ? a.bytes()[0] == 127 : a == IpAddress::parse("::1");
-  };
   for (const turn::RelayAddress& relay : config.turn.relay_addresses) {
-    if (!loopback(relay.advertised)) continue;
+    if (!relay.advertised.is_loopback()) continue;
     out.push_back("relay address " + relay.advertised.to_string() +
                   " is reached from this host alone; set relay.addresses to the public one");
   }
@@ -224,7 +231,8 @@ class Runtime::Impl {
 
   /// What is wrong with the limit of descriptors, once all listeners are there; empty: nothing.
   std::string share_descriptors(std::uint64_t limit) {
-    const std::uint64_t open = net::open_descriptors();
+    const std::uint64_t open =
+        net::open_descriptors() + net::kDescriptorsOfRunningShard * std::uint64_t{config_.net.threads};
     const auto streams = net::descriptors_for_streams(limit, open);
     if (!streams) return net::explain_descriptors(config_.net, limit, open);
     stream_budget_.cap(*streams);
@@ -477,6 +485,7 @@ Runtime::Made Runtime::make(config::Config config) {
   out.problems.insert(out.problems.end(), listeners.problems.begin(), listeners.problems.end());
   if (!out.problems.empty()) return out;
 
+  choose_engine(config, listeners.warnings);
   const std::vector<std::string> more = cautions(config);
   listeners.warnings.insert(listeners.warnings.end(), more.begin(), more.end());
   config.turn.peers.own_addresses = host;

@@ -76,10 +76,12 @@ std::string_view without_quotes(std::string_view text) noexcept {
   return text;
 }
 
-Credentials::Credentials(const Options& options)
+Credentials::Credentials(const Options& options) : Credentials(options, options.hook.is_enabled()) {}
+
+Credentials::Credentials(const Options& options, bool asks_hook)
     : realm_(opaque_string(options.realm).value_or(options.realm)),
       jwt_audience_(options.jwt_audience),
-      asks_hook_(options.hook.is_enabled()) {
+      asks_hook_(asks_hook) {
   for (const StaticUser& user : options.users) add(user);
   for (const std::string& secret : options.secrets)
     secrets_.push_back({HmacSha1Key(as_bytes(secret)), HmacSha256Key(as_bytes(secret))});

@@ -1,77 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // The JSON of a token is read only once its signature is known to be ours: what strangers send gets no
-// further than is_jwt_shaped(). nlohmann's parser is asked not to throw, and no value is read as what it is
-// not.
+// further than is_jwt_shaped().
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <set>
-#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include <turnstone/auth/jwt.hpp>
 #include <turnstone/base/precis.hpp>
 
+#include "policy_json.hpp"
+
 namespace ts::auth {
 namespace {
 
 using nlohmann::json;
 
-/// `turn` with its arrays takes three; what is ignored may have more.
-constexpr std::size_t kMaxDepth = 8;
 /// RFC 7519 §4.1.5 allows "some small leeway, usually no more than a few minutes, to account for clock skew".
 constexpr double kLeewaySeconds = 30;
 /// A bound that no clock reaches keeps the arithmetic on times clear of overflow.
 constexpr double kEndOfTime = 1LL << 40;
 constexpr std::size_t kMaxSubjectBytes = 255;
 
-/// Finds keys that are there twice (RFC 7519 §4: they may be rejected, and are) and nesting that no token
-/// needs.
-class Watcher {
- public:
-  bool operator()(json::parse_event_t event, const json& parsed) {
-    switch (event) {
-      case json::parse_event_t::object_start:
-      case json::parse_event_t::array_start:
-        keys_.emplace_back();
-        good_ = good_ && keys_.size() <= kMaxDepth;
-        break;
-      case json::parse_event_t::object_end:
-      case json::parse_event_t::array_end: keys_.pop_back(); break;
-      case json::parse_event_t::key:
-        good_ = good_ && keys_.back().insert(*parsed.get_ptr<const json::string_t*>()).second;
-        break;
-      case json::parse_event_t::value: break;
-    }
-    return true;
-  }
-  bool good() const noexcept { return good_; }
-
- private:
-  std::vector<std::set<std::string>> keys_;  // of each object that is open
-  bool good_ = true;
-};
-
 /// The object that a part of the token holds.
 std::optional<json> object_of(std::string_view part) {
   const auto text = base64_decode(part);
-  if (!text) return std::nullopt;
-  Watcher watcher;
-  json out = json::parse(
-      text->begin(), text->end(),
-      [&](int, json::parse_event_t event, json& parsed) { return watcher(event, parsed); }, false);
-  if (!out.is_object() || !watcher.good()) return std::nullopt;
-  return out;
+  return text ? parse_object(*text) : std::nullopt;
 }
 
 const json* member(const json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() ? &*found : nullptr;
-}
-
-const std::string* text_of(const json* value) {
-  return value != nullptr ? value->get_ptr<const json::string_t*>() : nullptr;
 }
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
@@ -132,52 +91,8 @@ bool is_for(const json* aud, std::string_view audience) {
   return named;
 }
 
-bool read_name(const json& value, std::string& out) {
-  const std::string* text = text_of(&value);
-  if (text == nullptr || text->empty() || text->size() > kMaxPolicyNameBytes) return false;
-  out = *text;
-  return true;
-}
-
-/// An empty array would read as no restriction.
-bool read_networks(const json& value, std::vector<IpNetwork>& out) {
-  if (!value.is_array() || value.empty()) return false;
-  for (const json& each : value) {
-    const std::string* text = text_of(&each);
-    const auto network = text != nullptr ? IpNetwork::parse(*text) : std::nullopt;
-    if (!network) return false;
-    out.push_back(*network);
-  }
-  return true;
-}
-
-template <class Number>
-bool read_number(const json& value, Number most, Number& out) {
-  const auto* number = value.get_ptr<const json::number_unsigned_t*>();
-  if (number == nullptr || *number == 0 || *number > most) return false;  // 0 would read as no limit
-  out = static_cast<Number>(*number);
-  return true;
-}
-
-bool read_rule(const std::string& key, const json& value, Policy& out) {
-  constexpr std::uint32_t kMost = std::numeric_limits<std::uint32_t>::max();
-  if (key == "room") return read_name(value, out.room);
-  if (key == "member") return read_name(value, out.member);
-  if (key == "peers") return read_networks(value, out.peers);
-  if (key == "bps") return read_number(value, kMaxPolicyBitsPerSecond, out.max_bits_per_second);
-  if (key == "pps") return read_number(value, kMost, out.max_packets_per_second);
-  if (key == "allocations") return read_number(value, kMost, out.max_allocations);
-  return key == "ip" && read_networks(value, out.clients);
-}
-
 /// A policy that is not understood allows nothing.
-bool read_turn(const json* turn, Policy& out) {
-  if (turn == nullptr) return true;
-  if (!turn->is_object()) return false;
-  const auto items = turn->items();
-  return std::all_of(items.begin(), items.end(),
-                     [&](const auto& item) { return read_rule(item.key(), item.value(), out); });
-}
+bool read_turn(const json* turn, Policy& out) { return turn == nullptr || read_policy(*turn, out); }
 
 bool read_subject(const json* sub, Policy& out) {
   if (sub == nullptr) return true;
@@ -186,21 +101,6 @@ bool read_subject(const json* sub, Policy& out) {
   // With the colon of ephemeral credentials' users, so that it is no static user's account.
   out.account = ':' + *text;
   return true;
-}
-
-json rules_of(const Policy& policy) {
-  json out = json::object();
-  const auto add_networks = [&](const char* key, const std::vector<IpNetwork>& networks) {
-    for (const IpNetwork& network : networks) out[key].push_back(network.to_string());
-  };
-  if (!policy.room.empty()) out["room"] = policy.room;
-  if (!policy.member.empty()) out["member"] = policy.member;
-  add_networks("peers", policy.peers);
-  if (policy.max_bits_per_second != 0) out["bps"] = policy.max_bits_per_second;
-  if (policy.max_packets_per_second != 0) out["pps"] = policy.max_packets_per_second;
-  if (policy.max_allocations != 0) out["allocations"] = policy.max_allocations;
-  add_networks("ip", policy.clients);
-  return out;
 }
 
 }  // namespace
@@ -253,7 +153,7 @@ std::optional<Minted> mint_jwt(std::string_view secret, std::string_view user, c
   json claims = {{"exp", expiry.time_since_epoch().count()}};
   if (!user.empty()) claims["sub"] = user;
   if (!audience.empty()) claims["aud"] = audience;
-  if (json rules = rules_of(policy); !rules.empty()) claims["turn"] = std::move(rules);
+  if (json rules = to_json(policy); !rules.empty()) claims["turn"] = std::move(rules);
   std::string username = base64url(as_bytes(R"({"alg":"HS256"})")) + '.' + base64url(as_bytes(claims.dump()));
   if (username.size() > kMaxPolicyUsernameBytes) return std::nullopt;
   // What we would refuse is not handed out.

@@ -14,10 +14,8 @@ RealmId found_in(const Map& map, const Key& key) noexcept {
   return found != map.end() ? found->second : kDefaultRealm;
 }
 
-/// The external source knows users of every realm.
-Options options_of(const RealmOptions& realm, const HookOptions& hook) {
+Options options_of(const RealmOptions& realm) {
   Options out;
-  out.hook = hook;
   out.realm = realm.name;
   out.users = realm.users;
   out.secrets = realm.secrets;
@@ -30,7 +28,8 @@ Options options_of(const RealmOptions& realm, const HookOptions& hook) {
 
 Realms::Realms(const Options& options) {
   for (const RealmOptions& realm : options.realms) {
-    const Credentials& credentials = realms_.emplace_back(options_of(realm, options.hook));
+    // The external source knows users of every realm.
+    const Credentials& credentials = realms_.emplace_back(options_of(realm), options.hook.is_enabled());
     const auto id = static_cast<RealmId>(realms_.size());
     if (realm.listeners.empty()) by_name_.try_emplace(credentials.realm(), id);
     for (const RealmListener& listener : realm.listeners) {

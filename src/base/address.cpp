@@ -89,6 +89,11 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept {
   return out;
 }
 
+bool IpAddress::is_loopback() const noexcept {
+  static constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  return is_v4() ? bytes_[0] == 127 : bytes_ == kLoopback6;
+}
+
 IpAddress IpAddress::unmapped() const noexcept {
   static constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
   if (is_v4() || std::memcmp(bytes_.data(), kMapped.data(), kMapped.size()) != 0) return *this;

@@ -78,8 +78,7 @@ std::string HttpUrl::authority() const {
 
 bool HttpUrl::is_loopback() const {
   const auto address = IpAddress::parse(host);
-  if (!address) return host == "localhost";
-  return address->is_v4() ? address->bytes()[0] == 127 : address == IpAddress::parse("::1");
+  return address ? address->is_loopback() : host == "localhost";
 }
 
 }  // namespace ts

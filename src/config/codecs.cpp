@@ -25,6 +25,7 @@ constexpr std::array kSizeUnits{Unit{"GiB", 1U << 30}, Unit{"MiB", 1U << 20}, Un
 constexpr std::array kRateUnits{Unit{"Gbit", 1'000'000'000}, Unit{"Mbit", 1'000'000}, Unit{"kbit", 1000},
                                 Unit{"bit", 1}, Unit{"", 1}};
 constexpr std::array<std::string_view, 3> kOffloadModes{"off", "auto", "tc"};
+constexpr std::array<std::string_view, 3> kEngines{"auto", "epoll", "io_uring"};
 constexpr std::array<std::string_view, 6> kLevels{"trace", "debug", "info", "warn", "error", "off"};
 
 template <std::size_t N>
@@ -295,6 +296,16 @@ std::optional<LogLevel> LogLevelCodec::parse(std::string_view text, const Range&
 }
 std::string LogLevelCodec::print(Value value) {
   return std::string(kLevels[static_cast<std::size_t>(value)]);
+}
+
+std::optional<net::UdpEngineKind> UdpEngineCodec::parse(std::string_view text, const Range&) {
+  for (std::size_t i = 0; i < kEngines.size(); ++i) {
+    if (text == kEngines[i]) return static_cast<net::UdpEngineKind>(i);
+  }
+  return std::nullopt;
+}
+std::string UdpEngineCodec::print(Value value) {
+  return std::string(kEngines[static_cast<std::size_t>(value)]);
 }
 
 std::optional<LogFormat> LogFormatCodec::parse(std::string_view text, const Range&) {

@@ -302,7 +302,11 @@ struct SecretCodec : TextCodec {
 
 /// A secret that keys an HMAC-SHA256 by itself (RFC 7518 §3.2), printed as long as one must be.
 struct JwtSecretCodec : SecretCodec {
-  static std::string print(const Value& value) { return std::string(value.empty() ? 0 : 32, '*'); }
+  static constexpr Range kRange{auth::kMinJwtSecretBytes, 1024};
+  // So long that it would be accepted.
+  static std::string print(const Value& value) {
+    return std::string(value.empty() ? 0 : auth::kMinJwtSecretBytes, '*');
+  }
 };
 
 struct LogLevelCodec {
@@ -310,6 +314,16 @@ struct LogLevelCodec {
   static constexpr Form kForm = Form::Plain;
   static constexpr std::string_view kType = "trace|debug|info|warn|error|off";
   static std::string expected(const Range&) { return "trace, debug, info, warn, error or off"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value);
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct UdpEngineCodec {
+  using Value = net::UdpEngineKind;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "auto|epoll|io_uring";
+  static std::string expected(const Range&) { return "auto, epoll or io_uring"; }
   static std::optional<Value> parse(std::string_view text, const Range&);
   static std::string print(Value value);
   static std::string unit(const Range&) { return {}; }

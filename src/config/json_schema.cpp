@@ -9,15 +9,6 @@
 namespace ts::config {
 namespace {
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + '"';
-}
-
 /// The words of "a|b|c" as a JSON array.
 std::string choices(std::string_view type) {
   std::string out = "[";

@@ -40,19 +40,6 @@ std::string nearest(std::string_view wrong, const Range& candidates) {
   return best;
 }
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + '"';
-}
-
-}  // namespace
-
-namespace {
-
 /// "auth.realms[2]" of "auth.realms[2].name"; empty for all else.
 std::string_view realm_of(std::string_view path) {
   const std::size_t bracket = kRealmsPath.size();
@@ -62,6 +49,15 @@ std::string_view realm_of(std::string_view path) {
 }
 
 }  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
 
 const Key* find_key(std::string_view path) {
   const std::string_view realm = realm_of(path);

@@ -55,6 +55,9 @@ std::string_view section_of(std::string_view path);
 /// YAML of a value: plain, quoted or a list in brackets.
 std::string yaml_value(const Key& key, std::span<const std::string> texts);
 
+/// The text in quotes, as YAML and JSON write it.
+std::string quoted(std::string_view text);
+
 /// The nearest of the known paths, or empty when none is near.
 std::string nearest_path(std::string_view wrong);
 std::string nearest_environment(std::string_view wrong);

@@ -97,10 +97,11 @@ void read_sources(Loading& loading, const FileReader& reader, const std::string&
                if (secret) to.secrets.push_back(std::move(*secret));
                return secret.has_value();
              });
-  const std::string jwt_secret_line = "one secret of 32 to 1024 characters a line";
+  const std::string jwt_secret_line =
+      "one secret of " + std::to_string(auth::kMinJwtSecretBytes) + " to 1024 characters a line";
   read_lines(loading, reader, prefix + "jwt_secrets_file", files.jwt_secrets, jwt_secret_line,
              [&](std::string_view line) {
-               auto secret = JwtSecretCodec::parse(line, {32, 1024});
+               auto secret = JwtSecretCodec::parse(line, JwtSecretCodec::kRange);
                if (secret) to.jwt_secrets.push_back(std::move(*secret));
                return secret.has_value();
              });

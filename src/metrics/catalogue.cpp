@@ -11,6 +11,7 @@ namespace {
 
 constexpr MetricType kCounter = MetricType::Counter;
 constexpr MetricType kGauge = MetricType::Gauge;
+constexpr MetricType kHistogram = MetricType::Histogram;
 
 /// One sample for each enumerator of `Enum`, which indexes `values`.
 template <class Enum, std::size_t N>
@@ -142,8 +143,28 @@ constexpr std::array kNet{
     Metric{
         {"turnstone_udp_naps_total", kCounter, "Pauses of relay.coalesce in which datagrams gathered.", ""},
         [](const Snapshot& s, Samples& out) { out.add(s.net.udp_naps); }},
+    Metric{{"turnstone_udp_coalesce_delay_seconds", kHistogram,
+            "Datagrams that gathered in a pause of relay.coalesce, by the pause's length: the most that each "
+            "was delayed by it, about half of it on average.",
+            ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.net.udp_nap_delays); }},
+    Metric{{"turnstone_peer_stream_pauses_total", kCounter,
+            "Times that a rate made a flow of a TCP allocation (relay.tcp) wait.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.net.data_pauses); }},
+    Metric{{"turnstone_peer_stream_pause_seconds_total", kCounter, "How long these waits are together.", ""},
+           [](const Snapshot& s, Samples& out) {
+             out.add(static_cast<double>(s.net.data_pause_nanoseconds) / 1e9);
+           }},
     Metric{{"turnstone_udp_send_errors_total", kCounter, "Datagrams that the kernel did not take.", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.net.udp_send_errors); }},
+    Metric{
+        {"turnstone_udp_receive_buffer_drops_total", kCounter,
+         "Datagrams that the kernel dropped before they were read, as a rule because a socket's buffer was "
+         "full (listen.udp_listener_buffer, listen.udp_relay_buffer); seen with the next datagram, or when "
+         "the "
+         "socket closes. A train counts once.",
+         "socket"},
+        [](const Snapshot& s, Samples& out) { each<net::UdpSocketKind>(out, s.net.udp_receive_drops); }},
     Metric{{"turnstone_tls_certificate_expiry_timestamp_seconds", kGauge,
             "When the TLS certificate stops being valid, in seconds since 1970; absent without TLS.", ""},
            [](const Snapshot& s, Samples& out) {

@@ -21,6 +21,15 @@ std::vector<std::string> split(std::string_view names) {
   return out;
 }
 
+std::string_view name_of(MetricType type) noexcept {
+  switch (type) {
+    case MetricType::Counter: return "counter";
+    case MetricType::Gauge: return "gauge";
+    case MetricType::Histogram: break;
+  }
+  return "histogram";
+}
+
 /// The families of one snapshot. Metrics without a sample are left out.
 class Collector final : public prometheus::Collectable {
  public:
@@ -38,20 +47,39 @@ class Collector final : public prometheus::Collectable {
 
  private:
   static prometheus::MetricFamily family(const MetricInfo& info, const Samples& samples) {
-    const bool counter = info.type == MetricType::Counter;
     prometheus::MetricFamily out;
     out.name = info.name;
     out.help = info.help;
-    out.type = counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+    out.type = type_of(info.type);
     const std::vector<std::string> names = split(info.labels);
     for (const Samples::Sample& sample : samples.all()) {
       prometheus::ClientMetric& metric = out.metric.emplace_back();
       for (std::size_t i = 0; i < names.size() && i < sample.labels.size(); ++i) {
         metric.label.push_back({names[i], sample.labels[i]});
       }
-      (counter ? metric.counter.value : metric.gauge.value) = sample.value;
+      fill(metric, info.type, sample);
     }
     return out;
+  }
+
+  static prometheus::MetricType type_of(MetricType type) noexcept {
+    switch (type) {
+      case MetricType::Counter: return prometheus::MetricType::Counter;
+      case MetricType::Gauge: return prometheus::MetricType::Gauge;
+      case MetricType::Histogram: break;
+    }
+    return prometheus::MetricType::Histogram;
+  }
+  static void fill(prometheus::ClientMetric& metric, MetricType type, const Samples::Sample& sample) {
+    switch (type) {
+      case MetricType::Counter: metric.counter.value = sample.value; return;
+      case MetricType::Gauge: metric.gauge.value = sample.value; return;
+      case MetricType::Histogram: break;
+    }
+    metric.histogram.sample_sum = sample.value;
+    metric.histogram.sample_count = sample.buckets.back().count;
+    for (const Samples::Bucket& bucket : sample.buckets)
+      metric.histogram.bucket.push_back({bucket.count, bucket.bound});
   }
 
   const Snapshot& snapshot_;
@@ -73,9 +101,8 @@ std::string documentation() {
       "with "
       "users.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n";
   for (const MetricInfo& info : catalogue()) {
-    out += "| `" + std::string(info.name) + "` | " +
-           (info.type == MetricType::Counter ? "counter" : "gauge") + " | " + std::string(info.labels) +
-           (info.labels.empty() ? "| " : " | ") + std::string(info.help) + " |\n";
+    out += "| `" + std::string(info.name) + "` | " + std::string(name_of(info.type)) + " | " +
+           std::string(info.labels) + (info.labels.empty() ? "| " : " | ") + std::string(info.help) + " |\n";
   }
   return out;
 }

@@ -8,9 +8,10 @@
 namespace ts::net {
 
 std::uint32_t shards_that_fit(const Options& options, std::uint64_t limit, std::uint32_t cores) noexcept {
-  // UDP and DTLS, and TCP on three ports, each on every address; two epoll sets, an event and two to spare.
+  // UDP and DTLS, and TCP on three ports, each on every address; Asio's epoll set and event, and two to
+  // spare.
   constexpr std::uint64_t kOfOneAddress = 5;
-  constexpr std::uint64_t kOfOneShard = 5;
+  constexpr std::uint64_t kOfOneShard = 4 + kDescriptorsOfRunningShard;
   const std::uint64_t addresses =
       (options.bind.empty() ? 2 : options.bind.size()) + options.alt_addresses.size();
   const std::uint64_t most = limit / 3 / (addresses * kOfOneAddress + kOfOneShard);

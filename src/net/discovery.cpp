@@ -14,16 +14,12 @@ const IpAddress* first_of(const std::vector<IpAddress>& addresses, IpFamily fami
   return at != addresses.end() ? &*at : nullptr;
 }
 
-bool is_loopback(const IpAddress& a) noexcept {
-  return a.is_v4() ? a.bytes()[0] == 127 : a == IpAddress::parse("::1");
-}
-
 /// An address that clients of `alternate` reach us at too: as local or as public as it is.
 IpAddress primary_beside(const IpAddress& alternate, const std::vector<IpAddress>& preferred) {
   std::vector<IpAddress> all = preferred;
   for (const IpAddress& address : host_addresses()) all.push_back(address);
   const auto at = std::find_if(all.begin(), all.end(), [&](const IpAddress& a) {
-    return a.family() == alternate.family() && a != alternate && is_loopback(a) == is_loopback(alternate) &&
+    return a.family() == alternate.family() && a != alternate && a.is_loopback() == alternate.is_loopback() &&
            !a.is_unspecified();
   });
   return at != all.end() ? *at : IpAddress::any(alternate.family());

@@ -9,10 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <turnstone/net/clock.hpp>
 #include <turnstone/net/listen.hpp>
 
 #include "discovery.hpp"
 #include "socket_address.hpp"
+#include "socket_buffers.hpp"
+#include "steering.hpp"
 #include "udp_batch.hpp"
 #include "udp_errors.hpp"
 
@@ -65,10 +68,16 @@ std::string explain(const Endpoint& wanted, const char* protocol, const char* fl
   return out;
 }
 
+Steering steering_for(std::size_t shard_count) {
+  SystemRandom random;
+  return Steering(static_cast<std::uint32_t>(shard_count), random);
+}
+
 /// One listener on all shards.
 class Opener {
  public:
-  Opener(const Options& options, Listeners& out) : options_(options), out_(out) {}
+  Opener(const Options& options, Listeners& out)
+      : options_(options), out_(out), steering_(steering_for(out.shards.size())) {}
 
   /// Binds the port of each address on each shard, for UDP, TCP or both. A port of 0 becomes the kernel's
   /// choice. What fails is noted, and the rest is tried all the same, so that everything is said at once.
@@ -141,6 +150,8 @@ class Opener {
       Attempt attempt = bind_socket(wanted, type, shared);
       if (attempt.error != 0) return fail(wanted, udp, flag, attempt.error);
       if (udp) prepare_udp(attempt.socket);
+      // The first one's program is that of all who join it, in the order of the shards.
+      if (udp && shared && &shard == &out_.shards.front()) steer(attempt.socket);
       (udp ? shard.udp : shard.tcp).push_back(std::move(attempt.socket));
     }
   }
@@ -149,30 +160,29 @@ class Opener {
     out_.problems.push_back(explain(wanted, udp ? "UDP" : "TCP", flag, error));
   }
 
+  void steer(const BoundSocket& first) {
+    if (steering_.attach(first.descriptor.get(), first.local.address.family()) || warned_of_steering_) return;
+    warned_of_steering_ = true;
+    out_.warnings.push_back(
+        "the kernel takes no program for listeners (SO_ATTACH_REUSEPORT_CBPF): a client that uses several "
+        "of them may meet several threads");
+  }
+
   void prepare_udp(const BoundSocket& socket) {
     const int fd = socket.descriptor.get();
     const IpFamily family = socket.local.address.family();
     if (socket.local.address.is_unspecified()) enable_packet_info(fd, family);
     enable_traffic_class(fd, family);
     enable_trains(fd);
+    enable_drop_count(fd);
     set_dont_fragment(fd, family, false);
-    const int wanted = static_cast<int>(options_.udp_listener_buffer_bytes);
-    set_option(fd, SOL_SOCKET, SO_RCVBUF, wanted);
-    set_option(fd, SOL_SOCKET, SO_SNDBUF, wanted);
-    int got = 0;
-    socklen_t size = sizeof got;
-    ::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size);
-    // The kernel doubles what it grants, for its own bookkeeping.
-    if (got / 2 < wanted && out_.warnings.empty()) {
-      out_.warnings.push_back("the kernel caps socket buffers at " + std::to_string(got / 2) + " bytes, " +
-                              std::to_string(wanted) +
-                              " were asked for; bursts may be lost: sysctl -w net.core.rmem_max=" +
-                              std::to_string(wanted) + " net.core.wmem_max=" + std::to_string(wanted));
-    }
+    set_buffers(fd, options_.udp_listener_buffer_bytes);
   }
 
   const Options& options_;
   Listeners& out_;
+  Steering steering_;
+  bool warned_of_steering_ = false;
 };
 
 bool host_has_v6() {
@@ -199,6 +209,7 @@ Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool
     out.addresses.push_back(IpAddress::any(IpFamily::V4));
     if (host_has_v6()) out.addresses.push_back(IpAddress::any(IpFamily::V6));
   }
+  out.warnings = buffer_warnings(options);
   Opener opener(options, out);
   out.port = options.port;
   out.tls_port = with_tls ? options.tls_port : 0;
@@ -235,9 +246,9 @@ RelaySocket open_relay_socket(const Endpoint& local, std::uint32_t buffer_bytes)
   set_dont_fragment(fd, family, false);
   enable_traffic_class(fd, family);
   enable_trains(fd);
+  enable_drop_count(fd);
   enable_error_queue(fd, family);
-  set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(buffer_bytes));
-  set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(buffer_bytes));
+  set_buffers(fd, buffer_bytes);
   return RelaySocket{std::move(attempt.socket.descriptor), 0};
 }
 

@@ -4,7 +4,6 @@
 // come: a flow is marked throughout or not at all. One thread.
 #pragma once
 
-#include <algorithm>
 #include <span>
 
 #include <turnstone/base/time.hpp>
@@ -15,8 +14,9 @@ namespace ts::net {
 
 class MarkSampler {
  public:
-  /// Before a receive; the socket has been asked with enable_traffic_class() when it was made.
-  void before(int descriptor, IpFamily family, TimePoint now) noexcept {
+  /// What a receive gave. The socket has been asked with enable_traffic_class() when it was made.
+  void received(int descriptor, IpFamily family, std::span<const Datagram> batch, TimePoint now) noexcept {
+    if (asking_ && !marked_) look(descriptor, family, batch);
     if (now - since_ < kWindow) return;
     since_ = now;
     seen_ = 0;
@@ -25,20 +25,20 @@ class MarkSampler {
     if (!asking_) asking_ = enable_traffic_class(descriptor, family, true);
   }
 
-  /// What the receive gave.
-  void after(int descriptor, IpFamily family, std::span<const Datagram> batch) noexcept {
-    if (!asking_ || marked_) return;
-    marked_ = std::any_of(batch.begin(), batch.end(), [](const Datagram& d) { return d.tos != 0; });
-    seen_ += batch.size();
-    if (!marked_ && !was_marked_ && seen_ >= kSample)
-      asking_ = !enable_traffic_class(descriptor, family, false);
-  }
-
   static constexpr std::chrono::seconds kWindow{1};
   /// Unmarked datagrams in a window after which no more is asked.
   static constexpr std::size_t kSample = 32;
 
  private:
+  void look(int descriptor, IpFamily family, std::span<const Datagram> batch) noexcept {
+    for (const Datagram& datagram : batch) {
+      marked_ = marked_ || datagram.tos != 0;
+      seen_ += datagram.tos_told ? 1 : 0;  // others came before the kernel was asked
+    }
+    if (!marked_ && !was_marked_ && seen_ >= kSample)
+      asking_ = !enable_traffic_class(descriptor, family, false);
+  }
+
   TimePoint since_{};
   std::size_t seen_ = 0;
   bool asking_ = true;

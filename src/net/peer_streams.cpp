@@ -230,7 +230,13 @@ void PeerStreams::close(turn::ConnectionId id) noexcept {
 }
 
 turn::Pace PeerStreams::relayed(const DataConnection& connection, bool to_peer, std::size_t size) {
-  return server_.data_relayed(now(), connection.id(), to_peer, size);
+  const Now moment = now();
+  const turn::Pace pace = server_.data_relayed(moment, connection.id(), to_peer, size);
+  if (pace.resume_at > moment.mono) {
+    ++counters_.data_pauses;
+    counters_.data_pause_nanoseconds += static_cast<std::uint64_t>((pace.resume_at - moment.mono).count());
+  }
+  return pace;
 }
 
 void PeerStreams::ended(DataConnection& connection) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <future>
 #include <thread>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -8,6 +9,7 @@
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/shard.hpp>
 
+#include "affinity.hpp"
 #include "peer_streams.hpp"
 #include "stream_set.hpp"
 #include "udp_engine.hpp"
@@ -23,8 +25,8 @@ class Shard::Impl {
   Impl(ShardSurroundings surroundings, ShardSockets sockets)
       : surroundings_(std::move(surroundings)),
         server_(surroundings_.turn),
-        udp_(context_, std::move(sockets.udp), surroundings_.options.udp_relay_buffer_bytes,
-             surroundings_.options.udp_coalesce, server_, outbox_, counters_, [this] { flush(); }),
+        udp_(context_, std::move(sockets.udp), surroundings_.options, server_, outbox_, counters_,
+             [this] { flush(); }),
         streams_(context_, std::move(sockets.tcp), surroundings_, server_, outbox_, counters_,
                  [this] { flush(); }),
         peers_(context_, server_, outbox_, counters_, [this] { flush(); }),
@@ -37,13 +39,18 @@ class Shard::Impl {
   }
 
   void start() {
-    udp_.start();
-    streams_.start();
-    thread_ = std::thread([this] {
-      // A nap of 100 µs may not become one of 150: the kernel's default slack.
-      ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
-      context_.run();
+    std::promise<void> started;
+    thread_ = std::thread([&] {
+      if (start_here(started)) context_.run();
     });
+    auto outcome = started.get_future();
+    outcome.wait();
+    try {
+      outcome.get();
+    } catch (...) {
+      thread_.join();
+      throw;
+    }
   }
 
   void stop() {
@@ -105,6 +112,22 @@ class Shard::Impl {
   }
 
  private:
+  /// On the shard's thread.
+  bool start_here(std::promise<void>& started) {
+    // A nap of 100 µs may not become one of 150: the kernel's default slack.
+    ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+    if (surroundings_.options.pin_threads) pin_to_core(surroundings_.index);
+    try {
+      udp_.start();
+      streams_.start();
+    } catch (...) {
+      started.set_exception(std::current_exception());
+      return false;
+    }
+    started.set_value();
+    return true;
+  }
+
   void receive(turn::Letter& letter, RelayPair& relays) {
     const auto adopted = server_.receive(now(), letter, outbox_);
     for (std::size_t i = 0; adopted && i < relays.size(); ++i) {
@@ -193,6 +216,7 @@ class Shard::Impl {
         udp_.close(command.relay);
       }
     }
+    if (!outbox_.close_relays.empty()) udp_.settle();
     outbox_.close_relays.clear();
   }
 

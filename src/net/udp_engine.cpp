@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 #include <system_error>
+#include <utility>
 
-#include <sys/epoll.h>
+#include <fcntl.h>
 
 #include <turnstone/net/clock.hpp>
 #include <turnstone/stun/demux.hpp>
@@ -20,9 +20,10 @@ static_assert(ReceiveBatch::kHeadroomBytes >= turn::kHeadroomBytes);
 static_assert(ReceiveBatch::kTailroomBytes >= turn::kTailroomBytes);
 static_assert(ReceiveBatch::kPayloadBytes >= DtlsSet::kRoomBytes);
 
-/// What an epoll event names: a listener by index, or a relay socket by slot index, family and generation.
-/// The generation tells events of a closed socket from those of its successor in the same slot.
-constexpr std::uint64_t kRelayTag = std::uint64_t{1} << 63;
+/// What a tag names: a listener by index, or a relay socket by slot index, family and generation. The
+/// generation tells what comes of a closed socket from that of its successor in the same slot. The core
+/// writes headers in front of what a relay got.
+constexpr std::uint64_t kRelayTag = UdpMover::kApart;
 constexpr std::uint64_t kV6Tag = std::uint64_t{1} << 62;
 constexpr std::uint32_t kGenerationMask = (1U << 30) - 1;
 
@@ -40,15 +41,11 @@ constexpr turn::Route kListenerMask = (turn::Route{1} << kScopeShift) - 1;
 
 std::size_t family_index(IpFamily family) noexcept { return family == IpFamily::V4 ? 0 : 1; }
 
-int make_epoll() {
-  const int descriptor = ::epoll_create1(EPOLL_CLOEXEC);
-  if (descriptor < 0) throw std::system_error(errno, std::system_category(), "epoll_create1");
-  return descriptor;
-}
-
-void sleep_for(Duration duration) noexcept {
-  const timespec wanted{0, static_cast<long>(duration.count())};  // below a second: the config's limit
-  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &wanted, nullptr);
+/// epoll also where io_uring was chosen and now is refused, as when memory is short.
+std::unique_ptr<UdpMover> make_mover(UdpEngineKind kind) {
+  std::string why;
+  auto ring = kind == UdpEngineKind::IoUring ? make_ring_mover(why) : nullptr;
+  return ring ? std::move(ring) : make_epoll_mover();
 }
 
 bool is_dtls(ByteView datagram) noexcept {
@@ -65,22 +62,19 @@ constexpr std::size_t kMaxErrors = 64;
 }  // namespace
 
 UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners,
-                     std::uint32_t relay_buffer_bytes, Duration coalesce, turn::Server& server,
-                     turn::Outbox& outbox, Counters& counters, std::function<void()> flush)
-    : epoll_(context, make_epoll()),
+                     const Options& options, turn::Server& server, turn::Outbox& outbox, Counters& counters,
+                     std::function<void()> flush)
+    : kind_(options.udp_engine),
+      ready_(context),
       listeners_(std::move(listeners)),
-      listener_marks_(listeners_.size()),
-      relay_buffer_bytes_(relay_buffer_bytes),
+      listeners_seen_(listeners_.size()),
+      relay_buffer_bytes_(options.udp_relay_buffer_bytes),
       server_(server),
       outbox_(outbox),
       counters_(counters),
       flush_(std::move(flush)),
-      coalescer_(coalesce) {
+      coalescer_(options.udp_coalesce) {
   too_long_.reserve(kMaxErrors);
-  for (std::size_t i = 0; i < listeners_.size(); ++i) {
-    if (!watch(listeners_[i].descriptor.get(), i))
-      throw std::system_error(errno, std::system_category(), "epoll_ctl");
-  }
 }
 
 void UdpEngine::take_singly() noexcept {
@@ -88,22 +82,32 @@ void UdpEngine::take_singly() noexcept {
   for (const BoundSocket& listener : listeners_) enable_trains(listener.descriptor.get(), false);
 }
 
-void UdpEngine::start() { wait(); }
-
-void UdpEngine::stop() noexcept {
-  boost::system::error_code ignored;
-  epoll_.close(ignored);
+void UdpEngine::start() {
+  mover_ = make_mover(kind_);
+  const int ready = ::fcntl(mover_->descriptor(), F_DUPFD_CLOEXEC, 0);
+  if (ready < 0) throw std::system_error(errno, std::system_category(), "fcntl");
+  ready_.assign(ready);
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    if (!mover_->watch(listeners_[i].descriptor.get(), i))
+      throw std::system_error(errno, std::system_category(), "watching a listener");
+  }
+  turn();
+  wait();
 }
 
-bool UdpEngine::watch(int descriptor, std::uint64_t tag) noexcept {
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = tag;
-  return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, descriptor, &event) == 0;
+void UdpEngine::stop() noexcept {
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    mover_->unwatch(listeners_[i].descriptor.get(), i);
+    listeners_[i].descriptor = Descriptor();
+  }
+  mover_->settle();
+  boost::system::error_code ignored;
+  ready_.close(ignored);
 }
 
 void UdpEngine::wait() {
-  epoll_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+  mover_->rest();
+  ready_.async_wait(boost::asio::posix::descriptor_base::wait_read,
                     [this](const boost::system::error_code& error) {
                       if (error) return;
                       turn();
@@ -113,57 +117,67 @@ void UdpEngine::wait() {
 
 void UdpEngine::turn() {
   const TimePoint began = now().mono;
-  for (Now moment{began, {}}; moment.mono - began < kLongestTurn;) {
-    const std::size_t datagrams = look(moment);
-    const Duration nap = coalescer_.nap_after(moment.mono, datagrams);
+  for (Duration nap{};;) {
+    found_ = 0;
+    const TimePoint napping_since = nap > Duration::zero() ? now().mono : TimePoint{};
+    mover_->look(nap, *this);
+    if (nap > Duration::zero()) counters_.udp_nap_delays.add(moment_.mono - napping_since, found_);
+    if (moment_.mono - began >= kLongestTurn) return;
+    nap = coalescer_.nap_after(moment_.mono, found_);
     if (nap > Duration::zero()) {
-      sleep_for(nap);
       ++counters_.udp_naps;
-    } else if (datagrams < kBusyDatagrams) {
+    } else if (found_ < kBusyDatagrams) {
       return;
     }
   }
 }
 
-std::size_t UdpEngine::look(Now& moment) {
-  std::array<epoll_event, 64> events;
-  const int ready = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
-  moment = now();
-  if (ready <= 0) return 0;
-  std::size_t datagrams = 0;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(ready); ++i) {
-    if (!received_.has_room()) {
-      flush_();
-      send_queued();
-      received_.recycle();
-    }
-    const std::uint64_t tag = events[i].data.u64;
-    // Errors first: the oldest one would fail the read.
-    if ((events[i].events & EPOLLERR) != 0) datagrams += read_errors(tag, moment);
-    datagrams += (tag & kRelayTag) != 0 ? read_relay(tag, moment) : read_listener(tag, moment);
-  }
-  flush_();
-  send_queued();  // a flush with nothing from the core sends nothing, but a handshake may have answered
-  received_.recycle();
-  return datagrams;
+void UdpEngine::woke() {
+  moment_ = now();
+  errors_read_.swap(errored_);
+  for (const std::uint64_t tag : errors_read_) failed(tag);
+  errors_read_.clear();
 }
 
-std::span<const Datagram> UdpEngine::receive(int descriptor, const Source& source, MarkSampler& marks,
-                                             Now moment) noexcept {
-  marks.before(descriptor, source.family, moment.mono);
-  // The core writes headers in front of what a relay got.
-  const auto batch = received_.receive(descriptor, source.is_relay);
-  marks.after(descriptor, source.family, batch);
-  if (!batch.empty()) coalescer_.saw(batch.size(), source.tag + batch.front().from.port);
+void UdpEngine::received(std::uint64_t tag, std::span<const Datagram> batch) {
   ++counters_.udp_receive_batches;
   counters_.udp_received_packets += batch.size();
-  return batch;
+  found_ += batch.size();
+  if (batch.empty()) return;
+  coalescer_.saw(batch.size(), tag + batch.front().from.port);
+  if ((tag & kRelayTag) != 0) {
+    read_relay(tag, batch);
+  } else {
+    read_listener(tag, batch);
+  }
 }
 
-std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
+void UdpEngine::flush() {
+  flush_();
+  send_queued();  // a flush with nothing from the core sends nothing, but a handshake may have answered
+}
+
+int UdpEngine::descriptor_of(std::uint64_t tag) const noexcept {
+  turn::RelayId id;
+  if ((tag & kRelayTag) == 0) return listeners_[tag].descriptor.get();
+  const Relay* relay = find(tag, id);
+  return relay != nullptr ? relay->descriptor.get() : -1;
+}
+
+void UdpEngine::note(UdpSocketKind kind, int descriptor, IpFamily family, Seen& seen,
+                     std::span<const Datagram> batch) noexcept {
+  seen.marks.received(descriptor, family, batch, moment_.mono);
+  if (const std::uint32_t dropped = batch.back().dropped; dropped != 0) count_drops(kind, seen, dropped);
+}
+
+void UdpEngine::count_drops(UdpSocketKind kind, Seen& seen, std::uint32_t total) noexcept {
+  counters_.udp_receive_drops[static_cast<std::size_t>(kind)] += seen.drops.added(total);
+}
+
+void UdpEngine::read_listener(std::size_t index, std::span<const Datagram> batch) {
   const BoundSocket& listener = listeners_[index];
-  const Source source{listener.local.address.family(), index, false};
-  const auto batch = receive(listener.descriptor.get(), source, listener_marks_[index], moment);
+  note(UdpSocketKind::Listener, listener.descriptor.get(), listener.local.address.family(),
+       listeners_seen_[index], batch);
   ::ts::turn::Inbound in;
   for (const Datagram& datagram : batch) {
     in.route = index | ::ts::turn::Route{datagram.scope} << kScopeShift;
@@ -172,43 +186,53 @@ std::size_t UdpEngine::read_listener(std::size_t index, Now moment) {
     if (dtls_ != nullptr && is_dtls(datagram.bytes)) {
       ::ts::turn::FiveTuple tuple = in.tuple;
       tuple.transport = ::ts::turn::Transport::Dtls;
-      if (dtls_->received(moment, in.route, tuple, datagram.bytes)) continue;
+      if (dtls_->received(moment_, in.route, tuple, datagram.bytes)) continue;
     }
     in.bytes = datagram.bytes;
     in.tos = datagram.tos;
-    server_.from_client(moment, in, outbox_);
+    server_.from_client(moment_, in, outbox_);
   }
-  return batch.size();
 }
 
-UdpEngine::Relay* UdpEngine::find(std::uint64_t tag, turn::RelayId& id) noexcept {
+void UdpEngine::read_relay(std::uint64_t tag, std::span<const Datagram> batch) {
+  turn::RelayId id;
+  Relay* relay = find(tag, id);
+  if (relay == nullptr) return;
+  note(UdpSocketKind::Relay, relay->descriptor.get(), id.family, relay->seen, batch);
+  for (const Datagram& datagram : batch)
+    server_.from_peer(moment_, id, datagram.from, datagram.bytes, outbox_, datagram.tos);
+}
+
+const UdpEngine::Relay* UdpEngine::find(std::uint64_t tag, turn::RelayId& id) const noexcept {
   const auto index = static_cast<std::uint32_t>(tag);
   const IpFamily family = (tag & kV6Tag) != 0 ? IpFamily::V6 : IpFamily::V4;
   if (index >= relays_.size()) return nullptr;
-  Relay& relay = relays_[index][family_index(family)];
+  const Relay& relay = relays_[index][family_index(family)];
   if (!relay.descriptor || (relay.generation & kGenerationMask) != ((tag >> 32) & kGenerationMask))
     return nullptr;
   id = turn::RelayId{SlotHandle{index, relay.generation}, family};
   return &relay;
 }
 
-std::size_t UdpEngine::read_errors(std::uint64_t tag, Now moment) {
+UdpEngine::Relay* UdpEngine::find(std::uint64_t tag, turn::RelayId& id) noexcept {
+  return const_cast<Relay*>(std::as_const(*this).find(tag, id));
+}
+
+void UdpEngine::failed(std::uint64_t tag) {
   turn::RelayId id;
-  if ((tag & kRelayTag) == 0) {
-    clear_pending_error(listeners_[tag].descriptor.get());
-    return 0;
-  }
-  const Relay* relay = find(tag, id);
-  if (relay == nullptr) return 0;
-  const int descriptor = relay->descriptor.get();
+  if ((tag & kRelayTag) == 0) return clear_pending_error(listeners_[tag].descriptor.get());
+  if (const Relay* relay = find(tag, id)) found_ += read_errors(tag, id, relay->descriptor.get());
+}
+
+std::size_t UdpEngine::read_errors(std::uint64_t tag, const turn::RelayId& id, int descriptor) {
   std::size_t count = 0;
   for (; count < kMaxErrors; ++count) {
     const auto error = next_error(descriptor);
     if (!error) break;
     if (error->too_long_for_link) {
-      tell_too_long(tag, id, error->to, error->info, moment);
+      tell_too_long(tag, id, error->to, error->info);
     } else {
-      server_.from_peer_error(moment, id, error->to, {error->type, error->code, error->info}, outbox_);
+      server_.from_peer_error(moment_, id, error->to, {error->type, error->code, error->info}, outbox_);
     }
   }
   // A full error queue leaves its mark on the socket alone, which would wake us for ever.
@@ -217,7 +241,7 @@ std::size_t UdpEngine::read_errors(std::uint64_t tag, Now moment) {
 }
 
 void UdpEngine::tell_too_long(std::uint64_t tag, const turn::RelayId& id, const Endpoint& to,
-                              std::uint32_t mtu, Now moment) {
+                              std::uint32_t mtu) {
   // The kernel tells the address and the MTU but for IPv4 no port, and may have queued more than one entry
   // for a datagram: what failed is known from the sending.
   const bool v4 = id.family == IpFamily::V4;
@@ -225,19 +249,9 @@ void UdpEngine::tell_too_long(std::uint64_t tag, const turn::RelayId& id, const 
     if (one.tag != tag || one.to.address != to.address) return false;
     const turn::IcmpError error{static_cast<std::uint8_t>(v4 ? 3 : 2), static_cast<std::uint8_t>(v4 ? 4 : 0),
                                 mtu};
-    server_.from_peer_error(moment, id, one.to, error, outbox_);
+    server_.from_peer_error(moment_, id, one.to, error, outbox_);
     return true;
   });
-}
-
-std::size_t UdpEngine::read_relay(std::uint64_t tag, Now moment) {
-  turn::RelayId id;
-  Relay* relay = find(tag, id);
-  if (relay == nullptr) return 0;
-  const auto batch = receive(relay->descriptor.get(), Source{id.family, tag, true}, relay->marks, moment);
-  for (const Datagram& datagram : batch)
-    server_.from_peer(moment, id, datagram.from, datagram.bytes, outbox_, datagram.tos);
-  return batch.size();
 }
 
 std::optional<turn::RelayError> UdpEngine::open(const turn::OpenRelay& command) {
@@ -257,8 +271,8 @@ bool UdpEngine::attach(const turn::RelayId& id, Descriptor descriptor) {
   relay.descriptor = std::move(descriptor);
   relay.generation = slot.generation;
   relay.dont_fragment = false;
-  relay.marks = MarkSampler();
-  if (watch(relay.descriptor.get(), tag_of(id))) return true;
+  relay.seen = {MarkSampler(), DropCount(drops_of(relay.descriptor.get()))};
+  if (mover_->watch(relay.descriptor.get(), tag_of(id))) return true;
   relay.descriptor = Descriptor();
   return false;
 }
@@ -266,7 +280,9 @@ bool UdpEngine::attach(const turn::RelayId& id, Descriptor descriptor) {
 Descriptor UdpEngine::release(const turn::RelayId& id) noexcept {
   Relay* relay = find(id);
   if (relay == nullptr) return Descriptor();
-  ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, relay->descriptor.get(), nullptr);
+  mover_->unwatch(relay->descriptor.get(), tag_of(id));
+  mover_->settle();
+  count_drops(UdpSocketKind::Relay, relay->seen, drops_of(relay->descriptor.get()));
   // The next owner takes it as open_relay_socket() makes it.
   if (relay->dont_fragment) set_dont_fragment(relay->descriptor.get(), id.family, false);
   enable_traffic_class(relay->descriptor.get(), id.family, true);
@@ -280,7 +296,12 @@ UdpEngine::Relay* UdpEngine::find(const turn::RelayId& relay) noexcept {
 }
 
 void UdpEngine::close(const turn::RelayId& relay) noexcept {
-  if (Relay* found = find(relay)) found->descriptor = Descriptor();
+  Relay* found = find(relay);
+  if (found == nullptr) return;
+  // Of what no later datagram has told.
+  count_drops(UdpSocketKind::Relay, found->seen, drops_of(found->descriptor.get()));
+  mover_->unwatch(found->descriptor.get(), tag_of(relay));
+  found->descriptor = Descriptor();
 }
 
 const BoundSocket& UdpEngine::source_of(const turn::ToClient& transmit) const noexcept {
@@ -328,11 +349,14 @@ void UdpEngine::queue(const turn::ToPeer& transmit) {
 }
 
 void UdpEngine::send_queued() noexcept {
-  const SendBatch::Stats stats = sends_.flush();
+  const SendBatch::Stats stats = mover_->send(sends_);
   counters_.udp_sent_packets += stats.sent;
   counters_.udp_send_errors += stats.failed;
   counters_.udp_sent_in_trains += stats.in_trains;
   if (dtls_ != nullptr) dtls_->sent();
+  for (const std::uint64_t tag : sends_.errored()) {
+    if ((tag & kRelayTag) != 0) errored_.push_back(tag);
+  }
   for (const SendBatch::TooLong& one : sends_.too_long()) {
     if ((one.tag & kRelayTag) == 0) continue;
     if (too_long_.size() >= kMaxErrors) too_long_.clear();  // nobody will come for them any more

@@ -48,6 +48,10 @@ std::size_t append_traffic_class(std::uint8_t* control, IpFamily family, std::ui
 SendBatch::SendBatch() {
   too_long_.reserve(kMostTooLong);
   messages_.reserve(kMost);
+  prepared_.reserve(kMost);
+  failed_.reserve(kMost);
+  again_.reserve(kMost);
+  errored_.reserve(kMostErrored);
 }
 
 void SendBatch::add(int descriptor, const Endpoint& to, const std::optional<IpAddress>& source,
@@ -73,7 +77,7 @@ std::size_t SendBatch::train_from(std::size_t first, std::size_t last) const noe
   while (count < most) {
     const Item& next = item(first + count);
     if (next.bytes.size() > segment || next.bytes.empty() || next.tos != head.tos || next.to != head.to ||
-        next.source != head.source || next.scope != head.scope)
+        next.source != head.source || next.scope != head.scope || next.descriptor != head.descriptor)
       break;
     ++count;
     if (next.bytes.size() < segment) break;
@@ -117,6 +121,36 @@ std::size_t SendBatch::prepare(std::size_t first, std::size_t last) noexcept {
   return first;
 }
 
+/// All that is queued. What failed goes again by itself, which tells why, and what to do.
+void SendBatch::send_together(Transmitter& together, Stats& stats) noexcept {
+  singly_until_ = 0;
+  for (std::size_t first = 0; first < order_.size();) {
+    first = prepare(first, order_.size());
+    prepared_.clear();
+    for (std::size_t i = 0; i < messages_.size(); ++i)
+      prepared_.push_back(Prepared{item(messages_[i].first).descriptor, &headers_[i].msg_hdr});
+    failed_.clear();
+    together.transmit(prepared_, failed_);
+    again_.clear();
+    for (std::uint32_t i = 0; i < messages_.size(); ++i) {
+      if (std::find(failed_.begin(), failed_.end(), i) == failed_.end()) {
+        count_sent(messages_[i], stats);
+      } else {
+        again_.push_back(messages_[i]);
+      }
+    }
+    for (const Message& message : again_) {
+      if (errored_.size() < kMostErrored) errored_.push_back(item(message.first).tag);
+      send_run(message.first, message.first + message.count, stats);
+    }
+  }
+}
+
+void SendBatch::count_sent(const Message& message, Stats& stats) noexcept {
+  stats.sent += message.count;
+  if (message.count > 1) stats.in_trains += message.count;
+}
+
 void SendBatch::send_run(std::size_t first, std::size_t last, Stats& stats) noexcept {
   singly_until_ = first;
   while (first < last) {
@@ -134,10 +168,8 @@ std::size_t SendBatch::send_prepared(std::size_t end, Stats& stats) noexcept {
     const int sent = ::sendmmsg(descriptor, headers_.data() + at,
                                 static_cast<unsigned>(messages_.size() - at), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) {
-      for (const std::size_t done = at + static_cast<std::size_t>(sent); at < done; ++at) {
-        stats.sent += messages_[at].count;
-        if (messages_[at].count > 1) stats.in_trains += messages_[at].count;
-      }
+      for (const std::size_t done = at + static_cast<std::size_t>(sent); at < done; ++at)
+        count_sent(messages_[at], stats);
       again = false;
     } else if (errno == EINTR) {
       continue;
@@ -171,9 +203,10 @@ void SendBatch::note_too_long(const Item& item) noexcept {
   if (too_long_.size() < kMostTooLong) too_long_.push_back(TooLong{item.tag, item.to});
 }
 
-SendBatch::Stats SendBatch::flush() noexcept {
+SendBatch::Stats SendBatch::flush(Transmitter* together) noexcept {
   Stats stats;
   too_long_.clear();
+  errored_.clear();
   if (retry_in_ != 0 && --retry_in_ == 0) most_segment_ = kMostTrainBytes;
   if (std::any_of(order_.begin(), order_.end(),
                   [&](const Place& p) { return p.flow != order_.front().flow; })) {
@@ -181,7 +214,8 @@ SendBatch::Stats SendBatch::flush() noexcept {
       return a.flow != b.flow ? a.flow < b.flow : a.index < b.index;
     });
   }
-  for (std::size_t first = 0; first < order_.size();) {
+  if (together != nullptr) send_together(*together, stats);
+  for (std::size_t first = 0; together == nullptr && first < order_.size();) {
     std::size_t last = first + 1;
     while (last < order_.size() && order_[last].flow >> 32 == order_[first].flow >> 32) ++last;
     send_run(first, last, stats);

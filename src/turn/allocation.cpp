@@ -22,8 +22,7 @@ void Server::sweep(SlotHandle handle, Allocation& allocation, TimePoint now, Out
   tell_flows(handle, allocation, now, out);
   counters_.permissions -=
       std::erase_if(allocation.permissions, [now](const Permission& p) { return p.expires <= now; });
-  counters_.channels -=
-      std::erase_if(allocation.channels, [now](const Channel& c) { return c.expires <= now; });
+  counters_.channels -= allocation.channels.erase_if([now](const Channel& c) { return c.expires <= now; });
 }
 
 bool Server::has_room_for(const Allocation& allocation, std::size_t added) const noexcept {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state of one allocation (RFC 8656 §6): permissions (§9) and channel bindings (§12) in short sorted
-// arrays.
+// The state of one allocation (RFC 8656 §6): permissions (§9) in a short sorted array, and channel
+// bindings (§12).
 #pragma once
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include <turnstone/turn/client.hpp>
 #include <turnstone/turn/ledger.hpp>
 
+#include "channel_table.hpp"
 #include "limits.hpp"
 #include "mobility.hpp"
 
@@ -23,14 +24,6 @@ namespace ts::turn {
 struct Permission {
   IpAddress peer;
   TimePoint expires;
-};
-
-struct Channel {
-  std::uint16_t number = 0;
-  Endpoint peer;
-  TimePoint expires;
-  /// Until when the shell was told that this flows; min(): it was not.
-  TimePoint told_until = TimePoint::min();
 };
 
 constexpr std::size_t family_index(IpFamily family) noexcept { return family == IpFamily::V4 ? 0 : 1; }
@@ -102,7 +95,7 @@ struct Allocation {
   /// When the deadline queue's entry that counts pops; other entries are stale.
   TimePoint look_at = TimePoint::max();
   std::vector<Permission> permissions;  // by peer
-  std::vector<Channel> channels;        // by number
+  ChannelTable channels;
   std::vector<ConnectionId> connections;
   Traffic to_peer;
   Traffic to_client;
@@ -148,17 +141,8 @@ struct Allocation {
     return p != nullptr && now < p->expires;
   }
 
-  Channel* channel(std::uint16_t number) noexcept {
-    const auto at = std::lower_bound(channels.begin(), channels.end(), number,
-                                     [](const Channel& c, std::uint16_t n) { return c.number < n; });
-    return at != channels.end() && at->number == number ? &*at : nullptr;
-  }
-  Channel* channel_to(const Endpoint& peer) noexcept {
-    const auto at = std::find_if(channels.begin(), channels.end(), [&](const Channel& c) {
-      return c.peer.port == peer.port && c.peer == peer;
-    });
-    return at != channels.end() ? &*at : nullptr;
-  }
+  Channel* channel(std::uint16_t number) noexcept { return channels.find(number); }
+  Channel* channel_to(const Endpoint& peer) noexcept { return channels.find(peer); }
 };
 
 }  // namespace ts::turn

@@ -131,13 +131,18 @@ Allocation* Server::find_mobile(std::uint64_t id, TimePoint now, SlotHandle& han
   return good ? allocation : nullptr;
 }
 
+Letter Letter::answer(Kind kind_of_answer) const {
+  Letter out;
+  out.kind = kind_of_answer;
+  out.from = to;
+  out.to = from;
+  out.id = id;
+  out.tuple = tuple;
+  return out;
+}
+
 Letter Server::move(Now now, const Letter& query, Outbox& out) {
-  Letter reply;
-  reply.kind = Letter::Kind::Reply;
-  reply.from = shard_;
-  reply.to = query.from;
-  reply.id = query.id;
-  reply.tuple = query.tuple;
+  Letter reply = query.answer(Letter::Kind::Reply);
   reply.route = query.route;
   reply.lifetime_seconds = query.lifetime_seconds;
   reply.error = ErrorCode::AllocationMismatch;

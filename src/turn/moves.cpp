@@ -64,13 +64,7 @@ std::optional<SlotHandle> Server::receive(Now now, Letter& letter, Outbox& out) 
       if (next && next->shard == letter.from && next->tuple == letter.tuple) {
         hand_over(handle, *next, letter.id, out);
       } else {
-        Letter gone;
-        gone.kind = Letter::Kind::Arrival;
-        gone.from = shard_;
-        gone.to = letter.from;
-        gone.id = letter.id;
-        gone.tuple = letter.tuple;
-        out.letters.push_back(std::move(gone));
+        out.letters.push_back(letter.answer(Letter::Kind::Arrival));
       }
       return std::nullopt;
     }

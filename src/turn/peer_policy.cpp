@@ -69,11 +69,6 @@ bool starts_with(const IpAddress& address, std::initializer_list<std::uint8_t> p
   return std::equal(prefix.begin(), prefix.end(), address.bytes().begin());
 }
 
-bool is_loopback(const IpAddress& address) noexcept {
-  if (address.is_v4()) return address.bytes()[0] == 127;
-  return starts_with(address, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
-}
-
 }  // namespace
 
 std::optional<IpAddress> embedded_v4(const IpAddress& address) noexcept {
@@ -149,7 +144,7 @@ std::optional<Denial> PeerPolicy::check_port(const Endpoint& peer) const noexcep
     const IpAddress at = endpoint.address.unmapped();
     // A listener on one of our relay addresses is reached by what it is advertised as, too (1:1 NAT).
     const bool here = endpoint.address.is_unspecified()
-                          ? is_own(address) || is_relay(address) || is_loopback(address)
+                          ? is_own(address) || is_relay(address) || address.is_loopback()
                           : at == address || (is_relay(at) && is_relay(address));
     if (here) return Denial::OwnEndpoint;
   }

@@ -34,6 +34,7 @@ void Server::meet_realm(Request& r) const {
 }
 
 std::string Server::realm_name(auth::RealmId realm) const {
+  if (realm == auth::kDefaultRealm) return credentials_->realm();
   const auth::Realms* realms = credentials_->further();
   const auth::Credentials* found = realms != nullptr ? realms->find(realm) : nullptr;
   return found != nullptr ? found->realm() : std::string();

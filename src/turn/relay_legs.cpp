@@ -136,7 +136,7 @@ void Server::drop_leg(SlotHandle handle, Allocation& allocation, IpFamily family
   counters_.permissions -=
       std::erase_if(allocation.permissions, [&](const Permission& p) { return p.peer.family() == family; });
   counters_.channels -=
-      std::erase_if(allocation.channels, [&](const Channel& c) { return c.peer.address.family() == family; });
+      allocation.channels.erase_if([&](const Channel& c) { return c.peer.address.family() == family; });
   SecondRelay& second = *allocation.second;
   const bool first_goes = family == allocation.family();
   ledger_.return_port(family, (first_goes ? allocation.local : second.local).port);

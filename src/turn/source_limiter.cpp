@@ -9,12 +9,6 @@ namespace {
 
 constexpr Duration kBurst = std::chrono::seconds(2);
 
-bool is_loopback(const IpAddress& address) noexcept {
-  constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  const ByteView bytes = address.bytes();
-  return address.is_v4() ? bytes[0] == 127 : std::equal(bytes.begin(), bytes.end(), kLoopback6.begin());
-}
-
 }  // namespace
 
 SourceLimiter::SourceLimiter(std::uint32_t per_second, std::uint64_t seed) : seed_(seed) {
@@ -26,7 +20,7 @@ SourceLimiter::SourceLimiter(std::uint32_t per_second, std::uint64_t seed) : see
 bool SourceLimiter::admit(const IpAddress& source, TimePoint now) noexcept {
   if (full_at_.empty()) return true;
   const IpAddress address = source.unmapped();
-  if (is_loopback(address)) return true;
+  if (address.is_loopback()) return true;
   const ByteView bytes = address.bytes();
   const std::uint64_t name = address.is_v4() ? load_be32(bytes.data()) : load_be64(bytes.data());
   TimePoint& full_at = full_at_[mix64(name ^ seed_, seed_) % kBuckets];

@@ -17,12 +17,7 @@ inline void require(bool holds, const char* what) {
 }
 
 inline Options fuzz_options() {
-  Options o = default_options();
-  o.ports = {50000, 50009};
-  o.max_allocations = 5;
-  o.max_allocations_per_user = 3;
-  o.max_permissions_per_allocation = 4;
-  o.max_channels_per_allocation = 3;
+  Options o = tight_options(5, 3, 4, 3);
   o.peers.deny = {IpNetwork::parse("9.9.9.0/24").value()};
   o.peers.own_endpoints = {ep("198.41.0.4:3478")};
   return o;

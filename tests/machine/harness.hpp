@@ -99,6 +99,18 @@ inline Options default_options() {
   return out;
 }
 
+/// Limits so small that they are reached. There are two relay ports for each allocation.
+inline Options tight_options(std::uint32_t allocations, std::uint32_t of_one_user, std::uint32_t permissions,
+                             std::uint32_t channels) {
+  Options out = default_options();
+  out.ports = {50000, static_cast<std::uint16_t>(49999 + 2 * allocations)};
+  out.max_allocations = allocations;
+  out.max_allocations_per_user = of_one_user;
+  out.max_permissions_per_allocation = permissions;
+  out.max_channels_per_allocation = channels;
+  return out;
+}
+
 inline auth::Options default_auth() {
   auth::Options out;
   out.realm = "example.org";

@@ -143,6 +143,14 @@ TEST_F(RealmsTest, WithoutOriginTheRealmMayBeNamed) {
   EXPECT_EQ(w.events.at(0).realm, "eu.example.org");
 }
 
+TEST_F(RealmsTest, EventsNameTheRealmTheDefaultOneToo) {
+  Client rest(w, "192.12.0.5:40000", Transport::Udp);
+  ASSERT_EQ(rest.allocate().code(), 0);
+  ASSERT_EQ(rest.refresh(0).code(), 0);
+  ASSERT_EQ(w.events.size(), 2U);
+  for (const AllocationEvent& event : w.events) EXPECT_EQ(event.realm, "example.org");
+}
+
 TEST_F(RealmsTest, ARealmOfListenersIsThereAlone) {
   Client outside = of("closed.example.org", "closed");
   const Answer answer = outside.allocate();

@@ -14,15 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-Options tight() {
-  Options o = default_options();
-  o.ports = {50000, 50007};
-  o.max_allocations = 4;
-  o.max_allocations_per_user = 2;
-  o.max_permissions_per_allocation = 3;
-  o.max_channels_per_allocation = 2;
-  return o;
-}
+Options tight() { return tight_options(4, 2, 3, 2); }
 
 const Endpoint kPeers[] = {ep("8.8.8.8:5000"), ep("8.8.8.8:5001"), ep("9.9.9.9:6000"),    ep("1.1.1.1:53"),
                            ep("1.0.0.1:53"),   ep("10.0.0.1:80"),  ep("[2620:fe::fe]:53")};

@@ -9,6 +9,23 @@ namespace {
 
 constexpr std::uint16_t kChannel = 0x4001;
 
+TEST(Log, TellsWhoseAllocationBeganAndEnded) {
+  ::testing::internal::CaptureStderr();
+  {
+    config::Config config = loopback_config();
+    config.log.level = config::LogLevel::Info;
+    const Server server(std::move(config));
+    TurnClient client(Via::Udp, server.turn());
+    ASSERT_EQ(client.allocate(), 0);
+    ASSERT_EQ(client.refresh(0), 0);
+  }
+  app::log::set_up({config::LogLevel::Off, config::LogFormat::Text});
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  const std::string whose = std::string(" user=") + TurnClient::user + " realm=turnstone client=127.0.0.1:";
+  EXPECT_NE(log.find("allocation started" + whose), std::string::npos) << log;
+  EXPECT_NE(log.find("allocation ended" + whose), std::string::npos) << log;
+}
+
 TEST(Metrics, CountWhatIsRelayed) {
   const Server server(loopback_config(2));
   const EchoPeer peer;

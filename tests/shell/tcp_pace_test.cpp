@@ -37,6 +37,10 @@ TEST_P(TcpPace, BothDirectionsKeepTheRate) {
   EXPECT_GT(seconds_since(start), 1);
   EXPECT_LT(seconds_since(start), 6);
   EXPECT_EQ(server.metric("turnstone_drops_total"), 0);
+  EXPECT_GT(server.metric("turnstone_peer_stream_pauses_total"), 2);
+  const double paused = server.metric("turnstone_peer_stream_pause_seconds_total");
+  EXPECT_GT(paused, 2.5) << "of two directions";
+  EXPECT_LT(paused, 20);
   bridge.data.close();
   EXPECT_EQ(bridge.peer.ending(), 0);
 }

@@ -73,7 +73,7 @@ class PeerSocket {
 class TcpPeer {
  public:
   explicit TcpPeer(std::string_view address = "127.0.0.1", int backlog = 128)
-      : socket_(SOCK_STREAM, at(address)) {
+      : socket_(peer_socket(SOCK_STREAM, at(address))) {
     ::listen(socket_.fd(), backlog);
   }
   Endpoint local() const { return socket_.local(); }
@@ -87,11 +87,8 @@ class TcpPeer {
 
 /// A peer that connects.
 inline PeerSocket call(const Endpoint& to) {
-  const int fd = ::socket(to.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  SocketAddress address(to);
-  PeerSocket out(fd);
-  if (::connect(fd, address.get(), address.size) != 0) out.close();
-  return out;
+  Socket socket = peer_socket(SOCK_STREAM, Endpoint{IpAddress::any(to.address.family()), 0});
+  return PeerSocket(socket.connect(to) ? socket.release() : -1);
 }
 
 inline std::optional<std::uint32_t> connection_id(const Bytes& message) {

@@ -17,11 +17,11 @@ TEST(UdpBatch, AnErrorOfAnEarlierDatagramCostsNoLaterOne) {
   net::SendBatch batch;
   for (int round = 0; round < 20; ++round) {
     batch.add(from.fd(), nobody, std::nullopt, data);
-    EXPECT_EQ(batch.flush().sent, 1U);
+    EXPECT_EQ(batch.flush(nullptr).sent, 1U);
     pollfd p{from.fd(), 0, 0};
     ASSERT_EQ(::poll(&p, 1, static_cast<int>(kPatience.count())), 1) << "the ICMP error is there";
     batch.add(from.fd(), peer.local(), std::nullopt, data);
-    const auto stats = batch.flush();
+    const auto stats = batch.flush(nullptr);
     EXPECT_EQ(stats.sent, 1U);
     EXPECT_EQ(stats.failed, 0U);
     ASSERT_TRUE(peer.receive());

@@ -21,7 +21,7 @@ class Sender {
     sent_.push_back(std::make_unique<Bytes>(pattern(size, static_cast<std::uint32_t>(sent_.size() + 1))));
     batch_.add(socket_.fd(), to, std::nullopt, *sent_.back(), tos);
   }
-  net::SendBatch::Stats flush() { return batch_.flush(); }
+  net::SendBatch::Stats flush() { return batch_.flush(nullptr); }
   const Bytes& sent(std::size_t i) const { return *sent_.at(i); }
   int fd() const { return socket_.fd(); }
 
@@ -199,6 +199,35 @@ TEST(Coalescing, IsOffAtZero) {
   net::Coalescer coalescer(Duration::zero());
   TimePoint now{};
   EXPECT_EQ(nap_at(coalescer, now, 200, microseconds(5), 4, 10), Duration::zero());
+}
+
+TEST(Coalescing, ItsDelaysAreShown) {
+  config::Config config = loopback_config();
+  config.net.udp_coalesce = microseconds(2000);
+  config.net.udp_engine = net::UdpEngineKind::Epoll;  // pauses of io_uring end when much has come
+  const Server server(std::move(config));
+  const EchoPeer peer;
+  constexpr std::uint16_t kChannel = 0x4000;
+  std::vector<std::unique_ptr<TurnClient>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<TurnClient>(Via::Udp, server.turn()));
+    ASSERT_EQ(clients.back()->allocate(), 0);
+    ASSERT_EQ(clients.back()->bind(kChannel, peer.local()), 0);
+  }
+  const std::string name = "turnstone_udp_coalesce_delay_seconds";
+  const auto deadline = Clock::now() + kPatience;
+  while (server.metric(name + "_count") < 100) {
+    ASSERT_LT(Clock::now(), deadline);
+    for (int i = 0; i < 200; ++i) {
+      for (const auto& client : clients) client->send_channel(kChannel, pattern(50));
+      std::this_thread::sleep_for(microseconds(300));
+    }
+  }
+  const std::string metrics = server.metrics();
+  EXPECT_GT(sample(metrics, "turnstone_udp_naps_total"), 0);
+  // Nobody was paused for less than was asked.
+  EXPECT_EQ(sample(metrics, name + "_bucket", "le=\"0.001\""), 0);
+  EXPECT_GE(sample(metrics, name + "_sum"), 0.002 * sample(metrics, name + "_count"));
 }
 
 }  // namespace

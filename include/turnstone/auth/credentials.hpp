@@ -69,6 +69,8 @@ class Credentials {
  public:
   /// Those of the default realm, and of the further ones.
   explicit Credentials(const Options& options);
+  /// `asks_hook`: others than these may be known to the external source, whatever options.hook says.
+  Credentials(const Options& options, bool asks_hook);
 
   /// The realms beside this one; null: there are none.
   const Realms* further() const noexcept { return further_.get(); }

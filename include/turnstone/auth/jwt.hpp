@@ -35,9 +35,6 @@ std::optional<WallTime> jwt_expiry(std::string_view username);
 /// Longer usernames are no tokens: RFC 8489 §14.3 allows 508 bytes, some senders of RFC 5389 take more.
 inline constexpr std::size_t kMaxJwtUsernameBytes = 763;
 
-/// RFC 7518 §3.2: "A key of the same size as the hash output … or larger MUST be used".
-inline constexpr std::size_t kMinJwtSecretBytes = 32;
-
 /// Mints a token. `user` becomes `sub`, `audience` becomes `aud`; either may be empty. Nothing when the
 /// username would be longer than kMaxPolicyUsernameBytes, the secret is too short, or a name is not UTF-8 or
 /// too long.

@@ -18,6 +18,9 @@ struct StaticUser {
   std::string password;
 };
 
+/// RFC 7518 §3.2: "A key of the same size as the hash output … or larger MUST be used".
+inline constexpr std::size_t kMinJwtSecretBytes = 32;
+
 /// Names a realm: 0 is the default one, the others are numbered as in Options::realms.
 using RealmId = std::uint16_t;
 inline constexpr RealmId kDefaultRealm = 0;

@@ -59,6 +59,10 @@ SplitUsername split_username(std::string_view username) noexcept;
 /// and well-formed and there once. Anything else is nothing: a policy that is not understood allows nothing.
 std::optional<Policy> parse_policy(std::string_view text);
 
+/// Reads a policy that is a JSON object with the same keys: networks are a list of texts, or one text with
+/// `+` between them, at most 64 a key; numbers are numbers. As strict as parse_policy().
+std::optional<Policy> parse_policy_json(std::string_view text);
+
 /// The marker and the text of a policy; empty for an empty one. In room and member every byte but letters,
 /// digits and "-._~:@" is percent-encoded.
 std::string format_policy(const Policy& policy);

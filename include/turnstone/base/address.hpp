@@ -44,6 +44,9 @@ class IpAddress {
   ByteView bytes() const noexcept { return {bytes_.data(), is_v4() ? 4U : 16U}; }
   bool is_unspecified() const noexcept { return *this == any(family_); }
 
+  /// 127.0.0.0/8 or ::1. What an IPv4-mapped address leads to is seen after unmapped().
+  bool is_loopback() const noexcept;
+
   /// The IPv4 address inside an IPv4-mapped IPv6 one (::ffff:0:0/96), else the address itself.
   IpAddress unmapped() const noexcept;
   /// RFC 5952 text.

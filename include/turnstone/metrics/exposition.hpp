@@ -10,7 +10,7 @@
 
 namespace ts::metrics {
 
-enum class MetricType : std::uint8_t { Counter, Gauge };
+enum class MetricType : std::uint8_t { Counter, Gauge, Histogram };
 
 /// A metric as documented.
 struct MetricInfo {

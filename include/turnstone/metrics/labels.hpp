@@ -81,4 +81,10 @@ constexpr std::string_view label(net::StreamRefusal value) noexcept {
   return kStreamRefusalLabels[static_cast<std::size_t>(value)];
 }
 
+inline constexpr std::array<std::string_view, net::kUdpSocketKindCount> kUdpSocketKindLabels{"listener",
+                                                                                             "relay"};
+constexpr std::string_view label(net::UdpSocketKind value) noexcept {
+  return kUdpSocketKindLabels[static_cast<std::size_t>(value)];
+}
+
 }  // namespace ts::metrics

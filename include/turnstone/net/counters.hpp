@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,20 +25,55 @@ enum class StreamRefusal : std::uint8_t {
 };
 inline constexpr std::size_t kStreamRefusalCount = 7;
 
+/// Which UDP sockets.
+enum class UdpSocketKind : std::uint8_t { Listener, Relay };
+inline constexpr std::size_t kUdpSocketKindCount = 2;
+
+/// How long things took, in classes.
+struct DelayHistogram {
+  /// The longest of each class but the last one, which has no end.
+  static constexpr std::array<std::chrono::microseconds, 10> kBounds{
+      std::chrono::microseconds(50),    std::chrono::microseconds(100),  std::chrono::microseconds(150),
+      std::chrono::microseconds(200),   std::chrono::microseconds(500),  std::chrono::microseconds(1000),
+      std::chrono::microseconds(2000),  std::chrono::microseconds(5000), std::chrono::microseconds(10'000),
+      std::chrono::microseconds(20'000)};
+  std::array<std::uint64_t, kBounds.size() + 1> counts{};
+  std::uint64_t nanoseconds = 0;
+
+  void add(std::chrono::nanoseconds each, std::uint64_t count) noexcept {
+    std::size_t at = 0;
+    while (at < kBounds.size() && each > kBounds[at]) ++at;
+    counts[at] += count;
+    nanoseconds += static_cast<std::uint64_t>(each.count()) * count;
+  }
+  DelayHistogram& operator+=(const DelayHistogram& o) noexcept {
+    for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += o.counts[i];
+    nanoseconds += o.nanoseconds;
+    return *this;
+  }
+};
+
 struct Counters {
   std::array<std::uint64_t, kStreamKindCount> streams_accepted{};
   /// Gauge.
   std::array<std::uint64_t, kStreamKindCount> streams_open{};
   std::array<std::uint64_t, kStreamRefusalCount> streams_refused{};
-  /// Datagrams that the kernel did not take from us (send errors), and those it dropped before we read them.
+  /// Datagrams that the kernel did not take from us.
   std::uint64_t udp_send_errors = 0;
+  /// Datagrams that it dropped because a socket's receive buffer was full; a train counts once.
+  std::array<std::uint64_t, kUdpSocketKindCount> udp_receive_drops{};
   std::uint64_t udp_receive_batches = 0;
   std::uint64_t udp_received_packets = 0;
   std::uint64_t udp_sent_packets = 0;
   /// Of these, those that left in trains (UDP_SEGMENT).
   std::uint64_t udp_sent_in_trains = 0;
-  /// Sleeps that let datagrams gather.
+  /// Sleeps that let datagrams gather; and how long the one was in which each datagram that came of them
+  /// waited, the most that it can have been delayed.
   std::uint64_t udp_naps = 0;
+  DelayHistogram udp_nap_delays;
+  /// Rests between two reads of a TCP allocation's data that a rate asks for, and how long they are together.
+  std::uint64_t data_pauses = 0;
+  std::uint64_t data_pause_nanoseconds = 0;
 
   Counters& operator+=(const Counters& o) noexcept {
     for (std::size_t i = 0; i < kStreamKindCount; ++i) {
@@ -45,12 +81,16 @@ struct Counters {
       streams_open[i] += o.streams_open[i];
     }
     for (std::size_t i = 0; i < kStreamRefusalCount; ++i) streams_refused[i] += o.streams_refused[i];
+    for (std::size_t i = 0; i < kUdpSocketKindCount; ++i) udp_receive_drops[i] += o.udp_receive_drops[i];
     udp_send_errors += o.udp_send_errors;
     udp_receive_batches += o.udp_receive_batches;
     udp_received_packets += o.udp_received_packets;
     udp_sent_packets += o.udp_sent_packets;
     udp_sent_in_trains += o.udp_sent_in_trains;
     udp_naps += o.udp_naps;
+    udp_nap_delays += o.udp_nap_delays;
+    data_pauses += o.data_pauses;
+    data_pause_nanoseconds += o.data_pause_nanoseconds;
     return *this;
   }
 };

@@ -17,6 +17,9 @@ constexpr std::uint64_t descriptor_reserve(std::uint64_t limit) noexcept {
   return limit / 4 < kLeast ? kLeast : limit / 4;
 }
 
+/// What a shard opens when it starts.
+inline constexpr std::uint64_t kDescriptorsOfRunningShard = 3;
+
 /// Shards whose listeners take no more than a third of the descriptors: `cores`, or fewer, and at least one.
 std::uint32_t shards_that_fit(const Options& options, std::uint64_t limit, std::uint32_t cores) noexcept;
 

@@ -11,6 +11,9 @@
 
 namespace ts::net {
 
+/// What moves datagrams. Auto: choose_udp_engine() decides; a shard takes it for epoll.
+enum class UdpEngineKind : std::uint8_t { Auto, Epoll, IoUring };
+
 struct Options {
   /// Addresses to listen on. Empty: 0.0.0.0 and, where the host has IPv6, ::.
   std::vector<IpAddress> bind;
@@ -36,9 +39,12 @@ struct Options {
 
   /// Shards; 0: one for each core.
   std::uint32_t threads = 0;
+  /// Each shard's thread stays on a core of its own, where there are enough.
+  bool pin_threads = false;
 
   std::uint32_t udp_listener_buffer_bytes = 4U << 20;
   std::uint32_t udp_relay_buffer_bytes = 1U << 20;
+  UdpEngineKind udp_engine = UdpEngineKind::Auto;
   /// How long datagrams may gather, at rates at which that saves wake-ups; 0: never.
   std::chrono::microseconds udp_coalesce{100};
 

@@ -55,6 +55,9 @@ struct Letter {
   SlotHandle departed;
   /// Messages that waited for the allocation; they must outlive the turn that they are handled in.
   std::vector<std::vector<std::uint8_t>> waiting;
+
+  /// The beginning of an answer: back to where this came from, about the same ticket and five-tuple.
+  Letter answer(Kind kind_of_answer) const;
 };
 
 /// A client that has moved to a five-tuple of this shard, and whose allocation another one still has.

@@ -94,7 +94,6 @@ struct AllocationEvent {
   bool ended = false;
   EndReason reason{};
   std::string username;
-  /// Empty: the default one.
   std::string realm;
   /// Of the credential's policy; empty without one.
   std::string room;

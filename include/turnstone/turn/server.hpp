@@ -170,7 +170,7 @@ class Server {
   // realms.cpp
   /// Finds the realm that the request meets, and its credentials.
   void meet_realm(Request& r) const;
-  /// Empty for the default realm.
+  /// Empty for a realm that there is not.
   std::string realm_name(auth::RealmId realm) const;
 
   // authentication.cpp

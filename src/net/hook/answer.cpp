@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include <turnstone/base/hex.hpp>
 #include <turnstone/dialect/json.hpp>
@@ -16,8 +15,6 @@ using json::Kind;
 using json::Value;
 
 constexpr std::size_t kMaxPasswordBytes = 1024;
-/// Nobody names more networks in a username either.
-constexpr std::size_t kMaxNetworks = 64;
 /// A bound that no clock reaches keeps the arithmetic on times clear of overflow.
 constexpr std::uint64_t kEndOfTime = std::uint64_t{1} << 40;
 
@@ -32,14 +29,6 @@ bool read_text(const Value& value, std::size_t most, std::string& out) {
   auto text = text_of(value);
   if (!text || text->empty() || text->size() > most) return false;
   out = std::move(*text);
-  return true;
-}
-
-template <class Number>
-bool read_number(const Value& value, std::uint64_t least, std::uint64_t most, Number& out) {
-  const auto number = json::to_integer(value);
-  if (!number || *number < least || *number > most) return false;
-  out = static_cast<Number>(*number);
   return true;
 }
 
@@ -58,42 +47,6 @@ bool read_key(const Value& value, std::optional<Digest>& out) {
   return true;
 }
 
-/// Networks with `+` between them.
-bool read_joined(std::string_view text, std::vector<IpNetwork>& out) {
-  for (;;) {
-    const std::size_t plus = text.find('+');
-    const auto network = IpNetwork::parse(text.substr(0, plus));
-    if (!network || out.size() >= kMaxNetworks) return false;
-    out.push_back(*network);
-    if (plus == std::string_view::npos) return true;
-    text.remove_prefix(plus + 1);
-  }
-}
-
-/// One string, or a list of them. An empty list would read as no restriction: it is refused.
-bool read_networks(const Value& value, std::vector<IpNetwork>& out) {
-  if (const auto text = text_of(value)) return read_joined(*text, out);
-  if (!value.is(Kind::Array)) return false;
-  bool good = true;
-  const bool well_formed = json::for_each_element(value.raw, [&](const Value& element) {
-    const auto text = text_of(element);
-    good = good && text && read_joined(*text, out);
-  });
-  return good && well_formed && !out.empty();
-}
-
-bool read_rule(std::string_view key, const Value& value, auth::Policy& out) {
-  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
-  if (key == "room") return read_text(value, auth::kMaxPolicyNameBytes, out.room);
-  if (key == "member") return read_text(value, auth::kMaxPolicyNameBytes, out.member);
-  if (key == "peers") return read_networks(value, out.peers);
-  if (key == "ip") return read_networks(value, out.clients);
-  if (key == "bps") return read_number(value, 1, auth::kMaxPolicyBitsPerSecond, out.max_bits_per_second);
-  if (key == "pps") return read_number(value, 1, kMost, out.max_packets_per_second);
-  if (key == "allocations") return read_number(value, 1, kMost, out.max_allocations);
-  return false;
-}
-
 /// Calls `read(key, value)` for each member; false when one is refused, or there twice.
 template <class F>
 bool read_members(std::string_view object, F&& read) {
@@ -108,18 +61,17 @@ bool read_members(std::string_view object, F&& read) {
 }
 
 bool read_member(std::string_view key, const Value& value, auth::HookAnswer& out) {
-  std::uint64_t number = 0;
   if (key == "password") return read_text(value, kMaxPasswordBytes, out.password);
   if (key == "key") return read_key(value, out.md5_key);
   if (key == "sha256_key") return read_key(value, out.sha256_key);
   if (key == "policy") {
-    return value.is(Kind::Object) &&
-           read_members(value.raw, [&](std::string_view rule, const Value& setting) {
-             return read_rule(rule, setting, out.policy);
-           });
+    auto policy = auth::parse_policy_json(value.raw);
+    if (policy) out.policy = std::move(*policy);
+    return policy.has_value();
   }
-  if (!read_number(value, 0, kEndOfTime, number)) return false;
-  const std::chrono::seconds seconds{static_cast<std::int64_t>(number)};
+  const auto number = json::to_integer(value);
+  if (!number || *number > kEndOfTime) return false;
+  const std::chrono::seconds seconds{static_cast<std::int64_t>(*number)};
   if (key == "expires") {
     out.expires = WallTime{seconds};
     return true;

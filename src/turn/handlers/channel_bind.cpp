@@ -49,9 +49,7 @@ void Server::handle_channel_bind(Request& r) {
   if (bound != nullptr) {
     bound->expires = expires;
   } else {
-    const auto at = std::lower_bound(allocation.channels.begin(), allocation.channels.end(), *number,
-                                     [](const Channel& c, std::uint16_t n) { return c.number < n; });
-    allocation.channels.insert(at, Channel{*number, *peer, expires});
+    allocation.channels.insert(Channel{*number, *peer, expires}, by_tuple_.hash_function().seed);
     ++counters_.channels;
   }
   look_again_at(r.handle, allocation, expires);

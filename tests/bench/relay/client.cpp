@@ -19,6 +19,8 @@ using stun::Method;
 
 constexpr int kTries = 6;
 constexpr int kFirstTimeoutMs = 250;
+constexpr int kHandshakeMs = 5000;
+constexpr std::size_t kStreamBytes = 1 << 18;
 
 struct Answer {
   std::vector<std::uint8_t> bytes;
@@ -26,19 +28,21 @@ struct Answer {
   MessageView view() const { return *MessageView::parse(bytes); }
 };
 
-void send_all(const Fd& socket, ByteView bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != ECONNREFUSED) die("send");
-    if (n > 0) bytes = bytes.subspan(static_cast<std::size_t>(n));
+void send_all(Allocation& a, ByteView bytes) {
+  if (a.transport != Transport::Udp) {
+    queue(a, bytes);
+    while (flush(a) > 0) wait_writable(a.socket, kFirstTimeoutMs);
+    return;
+  }
+  while (send(a.socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) {
+    if (errno != EAGAIN && errno != ECONNREFUSED) die("send");
   }
 }
 
 /// The next whole message: a datagram, or a frame of the stream. Nothing when the time is up.
 std::optional<std::vector<std::uint8_t>> receive(Allocation& a, int timeout_ms) {
-  std::vector<std::uint8_t> buffer(65'536);
   for (;;) {
-    if (a.transport == Transport::Tcp) {
+    if (a.transport != Transport::Udp) {
       const auto frame = stun::next_frame(a.in);
       if (!frame) die("the server's stream is neither STUN nor ChannelData");
       if (frame->has_value()) {
@@ -48,43 +52,27 @@ std::optional<std::vector<std::uint8_t>> receive(Allocation& a, int timeout_ms) 
       }
     }
     if (!wait_readable(a.socket, timeout_ms)) return std::nullopt;
+    if (a.transport != Transport::Udp) {
+      receive_stream(a);
+      continue;
+    }
+    std::array<std::uint8_t, 2048> buffer;
     const ssize_t n = recv(a.socket.get(), buffer.data(), buffer.size(), 0);
-    if (n < 0 && (errno == ECONNREFUSED || errno == EAGAIN)) continue;
-    if (n <= 0) die("the server closed the connection");
-    const ByteView got(buffer.data(), static_cast<std::size_t>(n));
-    if (a.transport == Transport::Udp) return std::vector<std::uint8_t>(got.begin(), got.end());
-    a.in.insert(a.in.end(), got.begin(), got.end());
+    if (n >= 0) return std::vector<std::uint8_t>(buffer.begin(), buffer.begin() + n);
+    if (errno != ECONNREFUSED && errno != EAGAIN) die("recv");
   }
-}
-
-template <class AddAttributes>
-ByteView build(Allocation& a, MutableBytes out, Method method, const stun::TransactionId& id,
-               const Credentials& credentials, AddAttributes&& add) {
-  MessageBuilder builder(out, stun::MessageClass::Request, method, id);
-  add(builder);
-  if (a.key) {
-    builder.add(AttributeType::Username, credentials.user)
-        .add(AttributeType::Realm, a.realm)
-        .add(AttributeType::Nonce, a.nonce)
-        .add_integrity(*a.key);
-  }
-  return builder.finish();
 }
 
 /// One transaction with retransmissions, without a look at what the answer says.
 Answer exchange(Allocation& a, ByteView request, const stun::TransactionId& id) {
   int timeout_ms = kFirstTimeoutMs;
   for (int attempt = 0; attempt < kTries; ++attempt, timeout_ms *= 2) {
-    if (a.transport == Transport::Udp || attempt == 0) send_all(a.socket, request);
+    if (a.transport == Transport::Udp || attempt == 0) send_all(a, request);
     while (auto bytes = receive(a, timeout_ms)) {
       Answer answer{std::move(*bytes)};
       const auto view = MessageView::parse(answer.bytes);
       if (!view || view->transaction_id() != id) continue;
-      if (view->message_class() == stun::MessageClass::ErrorResponse) {
-        const auto value = view->find(AttributeType::ErrorCode);
-        const auto error = value ? stun::decode_error_code(*value) : std::nullopt;
-        answer.error = error ? error->code : std::uint16_t{999};
-      }
+      answer.error = error_of(*view);
       return answer;
     }
   }
@@ -98,18 +86,10 @@ Answer request(Allocation& a, const Credentials& credentials, Method method, Add
   for (int round = 0; round < 4; ++round) {
     std::array<std::uint8_t, 1024> out{};
     const stun::TransactionId id = next_transaction_id();
-    const bool was_signed = a.key.has_value();
-    Answer answer = exchange(a, build(a, out, method, id, credentials, add), id);
+    const bool was_signed = a.challenge.key.has_value();
+    Answer answer = exchange(a, build_request(out, method, id, a.challenge, credentials, add), id);
     if (answer.error != 438 && (answer.error != 401 || was_signed)) return answer;
-    const auto realm = answer.view().find(AttributeType::Realm);
-    const auto nonce = answer.view().find(AttributeType::Nonce);
-    if (!realm || !nonce) return answer;
-    a.realm = as_text(*realm);
-    a.nonce = as_text(*nonce);
-    const std::string colon = ":";
-    const Md5Digest key = md5({as_bytes(credentials.user), as_bytes(colon), as_bytes(a.realm),
-                               as_bytes(colon), as_bytes(credentials.password)});
-    a.key.emplace(ByteView(key));
+    if (!take_challenge(a.challenge, answer.view(), credentials)) return answer;
   }
   errno = 0;
   die("authentication goes round in circles");
@@ -119,6 +99,22 @@ void expect_success(const Answer& answer, const char* what) {
   if (answer.error == 0) return;
   std::fprintf(stderr, "turnload: %s was refused with %d\n", what, answer.error);
   std::exit(1);
+}
+
+void shake_hands(Allocation& a) {
+  a.tls = std::make_unique<TlsSession>();
+  std::array<std::uint8_t, 4096> buffer;
+  for (;;) {
+    const bool done = a.tls->handshake();
+    a.tls->take_output(a.out);
+    while (flush(a) > 0) wait_writable(a.socket, kFirstTimeoutMs);
+    if (done) return;
+    errno = ETIMEDOUT;
+    if (!wait_readable(a.socket, kHandshakeMs)) die("the TLS handshake");
+    const ssize_t n = recv(a.socket.get(), buffer.data(), buffer.size(), 0);
+    if (n <= 0) die("the TLS handshake");
+    a.tls->feed({buffer.data(), static_cast<std::size_t>(n)});
+  }
 }
 
 }  // namespace
@@ -132,25 +128,89 @@ stun::TransactionId next_transaction_id() noexcept {
   return id;
 }
 
+void add_allocate(MessageBuilder& builder, IpFamily family) {
+  const std::array<std::uint8_t, 4> udp{stun::kTransportUdp, 0, 0, 0};
+  builder.add(AttributeType::RequestedTransport, ByteView(udp));
+  const std::array<std::uint8_t, 4> v6{stun::kFamilyV6, 0, 0, 0};
+  if (family == IpFamily::V6) builder.add(AttributeType::RequestedAddressFamily, ByteView(v6));
+}
+
+std::uint16_t error_of(const MessageView& view) {
+  if (view.message_class() != stun::MessageClass::ErrorResponse) return 0;
+  const auto value = view.find(AttributeType::ErrorCode);
+  const auto error = value ? stun::decode_error_code(*value) : std::nullopt;
+  return error ? error->code : std::uint16_t{999};
+}
+
+bool take_challenge(Challenge& challenge, const MessageView& view, const Credentials& credentials) {
+  const auto realm = view.find(AttributeType::Realm);
+  const auto nonce = view.find(AttributeType::Nonce);
+  if (!realm || !nonce) return false;
+  challenge.nonce = as_text(*nonce);
+  if (challenge.key && challenge.realm == as_text(*realm)) return true;
+  challenge.realm = as_text(*realm);
+  const std::string colon = ":";
+  const Md5Digest key = md5({as_bytes(credentials.user), as_bytes(colon), as_bytes(challenge.realm),
+                             as_bytes(colon), as_bytes(credentials.password)});
+  challenge.key.emplace(ByteView(key));
+  return true;
+}
+
+void queue(Allocation& a, ByteView frame) {
+  if (!a.tls) {
+    a.out.insert(a.out.end(), frame.begin(), frame.end());
+    return;
+  }
+  a.tls->encrypt(frame);
+  a.tls->take_output(a.out);
+}
+
+std::size_t flush(Allocation& a) {
+  std::size_t done = 0;
+  while (done < a.out.size()) {
+    const ssize_t n =
+        send(a.socket.get(), a.out.data() + done, a.out.size() - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN) die("send");
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  a.out.erase(a.out.begin(), a.out.begin() + static_cast<std::ptrdiff_t>(done));
+  return a.out.size();
+}
+
+bool receive_stream(Allocation& a) {
+  static std::vector<std::uint8_t> buffer(kStreamBytes);
+  const ssize_t n = recv(a.socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (n < 0) die("recv");
+  errno = 0;
+  if (n == 0) die("the server closed a connection");
+  const ByteView got(buffer.data(), static_cast<std::size_t>(n));
+  if (!a.tls) {
+    a.in.insert(a.in.end(), got.begin(), got.end());
+    return true;
+  }
+  a.tls->feed(got);
+  if (!a.tls->decrypt(a.in)) die("the server ended a TLS session");
+  return true;
+}
+
 Allocation open_client(Transport transport, const Endpoint& local, const Endpoint& server) {
   Allocation a;
   a.transport = transport;
-  if (transport == Transport::Tcp) {
-    a.socket = tcp_connection(local, server);
-  } else {
+  if (transport == Transport::Udp) {
     a.socket = udp_socket(local);
     connect_udp(a.socket, server);
+    return a;
   }
+  a.socket = tcp_connection(local, server);
+  if (transport == Transport::Tls) shake_hands(a);
   return a;
 }
 
 bool allocate(Allocation& a, const Credentials& credentials, IpFamily family) {
-  const Answer answer = request(a, credentials, Method::Allocate, [family](MessageBuilder& builder) {
-    const std::array<std::uint8_t, 4> udp{stun::kTransportUdp, 0, 0, 0};
-    builder.add(AttributeType::RequestedTransport, ByteView(udp));
-    const std::array<std::uint8_t, 4> v6{stun::kFamilyV6, 0, 0, 0};
-    if (family == IpFamily::V6) builder.add(AttributeType::RequestedAddressFamily, ByteView(v6));
-  });
+  const Answer answer =
+      request(a, credentials, Method::Allocate, [family](MessageBuilder& b) { add_allocate(b, family); });
   if (answer.error == static_cast<std::uint16_t>(stun::ErrorCode::AllocationMismatch)) return false;
   expect_success(answer, "Allocate");
   const MessageView view = answer.view();
@@ -183,8 +243,8 @@ void bind_channel(Allocation& a, const Credentials& credentials, std::uint16_t c
 
 void release(Allocation& a, const Credentials& credentials) {
   std::array<std::uint8_t, 1024> out{};
-  send_all(a.socket, build(a, out, Method::Refresh, next_transaction_id(), credentials,
-                           [](MessageBuilder& builder) { builder.add_u32(AttributeType::Lifetime, 0); }));
+  send_all(a, build_request(out, Method::Refresh, next_transaction_id(), a.challenge, credentials,
+                            [](MessageBuilder& builder) { builder.add_u32(AttributeType::Lifetime, 0); }));
 }
 
 }  // namespace ts::load

@@ -99,6 +99,11 @@ bool wait_readable(const Fd& socket, int timeout_ms) noexcept {
   return poll(&p, 1, timeout_ms) > 0;
 }
 
+bool wait_writable(const Fd& socket, int timeout_ms) noexcept {
+  pollfd p{socket.get(), POLLOUT, 0};
+  return poll(&p, 1, timeout_ms) > 0;
+}
+
 void die(const char* what) {
   std::fprintf(stderr, "turnload: %s: %s\n", what, errno != 0 ? std::strerror(errno) : "failed");
   std::exit(1);

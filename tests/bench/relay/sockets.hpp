@@ -41,7 +41,7 @@ struct SocketAddress {
 
 /// A non-blocking UDP socket with large buffers. Ends the process when the system refuses.
 Fd udp_socket(const Endpoint& local);
-/// A non-blocking TCP socket without Nagle, connected from `local`. Ends the process on failure.
+/// A TCP socket without Nagle, connected from `local`. Ends the process on failure.
 Fd tcp_connection(const Endpoint& local, const Endpoint& remote);
 void connect_udp(const Fd& socket, const Endpoint& remote);
 Endpoint local_endpoint(const Fd& socket);
@@ -50,6 +50,8 @@ Endpoint local_endpoint(const Fd& socket);
 std::uint64_t now_ns() noexcept;
 /// Waits for input; false after the time is up.
 bool wait_readable(const Fd& socket, int timeout_ms) noexcept;
+/// Waits until the socket takes bytes; false after the time is up.
+bool wait_writable(const Fd& socket, int timeout_ms) noexcept;
 /// Prints the message with errno's text and ends the process.
 [[noreturn]] void die(const char* what);
 /// Allows as many descriptors as the hard limit does.

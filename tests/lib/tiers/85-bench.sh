@@ -15,3 +15,7 @@ case $status in
   77) skip "bench smoke" "$(tail -n 1 "$TS_LOGS/$TS_TIER.smoke.log")" ;;
   *) fail "bench smoke" "$(tail -n 1 "$TS_LOGS/$TS_TIER.smoke.log")" ;;
 esac
+# Servers and places that are not here: "SKIPPED what: reason".
+while IFS=: read -r what reason; do
+  skip "bench smoke, ${what#SKIPPED }" "${reason# }"
+done < <(head -n -1 "$TS_LOGS/$TS_TIER.smoke.log" | grep '^SKIPPED ' || true)

@@ -383,5 +383,14 @@ TEST(IpNetwork, EveryPrefixLengthSplitsAtItsBit) {
   }
 }
 
+TEST(Address, Loopback) {
+  for (const char* text : {"127.0.0.1", "127.0.0.0", "127.255.255.255", "::1"})
+    EXPECT_TRUE(IpAddress::parse(text)->is_loopback()) << text;
+  for (const char* text : {"126.255.255.255", "128.0.0.1", "0.0.0.0", "7f00::", "::", "::2", "::1:1", "1::1",
+                           "::ffff:127.0.0.1", "::127.0.0.1"})
+    EXPECT_FALSE(IpAddress::parse(text)->is_loopback()) << text;
+  EXPECT_TRUE(IpAddress::parse("::ffff:127.0.0.1")->unmapped().is_loopback());
+}
+
 }  // namespace
 }  // namespace ts

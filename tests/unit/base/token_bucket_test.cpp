@@ -87,5 +87,78 @@ TEST(TokenBucket, PartsAndReturns) {
   EXPECT_EQ(bucket.available(kStart), 500U);
 }
 
+// charge(): debts, and what others get meanwhile.
+
+TEST(TokenDebt, WhatIsThereIsPaidAtOnce) {
+  TokenBucket bucket({1000, 500}, kStart);
+  EXPECT_EQ(bucket.charge(500, kStart), Duration::zero());
+  EXPECT_EQ(bucket.available(kStart), 0U);
+  const Duration rest = bucket.charge(100, kStart);
+  // The debt, and as much as is kept for others meanwhile.
+  EXPECT_GE(rest, milliseconds(200));
+  EXPECT_LE(rest, milliseconds(200) + nanoseconds(1));
+  EXPECT_EQ(bucket.debt(), 100U);
+  EXPECT_EQ(bucket.charge(0, kStart), rest);
+}
+
+TEST(TokenDebt, HalfOfWhatComesInPaysIt) {
+  TokenBucket bucket({1000, 500}, kStart);
+  bucket.charge(700, kStart);
+  EXPECT_EQ(bucket.available(kStart + milliseconds(101)), 50U);
+  EXPECT_EQ(bucket.debt(), 149U);
+  EXPECT_FALSE(bucket.full(kStart + milliseconds(101)));
+  EXPECT_TRUE(bucket.take(50, kStart + milliseconds(101)));
+  // A tenth of a second's worth is kept; then all of it pays.
+  EXPECT_EQ(bucket.available(kStart + milliseconds(311)), 100U);
+  EXPECT_EQ(bucket.debt(), 39U);
+  EXPECT_EQ(bucket.available(kStart + milliseconds(350)), 100U);
+  EXPECT_EQ(bucket.debt(), 0U);
+  EXPECT_EQ(bucket.available(kStart + milliseconds(400)), 150U);
+  EXPECT_TRUE(bucket.full(kStart + milliseconds(750)));
+}
+
+TEST(TokenDebt, AChargeLeavesToOthersWhatWasKeptForThem) {
+  TokenBucket bucket({1000, 500}, kStart);
+  bucket.charge(700, kStart);
+  EXPECT_EQ(bucket.available(kStart + milliseconds(100)), 50U);
+  bucket.charge(10, kStart + milliseconds(100));
+  EXPECT_EQ(bucket.available(kStart + milliseconds(100)), 50U);
+  EXPECT_EQ(bucket.debt(), 160U);
+}
+
+TEST(TokenDebt, LosesNothingToRounding) {
+  TokenBucket bucket({3, 1000}, kStart);
+  bucket.charge(1030, kStart);
+  TimePoint now = kStart;
+  std::uint64_t taken = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    now += nanoseconds(99'991);
+    taken += bucket.take_up_to(1000, now);
+  }
+  EXPECT_EQ(taken + (30 - bucket.debt()), 29U);  // 9.9991 s
+  EXPECT_NEAR(static_cast<double>(taken), 14.5, 1);
+}
+
+TEST(TokenDebt, ExtremesDoNotOverflow) {
+  const std::uint64_t rates[] = {0, 1, 3, TokenBucket::kMost, ~std::uint64_t{0}};
+  const nanoseconds steps[] = {nanoseconds(1), nanoseconds(999'999'999), seconds(59), hours(24 * 36500)};
+  for (const std::uint64_t rate : rates) {
+    for (const std::uint64_t burst : rates) {
+      for (const std::uint64_t charge : rates) {
+        TokenBucket bucket({rate, burst}, TimePoint{});
+        TimePoint now{};
+        for (const nanoseconds step : steps) {
+          const Duration rest = bucket.charge(charge, now);
+          EXPECT_GE(rest, Duration::zero());
+          EXPECT_LE(rest, hours(1));
+          EXPECT_LE(bucket.debt(), TokenBucket::kMost);
+          now += step;
+          EXPECT_LE(bucket.available(now), std::clamp<std::uint64_t>(burst, 1, TokenBucket::kMost));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ts

@@ -54,7 +54,9 @@ TEST(Metrics, OutputAndCatalogueHoldTheSame) {
   }
   EXPECT_EQ(types.size(), catalogue().size());
   for (const MetricInfo& info : catalogue()) {
-    EXPECT_EQ(types[std::string(info.name)], info.type == MetricType::Counter ? "counter" : "gauge")
+    EXPECT_EQ(types[std::string(info.name)], info.type == MetricType::Counter ? "counter"
+                                             : info.type == MetricType::Gauge ? "gauge"
+                                                                              : "histogram")
         << info.name;
   }
 }
@@ -70,19 +72,29 @@ TEST(Metrics, NamesFollowTheConventions) {
 
 TEST(Metrics, LabelNamesAreThoseOfTheCatalogueAndBounded) {
   std::map<std::string, std::set<std::string>> names;
+  std::set<std::string> histograms;
+  for (const MetricInfo& info : catalogue()) {
+    if (info.type == MetricType::Histogram) histograms.emplace(info.name);
+  }
   std::size_t series = 0;
   for (const std::string& line : lines_of(expose(full()))) {
     if (line.starts_with('#')) continue;
     ++series;
     const std::size_t open = line.find('{');
+    std::string name = line.substr(0, std::min(open, line.find(' ')));
     std::string joined;
     for (std::size_t at = open; at != std::string::npos && line[at] != '}';) {
       const std::size_t equals = line.find("=\"", at);
-      joined += (joined.empty() ? "" : ", ") + line.substr(at + 1, equals - at - 1);
+      const std::string label_name = line.substr(at + 1, equals - at - 1);
+      if (label_name != "le") joined += (joined.empty() ? "" : ", ") + label_name;
       EXPECT_NE(line[equals + 2], '"') << "empty label value: " << line;
       at = line.find('"', equals + 2) + 1;
     }
-    names[line.substr(0, std::min(open, line.find(' ')))].insert(joined);
+    for (const std::string_view part : {"_bucket", "_sum", "_count"}) {
+      const std::string whole = name.substr(0, name.size() - std::min(name.size(), part.size()));
+      if (name.ends_with(part) && histograms.contains(whole)) name = whole;
+    }
+    names[name].insert(joined);
   }
   for (const MetricInfo& info : catalogue()) {
     EXPECT_EQ(names[std::string(info.name)], std::set<std::string>{std::string(info.labels)}) << info.name;
@@ -100,6 +112,7 @@ TEST(Metrics, ValuesLandInTheirSeries) {
   s.signal.messages[signal::index(signal::MessageType::Join)][signal::index(signal::ErrorCode::RoomFull)] = 9;
   s.offload->to_client_packets = 12;
   s.offload->flows = 13;
+  s.net.udp_receive_drops[turn::index(net::UdpSocketKind::Relay)] = 12;
   s.bugs = 2;
   s.draining = true;
   s.build = {"1.2.3", "abc", "g++ \"12\""};
@@ -111,6 +124,7 @@ TEST(Metrics, ValuesLandInTheirSeries) {
         "turnstone_drops_total{reason=\"queue_full\"} 5\n",
         "turnstone_allocations_ended_total{reason=\"expired\"} 6\n",
         "turnstone_streams_refused_total{reason=\"tls_failed\"} 8\n",
+        "turnstone_udp_receive_buffer_drops_total{socket=\"relay\"} 12\n",
         "turnstone_signaling_messages_total{type=\"join\",result=\"room_full\"} 9\n",
         "turnstone_offload_packets_total{direction=\"to_client\"} 12\n", "turnstone_offload_flows 13\n",
         "turnstone_shard_allocations{shard=\"1\"} 4\n", "turnstone_bugs_total 2\n", "turnstone_draining 1\n",
@@ -121,6 +135,30 @@ TEST(Metrics, ValuesLandInTheirSeries) {
 }
 
 TEST(Metrics, NoOffloadNoSeries) { EXPECT_EQ(expose(Snapshot{}).find("offload"), std::string::npos); }
+TEST(Metrics, HistogramsAddUp) {
+  using std::chrono::microseconds;
+  using std::chrono::nanoseconds;
+  Snapshot s = full();
+  net::DelayHistogram& delays = s.net.udp_nap_delays;
+  delays.add(nanoseconds(1), 1);
+  delays.add(microseconds(100), 2);
+  delays.add(nanoseconds(100'001), 4);
+  delays.add(microseconds(30'000), 8);
+  net::Counters twice = s.net;
+  twice += s.net;
+  EXPECT_EQ(twice.udp_nap_delays.nanoseconds, 2 * delays.nanoseconds);
+  EXPECT_EQ(twice.udp_nap_delays.counts[1], 4U);
+  const std::string text = expose(s);
+  const std::string name = "turnstone_udp_coalesce_delay_seconds";
+  for (const char* line :
+       {"_count 15\n", "_bucket{le=\"5e-05\"} 1\n", "_bucket{le=\"0.0001\"} 3\n",
+        "_bucket{le=\"0.00015\"} 7\n", "_bucket{le=\"0.02\"} 7\n", "_bucket{le=\"+Inf\"} 15\n"}) {
+    EXPECT_THAT(text, HasSubstr(name + line));
+  }
+  const std::size_t sum = text.find(name + "_sum ");
+  ASSERT_NE(sum, std::string::npos);
+  EXPECT_NEAR(std::stod(text.substr(sum + name.size() + 5)), 0.240600005, 1e-9);
+}
 
 TEST(Metrics, NoCertificateNoSeries) { EXPECT_EQ(expose(Snapshot{}).find("certificate"), std::string::npos); }
 
@@ -144,6 +182,7 @@ TEST(Labels, AreThereAndDistinct) {
   expect_distinct<turn::EndReason>(turn::kEndReasonCount);
   expect_distinct<net::StreamKind>(net::kStreamKindCount);
   expect_distinct<net::StreamRefusal>(net::kStreamRefusalCount);
+  expect_distinct<net::UdpSocketKind>(net::kUdpSocketKindCount);
   EXPECT_EQ(label(turn::RequestKind::Other), "other");
   EXPECT_EQ(label(turn::Outcome::E508), "508");
   EXPECT_EQ(label(turn::AuthFailure::WrongUser), "wrong_user");
