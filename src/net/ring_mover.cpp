@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -103,10 +104,12 @@ class RingMover final : public UdpMover, private Transmitter {
   void rest() noexcept override {
     resting_ = true;
     io_uring_cq_eventfd_toggle(&ring_, true);
-    // The bell rings for the first of the completions to run, which may have come before it was heard.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    const unsigned flags = *ring_.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
-    if (flags != 0 || io_uring_cq_ready(&ring_) != 0) ::eventfd_write(bell_.get(), 1);
+    // The bell rings for the first of the completions to run, which may have come before it was heard: those
+    // are run now. That some wait cannot be told otherwise: the kernel's flag may be late, and stale.
+    io_uring_get_events(&ring_);
+    if (io_uring_cq_ready(&ring_) != 0 || io_uring_sq_ready(&ring_) != 0 || !ended_.empty())
+      ::eventfd_write(bell_.get(), 1);
   }
 
   bool watch(int descriptor, std::uint64_t tag) noexcept override {
@@ -122,7 +125,7 @@ class RingMover final : public UdpMover, private Transmitter {
 
   void unwatch(int, std::uint64_t tag) noexcept override {
     io_uring_sqe* request = next_request();
-    if (request == nullptr) return;
+    if (request == nullptr) return unwatch_later_.push_back(tag);
     io_uring_prep_cancel64(request, tag, 0);
     request->flags |= IOSQE_CQE_SKIP_SUCCESS;
     request->user_data = kCancel;
@@ -130,12 +133,15 @@ class RingMover final : public UdpMover, private Transmitter {
   }
 
   void settle() noexcept override {
-    // The requests hold their sockets until their ends have run, of which the kernel runs some at a time.
-    for (int i = 0; unsettled_ && i < kMostAttempts; ++i) {
+    for (const std::uint64_t tag : std::exchange(unwatch_later_, {})) unwatch(-1, tag);
+    // The requests hold their sockets until their ends have run, of which the kernel runs some at a time;
+    // each is a completion.
+    for (unsigned ready = 0; unsettled_;) {
       io_uring_submit_and_get_events(&ring_);
-      unsettled_ = (*ring_.sq.kflags & IORING_SQ_TASKRUN) != 0;
+      const unsigned now_ready = io_uring_cq_ready(&ring_);
+      unsettled_ = (*ring_.sq.kflags & IORING_SQ_TASKRUN) != 0 && now_ready > ready;
+      ready = now_ready;
     }
-    unsettled_ = false;
   }
 
   void look(Duration nap, DatagramHandler& handler) override;
@@ -159,9 +165,11 @@ class RingMover final : public UdpMover, private Transmitter {
   void hand_over(DatagramHandler& handler);
   void flush(DatagramHandler& handler);
   void give_back() noexcept;
-  void transmit(std::span<const Prepared> messages, std::vector<std::uint32_t>& failed) noexcept override;
+  void transmit(std::span<const Prepared> messages, std::vector<Refused>& refused) noexcept override;
+  bool can_send_to(const msghdr& header) const noexcept;
   void prepare(io_uring_sqe& request, const Prepared& message) const noexcept;
-  void withdraw(std::vector<std::uint32_t>& failed) noexcept;
+  void learn_send_to(std::span<const Prepared> messages, std::span<const Refused> refused) noexcept;
+  void withdraw(std::vector<Refused>& refused) noexcept;
 
   Pages memory_;
   Pages shared_;
@@ -169,8 +177,9 @@ class RingMover final : public UdpMover, private Transmitter {
   bool open_ = false;
   bool unsettled_ = false;
   bool resting_ = false;
-  /// Sending to an address without sendmsg() (Linux 6.2): as long as it does not fail.
+  /// Sending to an address without sendmsg(), which Linux has from 6.2 on: until it is known.
   bool has_send_to_ = true;
+  bool knows_send_to_ = false;
   /// A polled ring tells of completions that have run; this, of such as are to run.
   Descriptor bell_;
   msghdr wanted_{};
@@ -181,6 +190,7 @@ class RingMover final : public UdpMover, private Transmitter {
   std::uint64_t batch_tag_ = 0;
   /// Sockets whose standing request has ended, for want of buffers or with an error.
   std::vector<std::uint64_t> ended_;
+  std::vector<std::uint64_t> unwatch_later_;
 };
 
 void RingMover::wait(Duration nap) noexcept {
@@ -226,8 +236,7 @@ void RingMover::take(const io_uring_cqe& completion, DatagramHandler& handler) {
   }
   if ((completion.flags & IORING_CQE_F_MORE) != 0) return;
   hand_over(handler);
-  if (completion.res == -ECANCELED) return;
-  if (completion.res < 0 && completion.res != -ENOBUFS) handler.failed(tag);
+  if (completion.res < 0 && completion.res != -ENOBUFS && completion.res != -ECANCELED) handler.failed(tag);
   ended_.push_back(tag);
 }
 
@@ -254,11 +263,12 @@ void RingMover::hand_over(DatagramHandler& handler) {
 void RingMover::flush(DatagramHandler& handler) {
   handler.flush();
   give_back();
-  for (const std::uint64_t tag : ended_) {
+  // The first that ended may be the one that took all buffers, and would again: others come first.
+  std::reverse(ended_.begin(), ended_.end());
+  std::erase_if(ended_, [&](std::uint64_t tag) {
     const int descriptor = handler.descriptor_of(tag);
-    if (descriptor >= 0) watch(descriptor, tag);
-  }
-  ended_.clear();
+    return descriptor < 0 || watch(descriptor, tag);
+  });
   if (io_uring_sq_ready(&ring_) != 0) io_uring_submit(&ring_);
 }
 
@@ -273,23 +283,26 @@ void RingMover::give_back() noexcept {
   held_bytes_ = 0;
 }
 
+bool RingMover::can_send_to(const msghdr& header) const noexcept {
+  return has_send_to_ && header.msg_iovlen == 1 && header.msg_controllen == 0;
+}
+
 void RingMover::prepare(io_uring_sqe& request, const Prepared& message) const noexcept {
   constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
   const msghdr& header = *message.header;
-  if (!has_send_to_ || header.msg_iovlen != 1 || header.msg_controllen != 0)
-    return io_uring_prep_sendmsg(&request, message.descriptor, &header, kFlags);
+  if (!can_send_to(header)) return io_uring_prep_sendmsg(&request, message.descriptor, &header, kFlags);
   // The kernel need not fetch the message's parts.
   io_uring_prep_send(&request, message.descriptor, header.msg_iov->iov_base, header.msg_iov->iov_len, kFlags);
   io_uring_prep_send_set_addr(&request, static_cast<const sockaddr*>(header.msg_name),
                               static_cast<std::uint16_t>(header.msg_namelen));
 }
 
-void RingMover::transmit(std::span<const Prepared> messages, std::vector<std::uint32_t>& failed) noexcept {
+void RingMover::transmit(std::span<const Prepared> messages, std::vector<Refused>& refused) noexcept {
   unsigned seen = io_uring_smp_load_acquire(ring_.cq.ktail);
   for (std::uint32_t i = 0; i < messages.size(); ++i) {
     io_uring_sqe* request = next_request();
     if (request == nullptr) {
-      failed.push_back(i);
+      refused.push_back({i, EAGAIN});
       continue;
     }
     prepare(*request, messages[i]);
@@ -298,7 +311,7 @@ void RingMover::transmit(std::span<const Prepared> messages, std::vector<std::ui
   }
   for (int i = 0; io_uring_sq_ready(&ring_) != 0; ++i) {
     if (i == kMostAttempts) {
-      withdraw(failed);
+      withdraw(refused);
       break;
     }
     io_uring_submit(&ring_);
@@ -307,19 +320,31 @@ void RingMover::transmit(std::span<const Prepared> messages, std::vector<std::ui
   for (const unsigned end = io_uring_smp_load_acquire(ring_.cq.ktail); seen != end; ++seen) {
     const io_uring_cqe& completion = ring_.cq.cqes[seen & *ring_.cq.kring_mask];
     const std::uint64_t place = completion.user_data & ~kOwn;
-    if ((completion.user_data & kOwnMask) == kOwn && place < messages.size() && completion.res < 0) {
-      failed.push_back(static_cast<std::uint32_t>(place));
-      if (completion.res == -EINVAL || completion.res == -EDESTADDRREQ) has_send_to_ = false;
-    }
+    if ((completion.user_data & kOwnMask) == kOwn && place < messages.size() && completion.res < 0)
+      refused.push_back({static_cast<std::uint32_t>(place), -completion.res});
+  }
+  if (!knows_send_to_) learn_send_to(messages, refused);
+}
+
+/// From the first that went this way, or did not.
+void RingMover::learn_send_to(std::span<const Prepared> messages, std::span<const Refused> refused) noexcept {
+  for (std::uint32_t i = 0; i < messages.size() && !knows_send_to_; ++i) {
+    if (!can_send_to(*messages[i].header)) continue;
+    const auto found =
+        std::find_if(refused.begin(), refused.end(), [i](const Refused& r) { return r.place == i; });
+    const int error = found != refused.end() ? found->error : 0;
+    if (error != 0 && error != EINVAL && error != EDESTADDRREQ) continue;
+    knows_send_to_ = true;
+    has_send_to_ = error == 0;
   }
 }
 
 /// The kernel takes no requests: what is not sent yet must not be later, when its bytes are others.
-void RingMover::withdraw(std::vector<std::uint32_t>& failed) noexcept {
+void RingMover::withdraw(std::vector<Refused>& refused) noexcept {
   for (unsigned i = *ring_.sq.khead; i != ring_.sq.sqe_tail; ++i) {
     io_uring_sqe& request = ring_.sq.sqes[i & *ring_.sq.kring_mask];
     if ((request.user_data & kOwnMask) != kOwn || request.user_data == kCancel) continue;
-    failed.push_back(static_cast<std::uint32_t>(request.user_data & ~kOwn));
+    refused.push_back({static_cast<std::uint32_t>(request.user_data & ~kOwn), EAGAIN});
     io_uring_prep_nop(&request);
     request.user_data = kCancel;
   }

@@ -134,11 +134,17 @@ struct Prepared {
   const msghdr* header;
 };
 
+/// A message that the kernel did not take, by its place among those that it was given, and the errno.
+struct Refused {
+  std::uint32_t place;
+  int error;
+};
+
 /// Sends messages of many sockets at once.
 class Transmitter {
  public:
-  /// Appends the places of those that the kernel did not take; all of them are done with when it returns.
-  virtual void transmit(std::span<const Prepared> messages, std::vector<std::uint32_t>& failed) noexcept = 0;
+  /// Appends those that the kernel did not take; all of them are done with when it returns.
+  virtual void transmit(std::span<const Prepared> messages, std::vector<Refused>& refused) noexcept = 0;
 
  protected:
   ~Transmitter() = default;
@@ -162,12 +168,14 @@ class SendBatch {
   SendBatch();
 
   /// A datagram to send; `bytes` must live until flush(). `source`: leave from this address of ours. `tos`:
-  /// its TOS or traffic class byte. `tag`: for too_long(). `scope`: the interface of a link-local receiver.
+  /// its TOS or traffic class byte. `tag`: for too_long() and errored(), 0: not for these. `scope`: the
+  /// interface of a link-local receiver.
   void add(int descriptor, const Endpoint& to, const std::optional<IpAddress>& source, ByteView bytes,
            std::uint8_t tos = 0, std::uint64_t tag = 0, std::uint32_t scope = 0);
   /// Sends everything, in order for each socket and receiver. Datagrams of one size that follow each other on
   /// their way leave as a train, where kernel and device can. What the kernel does not take at once is
   /// dropped and counted. `together`: who sends messages of many sockets at once; null: sendmmsg() for each.
+  /// With it, what the kernel did not take at first goes behind what it took.
   Stats flush(Transmitter* together) noexcept;
   /// Of the last flush(), as many as matter: the others are only counted.
   std::span<const TooLong> too_long() const noexcept { return too_long_; }
@@ -211,6 +219,7 @@ class SendBatch {
   /// Fills headers from place `first` on; the place behind the last one filled.
   std::size_t prepare(std::size_t first, std::size_t last) noexcept;
   void prepare_one(const Message& message) noexcept;
+  void note_errored(std::uint64_t tag, int error) noexcept;
   static void count_sent(const Message& message, Stats& stats) noexcept;
   void send_together(Transmitter& together, Stats& stats) noexcept;
   void send_run(std::size_t first, std::size_t last, Stats& stats) noexcept;
@@ -224,7 +233,7 @@ class SendBatch {
   std::vector<std::uint64_t> errored_;
   std::vector<Message> messages_;
   std::vector<Prepared> prepared_;
-  std::vector<std::uint32_t> failed_;
+  std::vector<Refused> refused_;
   std::vector<Message> again_;
   /// Larger datagrams go singly: trains of them failed.
   std::size_t most_segment_ = kMostTrainBytes;

@@ -89,7 +89,7 @@ void UdpEngine::start() {
   ready_.assign(ready);
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     if (!mover_->watch(listeners_[i].descriptor.get(), i))
-      throw std::system_error(errno, std::system_category(), "watching a listener");
+      throw std::system_error(std::make_error_code(std::errc::not_enough_memory), "watching a listener");
   }
   turn();
   wait();
@@ -225,6 +225,9 @@ void UdpEngine::failed(std::uint64_t tag) {
 }
 
 std::size_t UdpEngine::read_errors(std::uint64_t tag, const turn::RelayId& id, int descriptor) {
+  // A full error queue leaves its mark on the socket alone, which would wake us for ever. First, so that what
+  // comes meanwhile leaves a mark that is seen.
+  clear_pending_error(descriptor);
   std::size_t count = 0;
   for (; count < kMaxErrors; ++count) {
     const auto error = next_error(descriptor);
@@ -235,8 +238,6 @@ std::size_t UdpEngine::read_errors(std::uint64_t tag, const turn::RelayId& id, i
       server_.from_peer_error(moment_, id, error->to, {error->type, error->code, error->info}, outbox_);
     }
   }
-  // A full error queue leaves its mark on the socket alone, which would wake us for ever.
-  if (count < kMaxErrors) clear_pending_error(descriptor);
   return count;
 }
 

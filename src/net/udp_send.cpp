@@ -49,7 +49,7 @@ SendBatch::SendBatch() {
   too_long_.reserve(kMostTooLong);
   messages_.reserve(kMost);
   prepared_.reserve(kMost);
-  failed_.reserve(kMost);
+  refused_.reserve(kMost);
   again_.reserve(kMost);
   errored_.reserve(kMostErrored);
 }
@@ -129,21 +129,27 @@ void SendBatch::send_together(Transmitter& together, Stats& stats) noexcept {
     prepared_.clear();
     for (std::size_t i = 0; i < messages_.size(); ++i)
       prepared_.push_back(Prepared{item(messages_[i].first).descriptor, &headers_[i].msg_hdr});
-    failed_.clear();
-    together.transmit(prepared_, failed_);
+    refused_.clear();
+    together.transmit(prepared_, refused_);
     again_.clear();
     for (std::uint32_t i = 0; i < messages_.size(); ++i) {
-      if (std::find(failed_.begin(), failed_.end(), i) == failed_.end()) {
+      const auto refused =
+          std::find_if(refused_.begin(), refused_.end(), [i](const Refused& r) { return r.place == i; });
+      if (refused == refused_.end()) {
         count_sent(messages_[i], stats);
       } else {
+        note_errored(item(messages_[i].first).tag, refused->error);
         again_.push_back(messages_[i]);
       }
     }
-    for (const Message& message : again_) {
-      if (errored_.size() < kMostErrored) errored_.push_back(item(message.first).tag);
-      send_run(message.first, message.first + message.count, stats);
-    }
+    for (const Message& message : again_) send_run(message.first, message.first + message.count, stats);
   }
+}
+
+void SendBatch::note_errored(std::uint64_t tag, int error) noexcept {
+  const bool known = !errored_.empty() && errored_.back() == tag;
+  if (tag != 0 && may_be_of_earlier_datagram(error) && !known && errored_.size() < kMostErrored)
+    errored_.push_back(tag);
 }
 
 void SendBatch::count_sent(const Message& message, Stats& stats) noexcept {

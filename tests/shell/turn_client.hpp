@@ -18,6 +18,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -294,6 +295,7 @@ class DtlsWire {
   }
   /// One turn of a handshake without waiting.
   void step() {
+    ERR_clear_error();  // or another session's error is taken for ours
     const int result = SSL_do_handshake(tls_);
     failed_ = result <= 0 && SSL_get_error(tls_, result) == SSL_ERROR_SSL;
     if (!ok()) DTLSv1_handle_timeout(tls_);
@@ -310,6 +312,7 @@ class DtlsWire {
     const auto deadline = Clock::now() + patience;
     Bytes out(65'536);
     for (;;) {
+      ERR_clear_error();
       const int size = SSL_read(tls_, out.data(), static_cast<int>(out.size()));
       flush();
       if (size > 0) {

@@ -24,8 +24,8 @@ class Keeper final : public net::DatagramHandler {
   }
   void failed(std::uint64_t tag) override {
     failures.push_back(tag);
-    while (net::next_error(sockets.at(tag))) ++errors;
     net::clear_pending_error(sockets.at(tag));
+    while (net::next_error(sockets.at(tag))) ++errors;
   }
   void flush() override { ++flushes; }
   int descriptor_of(std::uint64_t tag) const noexcept override {
