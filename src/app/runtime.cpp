@@ -157,7 +157,7 @@ std::unique_ptr<offload::Offload> start_offload(const config::Config& config, ne
   auto made = offload::Offload::make(config.offload);
   std::string problem = made ? "" : made.error();
   if (made) {
-    const auto devices = (*made)->attach(listeners.port, listeners.warnings);
+    const auto devices = (*made)->attach(listeners.warnings);
     if (devices) {
       std::string names;
       for (const std::string& name : *devices) names += (names.empty() ? "" : ", ") + name;

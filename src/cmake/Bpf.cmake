@@ -33,9 +33,30 @@ find_path(BPF_INCLUDE_DIR bpf/libbpf.h)
 find_library(BPF_LIBRARY bpf)
 find_program(BPF_CLANG NAMES clang clang-14 clang-15 clang-16 clang-17 clang-18 clang-19)
 
-function(ts_bpf target source header)
+set(BPF_OPTIONS -target bpf -mcpu=v2 -O2 -g)
+
+# What is missing; empty: nothing. A clang may be built without the BPF target.
+function(ts_bpf_missing out)
+  set(${out} "" PARENT_SCOPE)
   if(NOT BPF_INCLUDE_DIR OR NOT BPF_LIBRARY OR NOT BPF_CLANG)
-    message(STATUS "relay.offload is left out: it needs libbpf-dev and clang (apt-get install libbpf-dev clang)")
+    set(${out} "there is no libbpf-dev or no clang" PARENT_SCOPE)
+    return()
+  endif()
+  set(probe "${CMAKE_CURRENT_BINARY_DIR}/bpf_probe.c")
+  file(WRITE "${probe}" "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\nchar license[] SEC(\"license\") = \"Apache-2.0\";\n")
+  execute_process(COMMAND "${BPF_CLANG}" ${BPF_OPTIONS} -I "${BPF_INCLUDE_DIR}" -I "/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}"
+                          -c "${probe}" -o "${probe}.o"
+                  RESULT_VARIABLE failed OUTPUT_QUIET ERROR_VARIABLE said)
+  if(NOT failed EQUAL 0)
+    string(STRIP "${said}" said)
+    set(${out} "${BPF_CLANG} does not compile for the kernel: ${said}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+function(ts_bpf target source header)
+  ts_bpf_missing(missing)
+  if(missing)
+    message(WARNING "relay.offload is left out of this build: ${missing}. Everything else is built. To have it: apt-get install libbpf-dev clang")
     return()
   endif()
   set(object "${CMAKE_CURRENT_BINARY_DIR}/${target}.bpf.o")
@@ -43,14 +64,14 @@ function(ts_bpf target source header)
   set(script "${CMAKE_SOURCE_DIR}/src/cmake/Bpf.cmake")
   # -g: the maps are described by BTF.
   add_custom_command(OUTPUT "${object}"
-    COMMAND "${BPF_CLANG}" -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Werror -I "${BPF_INCLUDE_DIR}"
+    COMMAND "${BPF_CLANG}" ${BPF_OPTIONS} -Wall -Wextra -Werror -I "${BPF_INCLUDE_DIR}"
             -I "/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}" -c "${source}" -o "${object}"
     DEPENDS "${source}" "${header}" COMMENT "Building ${target}.bpf.o" VERBATIM)
   add_custom_command(OUTPUT "${out}"
     COMMAND "${CMAKE_COMMAND}" "-DOBJECT=${object}" "-DOUT=${out}" -P "${script}"
     DEPENDS "${object}" "${script}" COMMENT "Embedding ${target}.bpf.o" VERBATIM)
   target_sources(${target} PRIVATE "${out}")
-  target_compile_definitions(${target} PRIVATE TURNSTONE_BPF)
-  target_include_directories(${target} SYSTEM PRIVATE "${BPF_INCLUDE_DIR}")
+  target_compile_definitions(${target} PUBLIC TURNSTONE_BPF)
+  target_include_directories(${target} SYSTEM PUBLIC "${BPF_INCLUDE_DIR}")
   target_link_libraries(${target} PRIVATE "${BPF_LIBRARY}")
 endfunction()

@@ -80,9 +80,14 @@ constexpr std::array kTurn{
              out.add(s.offload->to_client_packets, {"to_client"});
            }},
     Metric{{"turnstone_offload_drops_total", kCounter,
-            "Datagrams whose TTL or hop limit was used up when they came to the kernel's relay.", ""},
+            "Datagrams that the kernel's relay dropped, by reason: their TTL or hop limit was used up "
+            "(hops), or "
+            "there was no memory to change them (no_memory).",
+            "reason"},
            [](const Snapshot& s, Samples& out) {
-             if (s.offload) out.add(s.offload->dropped);
+             if (!s.offload) return;
+             out.add(s.offload->hops_used_up, {"hops"});
+             out.add(s.offload->failed, {"no_memory"});
            }},
     Metric{{"turnstone_requests_total", kCounter,
             "STUN and TURN requests answered, by method and by response code; code is success or a STUN "

@@ -73,11 +73,12 @@ Entry entry_of(const Direction& d, std::uint16_t taken_off, std::uint16_t put_on
   out.key.local_port = wire16(d.local.port);
   out.key.channel = wire16(taken_off);
   out.key.family = d.local.address.is_v4() ? 4 : 6;
-  copy(d.source.address, out.value.source);
-  copy(d.target.address, out.value.target);
-  out.value.source_port = wire16(d.source.port);
-  out.value.target_port = wire16(d.target.port);
-  out.value.channel = wire16(put_on);
+  ts_leg& leg = out.leg;
+  copy(d.source.address, leg.source);
+  copy(d.target.address, leg.target);
+  leg.source_port = wire16(d.source.port);
+  leg.target_port = wire16(d.target.port);
+  leg.channel = wire16(put_on);
   Sum sum;
   sum.add(d.source);
   sum.add(d.target);
@@ -85,12 +86,13 @@ Entry entry_of(const Direction& d, std::uint16_t taken_off, std::uint16_t put_on
   sum.subtract(d.local);
   if (taken_off != 0) sum.subtract(wire16(taken_off));
   if (put_on != 0) sum.add(wire16(put_on));
-  out.value.sum = sum.folded();
-  out.value.in_device = d.in.device;
-  out.value.out_device = d.out.device;
-  out.value.most_bytes = d.out.most_bytes;
-  out.value.hop_family = d.out.hop.is_v4() ? AF_INET : AF_INET6;
-  copy(d.out.hop, out.value.hop);
+  leg.sum = sum.folded();
+  leg.in_device = d.in.device;
+  leg.out_device = d.out.device;
+  leg.most_bytes = d.out.most_bytes;
+  leg.hop_family = d.out.hop.is_v4() ? AF_INET : AF_INET6;
+  leg.family = out.key.family;
+  copy(d.out.hop, leg.hop);
   return out;
 }
 
@@ -100,18 +102,21 @@ std::uint64_t kernel_time(TimePoint when) noexcept {
   return static_cast<std::uint64_t>(std::max<TimePoint::rep>(when.time_since_epoch().count(), 0));
 }
 
-Entries entries_of(const turn::Flow& flow, const Way& to_client, const Way& to_peer, std::uint32_t slot,
-                   std::uint32_t epoch) noexcept {
+Entries entries_of(const turn::Flow& flow, const Ways& ways, std::uint32_t epoch) noexcept {
   const Endpoint& client = flow.tuple.client;
   const Endpoint& server = flow.tuple.server;
   Entries out{
-      entry_of({client, server, flow.relay, flow.peer, to_client, to_peer}, flow.channel, 0),
-      entry_of({flow.peer, flow.relay, server, client, to_peer, to_client}, 0, flow.channel),
+      entry_of({client, server, flow.relay, flow.peer, ways.to_client, ways.to_peer}, flow.channel, 0),
+      entry_of({flow.peer, flow.relay, server, client, ways.to_peer, ways.to_client}, 0, flow.channel),
   };
   for (Entry* entry : {&out.to_peer, &out.to_client}) {
-    entry->value.until = kernel_time(flow.until);
-    entry->value.slot = slot;
-    entry->value.epoch = epoch;
+    entry->leg.until = kernel_time(flow.until);
+    entry->leg.epoch = epoch;
+  }
+  // Between two clients of ours the datagram that one sends is seen to come in, and the other's to leave.
+  if (ways.to_peer.device == TS_THIS_HOST) {
+    out.to_peer.leg.proof = TS_PROVEN;
+    out.to_client.leg.proof = TS_CAME;
   }
   return out;
 }

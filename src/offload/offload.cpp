@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The flows that the kernel has. A lock guards them: shards tell of the begins and ends of theirs, a few
-// times a minute each, and a thread of ours follows the routes.
+// The flows that the kernel has. Shards tell of begins and ends; an end holds when the call returns, a begin
+// waits for a thread of ours, which alone asks for routes and follows their changes. The lock is held for
+// no question to the kernel but changes of its maps.
 #include <algorithm>
 #include <array>
 #include <ctime>
@@ -9,57 +10,36 @@
 #include <thread>
 #include <utility>
 
-#include <boost/unordered/unordered_flat_map.hpp>
-#include <linux/rtnetlink.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <turnstone/offload/offload.hpp>
 
-#include "program.hpp"
+#include "changes.hpp"
+#include "flow_table.hpp"
+#include "handle.hpp"
 #include "ways.hpp"
 
 namespace ts::offload {
 namespace {
 
-/// What packets' ways depend on.
-constexpr std::uint32_t kRouteGroups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
-                                       RTMGRP_IPV4_RULE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
-/// Changes come many at a time; when there was none for so long, the flows are looked at again.
-constexpr int kQuietMilliseconds = 100;
+using std::chrono::milliseconds;
+
+/// Changes come many at a time: after this long without one, and this long after the first at the latest, the
+/// ways of all flows are looked up again.
+constexpr milliseconds kQuiet{100};
+constexpr milliseconds kLongestWait{1000};
 /// The program relays for so long without hearing from us, and hears from us so often.
 constexpr std::chrono::seconds kAliveFor{5};
-constexpr int kBeatMilliseconds = 1000;
-/// Flows looked at between two releases of the lock.
+constexpr milliseconds kBeat{1000};
+/// What nobody tells of, such as a path's MTU, is looked for so often; of more flows than so many a beat,
+/// less often.
+constexpr std::size_t kBeatsARound = 5;
+constexpr std::size_t kMostABeat = 2000;
+/// Flows looked at between two looks at changes.
 constexpr std::size_t kAtOnce = 64;
-
-struct Name {
-  Endpoint client;
-  Endpoint server;
-  std::uint16_t channel = 0;
-  friend bool operator==(const Name&, const Name&) noexcept = default;
-};
-
-struct NameHash {
-  std::size_t operator()(const Name& n) const noexcept { return n.client.hash(n.server.hash(n.channel)); }
-};
-
-struct Held {
-  turn::Flow flow;
-  std::uint32_t slot = 0;
-  /// Of the slot, before this flow.
-  ts_counts before{};
-  /// The kernel has it.
-  bool placed = false;
-  std::uint32_t epoch = 0;
-};
-
-Name name_of(const turn::Flow& flow) { return {flow.tuple.client, flow.tuple.server, flow.channel}; }
-
-turn::Traffic difference(const ts_count& after, const ts_count& before) noexcept {
-  return {after.packets - before.packets, after.bytes - before.bytes};
-}
 
 /// The clock that flows expire by, as the shards read it.
 TimePoint monotonic_now() noexcept {
@@ -68,12 +48,10 @@ TimePoint monotonic_now() noexcept {
   return TimePoint{std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec)};
 }
 
-/// Families that differ want another IP header, and a link-local address is good on one link only: the
-/// sockets' work.
-bool is_ours(const turn::Flow& flow) noexcept {
-  const Endpoint& client = flow.tuple.client;
-  return client.address.family() == flow.peer.address.family() && !is_link_local(client.address) &&
-         !is_link_local(flow.peer.address);
+std::uint64_t chance() noexcept {
+  std::uint64_t out = 0;
+  // So few bytes come whole.
+  return ::getrandom(&out, sizeof out, 0) == sizeof out ? out : 0;
 }
 
 }  // namespace
@@ -83,30 +61,30 @@ class Offload::Impl {
   Impl(std::unique_ptr<Program> program, Options options)
       : options_(std::move(options)),
         program_(std::move(program)),
-        questions_(0),
-        changes_(kRouteGroups),
-        wake_(::eventfd(0, EFD_CLOEXEC)) {
-    free_.reserve(TS_MAX_FLOWS);
-    for (std::uint32_t slot = TS_MAX_FLOWS; slot-- > 0;) free_.push_back(slot);
-    beat();
-  }
+        table_(*program_, chance()),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   ~Impl() {
     if (thread_.joinable()) {
-      ::eventfd_write(wake_, 1);  // its counter is far from full
+      {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+      }
+      wake();
       thread_.join();
     }
-    ::close(wake_);
+    if (wake_ >= 0) ::close(wake_);
   }
 
-  bool is_ready() const noexcept { return questions_.is_open() && changes_.is_open() && wake_ >= 0; }
+  bool is_ready() const noexcept { return router_.is_open() && changes_.is_open() && wake_ >= 0; }
 
-  Result<std::vector<std::string>, std::string> attach(std::uint16_t instance,
-                                                       std::vector<std::string>& warnings) {
-    const std::lock_guard lock(mutex_);
-    instance_ = instance;
+  Result<std::vector<std::string>, std::string> attach(std::vector<std::string>& warnings) {
+    handle_ = Handle::take();
+    if (!handle_)
+      return std::string("other servers on this network namespace have all of the ") +
+             std::to_string(kMostHandles) + " filters that there may be";
     std::vector<std::string> problems;
-    attach_devices(problems);
+    if (!attach_devices(problems)) problems.emplace_back("the system does not say which devices there are");
     for (const std::string& wanted : options_.devices) {
       if (std::none_of(devices_.begin(), devices_.end(), [&](const Device& d) { return d.name == wanted; }))
         problems.push_back(wanted + " is no Ethernet device that is up and has an address, or has no filter");
@@ -115,21 +93,32 @@ class Offload::Impl {
       return problems.empty() ? std::string("there is no Ethernet device that is up and has an address")
                               : problems[0];
     for (const std::string& problem : problems) warnings.push_back("relay.offload_devices: " + problem);
+    look_for_ipsec();
+    if (ipsec_)
+      warnings.emplace_back(
+          "relay.offload: this host has IPsec policies; the sockets relay everything while it has any");
+    beat();
     std::vector<std::string> out;
     for (const Device& device : devices_) out.push_back(device.name);
-    thread_ = std::thread([this] { follow_changes(); });
+    thread_ = std::thread([this] { run(); });
     return out;
   }
 
   void apply(std::span<turn::Flow> flows) noexcept {
-    const std::lock_guard lock(mutex_);
-    for (turn::Flow& flow : flows) {
-      if (flow.ended) {
-        end(flow);
-      } else {
-        begin(flow);
+    bool news = false;
+    {
+      const std::lock_guard lock(mutex_);
+      const bool had = !queue_.empty();
+      for (turn::Flow& flow : flows) {
+        if (flow.ended) {
+          table_.end(flow);
+        } else if (table_.tell(flow)) {
+          queue_.push_back(FlowTable::name_of(flow));
+        }
       }
+      news = !had && !queue_.empty();
     }
+    if (news) wake();
   }
 
   Counters counters() const noexcept {
@@ -137,8 +126,8 @@ class Offload::Impl {
     std::uint32_t used = 0;
     {
       const std::lock_guard lock(mutex_);
-      out.flows = placed_;
-      used = slots_used_;
+      out.flows = ipsec_ ? 0 : table_.placed();
+      used = table_.slots_used();
     }
     for (std::uint32_t slot = 0; slot < used; ++slot) {
       const ts_counts each = program_->counts(slot);
@@ -146,143 +135,167 @@ class Offload::Impl {
       out.to_peer_bytes += each.to_peer.bytes;
       out.to_client_packets += each.to_client.packets;
       out.to_client_bytes += each.to_client.bytes;
-      out.dropped += each.dropped;
+      out.hops_used_up += each.dropped;
+      out.failed += each.failed;
     }
     return out;
   }
 
  private:
-  /// Finds the devices that we may use, those that were not there before among them.
-  void attach_devices(std::vector<std::string>& problems) {
-    std::vector<Device> found = ethernet_devices();
-    std::erase_if(found, [&](const Device& d) {
+  /// Its counter is far from full.
+  void wake() const noexcept { ::eventfd_write(wake_, 1); }
+
+  /// Finds the devices that we may use, those that were not there before among them. False: the system does
+  /// not say, and all stays as it is.
+  bool attach_devices(std::vector<std::string>& problems) {
+    auto found = ethernet_devices();
+    if (!found) return false;
+    std::erase_if(*found, [&](const Device& d) {
       if (!options_.devices.empty() &&
           std::find(options_.devices.begin(), options_.devices.end(), d.name) == options_.devices.end())
         return true;
       if (std::any_of(devices_.begin(), devices_.end(),
                       [&](const Device& had) { return had.index == d.index; }))
         return false;
-      const auto problem = program_->attach(d.index, instance_);
+      Handle::for_each_free([&](std::uint32_t number) { program_->clear(d.index, number); });
+      const auto problem = program_->attach(d.index, handle_->number());
       if (problem) problems.push_back(d.name + ": " + *problem);
       return problem.has_value();
     });
-    devices_ = std::move(found);
+    devices_ = *std::move(found);
+    return true;
   }
 
-  void beat() noexcept { program_->set(epoch_, monotonic_now() + kAliveFor); }
+  // From here on: our thread.
 
-  void begin(const turn::Flow& flow) {
-    if (!is_ours(flow)) return;
-    const auto [at, is_new] = held_.try_emplace(name_of(flow));
-    Held& held = at->second;
-    if (is_new) {
-      if (free_.empty()) {
-        held_.erase(at);
-        return;
-      }
-      held.slot = free_.back();
-      free_.pop_back();
-      slots_used_ = std::max(slots_used_, held.slot + 1);
-      held.before = program_->counts(held.slot);
-    } else if (held.flow.peer != flow.peer || held.flow.relay != flow.relay) {
-      take_out(held);
-    }
-    held.flow = flow;
-    place(held);
-  }
-
-  void end(turn::Flow& flow) {
-    const auto found = held_.find(name_of(flow));
-    if (found == held_.end()) return;
-    Held& held = found->second;
-    take_out(held);
-    const ts_counts after = program_->counts(held.slot);
-    flow.to_peer = difference(after.to_peer, held.before.to_peer);
-    flow.to_client = difference(after.to_client, held.before.to_client);
-    free_.push_back(held.slot);
-    held_.erase(found);
-  }
-
-  /// Gives it to the kernel, both directions or none.
-  void place(Held& held) {
-    const turn::Flow& flow = held.flow;
-    held.epoch = epoch_;
-    const auto to_client = questions_.way(flow.tuple.server.address, flow.tuple.client.address, devices_);
-    // Clients on this host come by a device that has no filter.
-    const bool from_outside = to_client && to_client->device != TS_THIS_HOST;
-    const auto to_peer =
-        from_outside ? questions_.way(flow.relay.address, flow.peer.address, devices_) : std::nullopt;
-    if (!to_peer) return take_out(held);
-    const Entries entries = entries_of(flow, *to_client, *to_peer, held.slot, epoch_);
-    const bool both = program_->put(entries.to_peer.key, entries.to_peer.value) &&
-                      program_->put(entries.to_client.key, entries.to_client.value);
-    if (!held.placed) ++placed_;
-    held.placed = true;
-    if (!both) take_out(held);
-  }
-
-  void take_out(Held& held) noexcept {
-    if (!held.placed) return;
-    const Entries entries = entries_of(held.flow, {}, {}, held.slot, epoch_);
-    program_->remove(entries.to_peer.key);
-    program_->remove(entries.to_client.key);
-    held.placed = false;
-    --placed_;
-  }
-
-  /// Runs on our thread until the end.
-  void follow_changes() {
-    std::array<pollfd, 2> both{{{changes_.descriptor(), POLLIN, 0}, {wake_, POLLIN, 0}}};
-    bool stale = false;
+  void run() {
+    TimePoint round = monotonic_now();
     for (;;) {
-      const int ready = ::poll(both.data(), both.size(), stale ? kQuietMilliseconds : kBeatMilliseconds);
-      if ((both[1].revents & POLLIN) != 0) return;
-      const bool changed = ready > 0 && changes_.drain();
+      wait();
       {
         const std::lock_guard lock(mutex_);
-        // At once: whatever goes a wrong way now, the sockets send it the right one.
-        if (changed && !stale) ++epoch_;
-        beat();
+        if (stopping_) return;
       }
-      if (changed) {
-        stale = true;
-      } else if (stale && ready == 0) {
-        stale = false;
-        place_again();
-      }
+      notice_changes();
+      if (stale_) find_all_again();
+      answer_some();
+      const TimePoint now = monotonic_now();
+      if (now - beaten_ >= kBeat) beat();
+      if (now - round < kBeat) continue;
+      round = now;
+      look_around();
+      reclaim();
     }
   }
 
-  void place_again() {
-    std::vector<Name> names;
+  void wait() const noexcept {
+    bool busy = false;
     {
       const std::lock_guard lock(mutex_);
-      std::vector<std::string> untold;  // of a device that came later: its flows are the sockets'
-      attach_devices(untold);
-      names.reserve(held_.size());
-      for (const auto& [name, held] : held_) names.push_back(name);
+      busy = !queue_.empty();
     }
-    for (std::size_t i = 0; i < names.size(); i += kAtOnce) {
+    const auto told = changes_.descriptors();
+    std::array<pollfd, 4> all{{told[0], told[1], told[2], {wake_, POLLIN, 0}}};
+    const milliseconds patience = busy ? milliseconds::zero() : stale_ ? kQuiet : kBeat;
+    ::poll(all.data(), all.size(), static_cast<int>(patience.count()));
+    eventfd_t ignored = 0;
+    ::eventfd_read(wake_, &ignored);
+  }
+
+  /// Whatever goes a wrong way from now on, the sockets send it the right one, at once.
+  void notice_changes() {
+    if (!changes_.take()) return;
+    ++epoch_;
+    beat();
+    look_for_ipsec();
+    changed_ = monotonic_now();
+    if (!std::exchange(stale_, true)) stale_since_ = changed_;
+  }
+
+  void look_for_ipsec() {
+    const bool any = changes_.has_ipsec_policies();
+    const std::lock_guard lock(mutex_);
+    ipsec_ = any;
+  }
+
+  void beat() noexcept {
+    beaten_ = monotonic_now();
+    program_->set(epoch_, ipsec_ ? TimePoint{} : beaten_ + kAliveFor);
+  }
+
+  void find_all_again() {
+    const TimePoint now = monotonic_now();
+    if (now - changed_ < kQuiet && now - stale_since_ < kLongestWait) return;
+    std::vector<std::string> untold;  // of a device that came later: its flows are the sockets'
+    stale_ = !attach_devices(untold);
+    stale_since_ = changed_ = now;
+    beat();
+    const std::lock_guard lock(mutex_);
+    queue_ = table_.names();
+  }
+
+  /// The ways of the first few in the queue.
+  void answer_some() {
+    std::vector<FlowTable::Wanted> some;
+    some.reserve(kAtOnce);
+    bool no_room = false;
+    {
       const std::lock_guard lock(mutex_);
-      for (std::size_t j = i; j < std::min(i + kAtOnce, names.size()); ++j) {
-        const auto found = held_.find(names[j]);
-        if (found != held_.end() && found->second.epoch != epoch_) place(found->second);
+      for (; !queue_.empty() && some.size() < kAtOnce; queue_.pop_back()) {
+        if (auto wanted = table_.find(queue_.back())) some.push_back(*std::move(wanted));
       }
+      no_room = table_.free_slots() < some.size();
     }
+    if (no_room) reclaim();
+    std::vector<std::optional<Ways>> ways;
+    ways.reserve(some.size());
+    for (const FlowTable::Wanted& wanted : some) ways.push_back(router_.ways(wanted.flow, devices_));
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < some.size(); ++i) table_.place(some[i], ways[i], epoch_);
+  }
+
+  /// Puts the next part of all flows into the queue.
+  void look_around() {
+    const std::lock_guard lock(mutex_);
+    if (!queue_.empty()) return;
+    if (round_.empty()) round_ = table_.names();
+    const std::size_t part = std::min(kMostABeat, table_.size() / kBeatsARound + 1);
+    for (std::size_t i = 0; i < part && !round_.empty(); ++i, round_.pop_back())
+      queue_.push_back(round_.back());
+  }
+
+  /// Slots that were left are free when no packet uses them any more.
+  void reclaim() {
+    std::vector<std::uint32_t> left;
+    {
+      const std::lock_guard lock(mutex_);
+      left = table_.take_left();
+    }
+    if (left.empty()) return;
+    program_->settle();
+    const std::lock_guard lock(mutex_);
+    table_.give_back(left);
   }
 
   const Options options_;
+  std::optional<Handle> handle_;  // outlives the filters
   std::unique_ptr<Program> program_;
   mutable std::mutex mutex_;
-  boost::unordered_flat_map<Name, Held, NameHash> held_;
-  std::vector<std::uint32_t> free_;
-  std::uint32_t slots_used_ = 0;  // those below have been used
-  std::uint64_t placed_ = 0;
-  std::uint32_t epoch_ = 1;
+  // Behind the lock.
+  FlowTable table_;
+  std::vector<FlowTable::Name> queue_;  // ways to be found
+  bool stopping_ = false;
+  bool ipsec_ = false;
+  // Of our thread, once there is one.
   std::vector<Device> devices_;
-  std::uint16_t instance_ = 0;
-  Netlink questions_;
-  Netlink changes_;
+  Router router_;
+  Changes changes_;
+  std::uint32_t epoch_ = 1;
+  TimePoint beaten_;
+  bool stale_ = false;
+  TimePoint changed_;
+  TimePoint stale_since_;
+  std::vector<FlowTable::Name> round_;
   int wake_;
   std::thread thread_;
 };
@@ -306,9 +319,8 @@ Result<std::unique_ptr<Offload>, std::string> Offload::make(const Options& optio
   return std::unique_ptr<Offload>(new Offload(std::move(impl)));
 }
 
-Result<std::vector<std::string>, std::string> Offload::attach(std::uint16_t instance,
-                                                              std::vector<std::string>& warnings) {
-  return impl_->attach(instance, warnings);
+Result<std::vector<std::string>, std::string> Offload::attach(std::vector<std::string>& warnings) {
+  return impl_->attach(warnings);
 }
 void Offload::apply(std::span<turn::Flow> flows) noexcept { impl_->apply(flows); }
 Counters Offload::counters() const noexcept { return impl_->counters(); }

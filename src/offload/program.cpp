@@ -14,10 +14,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <turnstone/base/bytes.hpp>
-
-#include "entries.hpp"
 
 namespace ts::offload {
 
@@ -33,7 +32,8 @@ constexpr std::uint32_t kPriority = 3478;
 /// What libbpf said last, on this thread: its calls return a bare errno.
 thread_local std::string g_said;
 
-int note(enum libbpf_print_level level, const char* format, va_list values) {
+__attribute__((format(printf, 2, 0))) int note(enum libbpf_print_level level, const char* format,
+                                               va_list values) {
   if (level == LIBBPF_DEBUG) return 0;
   std::array<char, 512> line{};
   const int length = std::vsnprintf(line.data(), line.size(), format, values);
@@ -61,6 +61,8 @@ struct Program::Impl {
   struct Filter {
     std::uint32_t device;
     std::uint32_t handle;
+    bpf_tc_attach_point where;
+    int program;
   };
 
   Impl() = default;
@@ -68,46 +70,101 @@ struct Program::Impl {
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
     for (const Filter& filter : filters) detach(filter);
-    if (mapped != MAP_FAILED) ::munmap(mapped, kCountsBytes);
+    if (counts != nullptr) ::munmap(counts, kCountsBytes);
+    if (legs != nullptr) ::munmap(legs, kLegsBytes);
+    if (barrier >= 0) ::close(barrier);
     bpf_object__close(object);
   }
 
   void detach(const Filter& filter) const noexcept {
-    bpf_tc_hook hook = hook_of(filter.device);
+    bpf_tc_hook hook = hook_of(filter.device, filter.where);
     bpf_tc_opts options{};
     options.sz = sizeof options;
     options.handle = filter.handle;
     options.priority = kPriority;
-    // The device may be gone, or a successor have put its filter in place of ours.
-    if (bpf_tc_query(&hook, &options) != 0 || options.prog_id != program_id()) return;
-    options.flags = options.prog_id = 0;
-    options.prog_fd = 0;
+    // The device may be gone.
+    if (bpf_tc_query(&hook, &options) == 0 && options.prog_id == id_of(filter.program))
+      remove(filter.device, filter.handle, filter.where);
+  }
+
+  static void remove(std::uint32_t device, std::uint32_t handle, bpf_tc_attach_point where) noexcept {
+    bpf_tc_hook hook = hook_of(device, where);
+    bpf_tc_opts options{};
+    options.sz = sizeof options;
+    options.handle = handle;
+    options.priority = kPriority;
     static_cast<void>(bpf_tc_detach(&hook, &options));
   }
 
-  static bpf_tc_hook hook_of(std::uint32_t device) noexcept {
+  std::optional<std::string> attach(const Filter& filter) {
+    bpf_tc_hook hook = hook_of(filter.device, filter.where);
+    bpf_tc_opts options{};
+    options.sz = sizeof options;
+    options.prog_fd = filter.program;
+    options.handle = filter.handle;
+    options.priority = kPriority;
+    options.flags = BPF_TC_F_REPLACE;
+    if (const int failed = bpf_tc_attach(&hook, &options); failed != 0)
+      return explain("the filter is refused", -failed);
+    filters.push_back(filter);
+    return std::nullopt;
+  }
+
+  static bpf_tc_hook hook_of(std::uint32_t device, bpf_tc_attach_point where) noexcept {
     bpf_tc_hook out{};
     out.sz = sizeof out;
     out.ifindex = static_cast<int>(device);
-    out.attach_point = BPF_TC_INGRESS;
+    out.attach_point = where;
     return out;
   }
 
-  std::uint32_t program_id() const noexcept {
+  static std::uint32_t id_of(int program) noexcept {
     bpf_prog_info info{};
     std::uint32_t size = sizeof info;
     return bpf_obj_get_info_by_fd(program, &info, &size) == 0 ? info.id : 0;
   }
 
   int map_of(const char* name) const noexcept { return bpf_object__find_map_fd_by_name(object, name); }
+  int program_of(const char* name) const noexcept {
+    const bpf_program* found = bpf_object__find_program_by_name(object, name);
+    return found != nullptr ? bpf_program__fd(found) : -1;
+  }
+
+  template <class T>
+  static T* map_memory(int map, std::size_t bytes, int rights) noexcept {
+    void* at = ::mmap(nullptr, bytes, rights, MAP_SHARED, map, 0);
+    return at != MAP_FAILED ? static_cast<T*>(at) : nullptr;
+  }
+
+  /// What is missing of the maps.
+  std::optional<std::string> find_maps() {
+    relay = program_of("turnstone_relay");
+    watch = program_of("turnstone_watch");
+    flows = map_of("flows");
+    settings = map_of("settings");
+    counts = map_memory<ts_counts>(map_of("counts"), kCountsBytes, PROT_READ);
+    legs = map_memory<ts_leg>(map_of("legs"), kLegsBytes, PROT_READ | PROT_WRITE);
+    if (counts == nullptr || legs == nullptr) return explain("the maps cannot be mapped", errno);
+    bpf_map_create_opts options{};
+    options.sz = sizeof options;
+    options.inner_map_fd = static_cast<__u32>(settings);
+    barrier =
+        bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "ts_barrier", sizeof(__u32), sizeof(__u32), 1, &options);
+    if (barrier < 0) return explain("a map of maps is refused", errno);
+    return std::nullopt;
+  }
 
   static constexpr std::size_t kCountsBytes = TS_MAX_FLOWS * sizeof(ts_counts);
+  static constexpr std::size_t kLegsBytes = 2UL * TS_MAX_FLOWS * sizeof(ts_leg);
 
   bpf_object* object = nullptr;
-  int program = -1;
+  int relay = -1;
+  int watch = -1;
   int flows = -1;
   int settings = -1;
-  void* mapped = MAP_FAILED;
+  int barrier = -1;
+  ts_counts* counts = nullptr;
+  ts_leg* legs = nullptr;
   std::vector<Filter> filters;
 };
 
@@ -126,41 +183,49 @@ Result<std::unique_ptr<Program>, std::string> Program::load() {
   if (impl->object == nullptr) return explain("the kernel program cannot be read", errno);
   if (const int failed = bpf_object__load(impl->object); failed != 0)
     return explain("the kernel refuses the program", -failed);
-  const bpf_program* program = bpf_object__find_program_by_name(impl->object, "turnstone_relay");
-  impl->program = program != nullptr ? bpf_program__fd(program) : -1;
-  impl->flows = impl->map_of("flows");
-  impl->settings = impl->map_of("settings");
-  const int counts = impl->map_of("counts");
-  impl->mapped = ::mmap(nullptr, Impl::kCountsBytes, PROT_READ, MAP_SHARED, counts, 0);
-  if (impl->mapped == MAP_FAILED) return explain("the counters cannot be mapped", errno);
+  if (auto problem = impl->find_maps()) return *std::move(problem);
   return std::unique_ptr<Program>(new Program(std::move(impl)));
 }
 
 std::optional<std::string> Program::attach(std::uint32_t device, std::uint32_t handle) {
   g_said.clear();
-  bpf_tc_hook hook = Impl::hook_of(device);
-  const int created = bpf_tc_hook_create(&hook);
+  bpf_tc_hook both = Impl::hook_of(device, static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
+  const int created = bpf_tc_hook_create(&both);
   if (created != 0 && created != -EEXIST) return explain("no clsact queueing discipline", -created);
   g_said.clear();  // where there was one, libbpf has warned of it
-  bpf_tc_opts options{};
-  options.sz = sizeof options;
-  options.prog_fd = impl_->program;
-  options.handle = handle;
-  options.priority = kPriority;
-  options.flags = BPF_TC_F_REPLACE;
-  if (const int failed = bpf_tc_attach(&hook, &options); failed != 0)
-    return explain("the filter is refused", -failed);
-  impl_->filters.push_back({device, handle});
-  return std::nullopt;
+  if (auto problem = impl_->attach({device, handle, BPF_TC_EGRESS, impl_->watch})) return problem;
+  return impl_->attach({device, handle, BPF_TC_INGRESS, impl_->relay});
 }
 
-bool Program::put(const ts_key& key, const ts_flow& value) noexcept {
-  return bpf_map_update_elem(impl_->flows, &key, &value, BPF_ANY) == 0;
+void Program::clear(std::uint32_t device, std::uint32_t handle) noexcept {
+  for (const bpf_tc_attach_point where : {BPF_TC_INGRESS, BPF_TC_EGRESS}) Impl::remove(device, handle, where);
+  g_said.clear();  // where there was none, libbpf has warned of it
 }
 
-void Program::remove(const ts_key& key) noexcept {
-  // It may never have got in.
-  static_cast<void>(bpf_map_delete_elem(impl_->flows, &key));
+void Program::write(std::uint32_t slot, const Entries& entries) noexcept {
+  impl_->legs[leg_to_peer(slot)] = entries.to_peer.leg;
+  impl_->legs[leg_to_client(slot)] = entries.to_client.leg;
+}
+
+bool Program::publish(std::uint32_t slot, const Entries& entries) noexcept {
+  const std::uint32_t to_peer = leg_to_peer(slot);
+  const std::uint32_t to_client = leg_to_client(slot);
+  if (bpf_map_update_elem(impl_->flows, &entries.to_peer.key, &to_peer, BPF_ANY) == 0 &&
+      bpf_map_update_elem(impl_->flows, &entries.to_client.key, &to_client, BPF_ANY) == 0)
+    return true;
+  withdraw(entries);
+  return false;
+}
+
+void Program::withdraw(const Entries& entries) noexcept {
+  // One may never have got in.
+  static_cast<void>(bpf_map_delete_elem(impl_->flows, &entries.to_peer.key));
+  static_cast<void>(bpf_map_delete_elem(impl_->flows, &entries.to_client.key));
+}
+
+void Program::prolong(std::uint32_t slot, TimePoint until) noexcept {
+  for (const std::uint32_t number : {leg_to_peer(slot), leg_to_client(slot)})
+    __atomic_store_n(&impl_->legs[number].until, kernel_time(until), __ATOMIC_RELAXED);
 }
 
 void Program::set(std::uint32_t epoch, TimePoint alive_until) noexcept {
@@ -172,18 +237,30 @@ void Program::set(std::uint32_t epoch, TimePoint alive_until) noexcept {
   static_cast<void>(bpf_map_update_elem(impl_->settings, &first, &value, BPF_ANY));
 }
 
+void Program::settle() noexcept {
+  // The kernel waits for programs that may still use the map that was replaced: for all that run.
+  const std::uint32_t first = 0;
+  static_cast<void>(bpf_map_update_elem(impl_->barrier, &first, &impl_->settings, BPF_ANY));
+}
+
 ts_counts Program::counts(std::uint32_t slot) const noexcept {
   // The program adds to them meanwhile.
   const auto read = [](const __u64& value) { return __atomic_load_n(&value, __ATOMIC_RELAXED); };
-  const ts_counts& at = static_cast<const ts_counts*>(impl_->mapped)[slot];
+  const ts_counts& at = impl_->counts[slot];
   ts_counts out{};
   out.to_peer = {read(at.to_peer.packets), read(at.to_peer.bytes)};
   out.to_client = {read(at.to_client.packets), read(at.to_client.bytes)};
   out.dropped = read(at.dropped);
+  out.failed = read(at.failed);
   return out;
 }
 
-int Program::descriptor() const noexcept { return impl_->program; }
+int Program::relay_descriptor() const noexcept { return impl_->relay; }
+int Program::watch_descriptor() const noexcept { return impl_->watch; }
+ts_leg Program::leg(std::uint32_t number) const noexcept { return impl_->legs[number]; }
+void Program::set_proof(std::uint32_t number, std::uint32_t proof) noexcept {
+  __atomic_store_n(&impl_->legs[number].proof, proof, __ATOMIC_RELAXED);
+}
 
 }  // namespace ts::offload
 
@@ -201,11 +278,18 @@ Result<std::unique_ptr<Program>, std::string> Program::load() {
       "this server was built without libbpf or clang: install libbpf-dev and clang, and build again");
 }
 std::optional<std::string> Program::attach(std::uint32_t, std::uint32_t) { return std::nullopt; }
-bool Program::put(const ts_key&, const ts_flow&) noexcept { return false; }
-void Program::remove(const ts_key&) noexcept {}
+void Program::clear(std::uint32_t, std::uint32_t) noexcept {}
+void Program::write(std::uint32_t, const Entries&) noexcept {}
+bool Program::publish(std::uint32_t, const Entries&) noexcept { return false; }
+void Program::withdraw(const Entries&) noexcept {}
+void Program::prolong(std::uint32_t, TimePoint) noexcept {}
 void Program::set(std::uint32_t, TimePoint) noexcept {}
+void Program::settle() noexcept {}
 ts_counts Program::counts(std::uint32_t) const noexcept { return {}; }
-int Program::descriptor() const noexcept { return -1; }
+int Program::relay_descriptor() const noexcept { return -1; }
+int Program::watch_descriptor() const noexcept { return -1; }
+ts_leg Program::leg(std::uint32_t) const noexcept { return {}; }
+void Program::set_proof(std::uint32_t, std::uint32_t) noexcept {}
 
 }  // namespace ts::offload
 

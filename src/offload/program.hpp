@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Program: the loaded kernel program with its maps, and its filters on devices. All that knows libbpf.
+// Program: the loaded kernel programs with their maps, and their filters on devices. All that knows libbpf.
+// Calls about slots come from one thread at a time.
 #pragma once
 
 #include <memory>
@@ -9,7 +10,7 @@
 #include <turnstone/base/result.hpp>
 #include <turnstone/base/time.hpp>
 
-#include "bpf/relay.h"
+#include "entries.hpp"
 
 namespace ts::offload {
 
@@ -20,19 +21,36 @@ class Program {
   /// Detaches.
   ~Program();
 
-  /// Puts the filter on a device's way in, in place of one that the same `handle` left there; why not, if
-  /// that fails.
+  /// Puts the filters on a device's way in and way out, in place of those that the same `handle` left there;
+  /// why not, if that fails.
   std::optional<std::string> attach(std::uint32_t device, std::uint32_t handle);
 
-  /// False: the map is full, or the kernel has no memory.
-  bool put(const ts_key& key, const ts_flow& value) noexcept;
-  void remove(const ts_key& key) noexcept;
-  /// Entries of other epochs are not used from now on, and none at all from `alive_until` on.
+  /// Takes filters away that a server which is gone has left there.
+  void clear(std::uint32_t device, std::uint32_t handle) noexcept;
+
+  /// Writes the slot's legs, which no key may have led to since the last settle().
+  void write(std::uint32_t slot, const Entries& entries) noexcept;
+  /// Makes the keys lead to the slot's legs; false, and neither does: the kernel has no memory.
+  bool publish(std::uint32_t slot, const Entries& entries) noexcept;
+  /// The keys lead nowhere any more. Packets that are being relayed at this moment still use the legs, until
+  /// settle() has returned.
+  void withdraw(const Entries& entries) noexcept;
+  /// Until when legs that may be in use relay.
+  void prolong(std::uint32_t slot, TimePoint until) noexcept;
+
+  /// Legs of other epochs are not used from now on, and none at all from `alive_until` on.
   void set(std::uint32_t epoch, TimePoint alive_until) noexcept;
+  /// Returns when every packet that was being relayed has been: some milliseconds. Any thread.
+  void settle() noexcept;
+
   /// What the slot's flows have relayed until now; `slot` is below TS_MAX_FLOWS.
   ts_counts counts(std::uint32_t slot) const noexcept;
-  /// Of the program, for tests.
-  int descriptor() const noexcept;
+
+  /// For tests: the two programs, and what the kernel's program wrote into a leg.
+  int relay_descriptor() const noexcept;
+  int watch_descriptor() const noexcept;
+  ts_leg leg(std::uint32_t number) const noexcept;
+  void set_proof(std::uint32_t number, std::uint32_t proof) noexcept;
 
  private:
   struct Impl;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ways: what the kernel's routing knows, asked over netlink: the devices, the next hop to an address, and
-// that something has changed.
+// Ways: the devices, and the next hop to an address, asked over netlink.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +10,7 @@
 #include <turnstone/base/address.hpp>
 
 #include "entries.hpp"
+#include "netlink.hpp"
 
 namespace ts::offload {
 
@@ -23,31 +23,23 @@ struct Device {
   std::string name;
 };
 
-/// By index.
-std::vector<Device> ethernet_devices();
+/// By index; nothing: the system does not say at the moment.
+std::optional<std::vector<Device>> ethernet_devices();
 
-/// A netlink socket; closes with its owner.
-class Netlink {
+/// What the kernel's routing knows.
+class Router {
  public:
-  /// `groups`: of RTMGRP_*; 0: questions alone.
-  explicit Netlink(std::uint32_t groups);
-  Netlink(const Netlink&) = delete;
-  Netlink& operator=(const Netlink&) = delete;
-  ~Netlink();
+  Router();
+  bool is_open() const noexcept { return netlink_.is_open(); }
 
-  bool is_open() const noexcept { return descriptor_ >= 0; }
-  int descriptor() const noexcept { return descriptor_; }
-
-  /// The way of a packet from an address of ours to `to`: by one of the devices, or TS_THIS_HOST. There is
-  /// none to what is unreachable, multicast or beyond another device.
-  std::optional<Way> way(const IpAddress& from, const IpAddress& to, const std::vector<Device>& devices);
-
-  /// Empties a socket of groups; true: there was something in it, or too much for it.
-  bool drain() noexcept;
+  /// Of both directions, by the devices; nothing: one is unreachable, multicast or beyond another device, the
+  /// client is on this host, or there is no answer.
+  std::optional<Ways> ways(const turn::Flow& flow, const std::vector<Device>& devices);
 
  private:
-  int descriptor_;
-  std::uint32_t sequence_ = 0;
+  /// Of a packet from an address of ours to `to`.
+  std::optional<Way> way(const IpAddress& from, const IpAddress& to, const std::vector<Device>& devices);
+  Netlink netlink_;
 };
 
 }  // namespace ts::offload

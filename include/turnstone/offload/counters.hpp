@@ -13,7 +13,9 @@ struct Counters {
   std::uint64_t to_client_packets = 0;
   std::uint64_t to_client_bytes = 0;
   /// Datagrams whose TTL or hop limit was used up.
-  std::uint64_t dropped = 0;
+  std::uint64_t hops_used_up = 0;
+  /// Datagrams that the kernel had no memory or room for when they were changed.
+  std::uint64_t failed = 0;
   /// Gauge: flows that the kernel relays.
   std::uint64_t flows = 0;
 };

@@ -24,12 +24,13 @@ class Offload final : public turn::FlowSink {
   /// Takes the filters off the devices.
   ~Offload() override;
 
-  /// Puts the filter on the devices. `instance`, not 0, tells this server from others of this host and is the
-  /// same after a restart: the filter that a crashed predecessor left behind is replaced. Returns the devices
-  /// by name, an error where there is none; `warnings` gets what is wrong with single ones.
-  Result<std::vector<std::string>, std::string> attach(std::uint16_t instance,
-                                                       std::vector<std::string>& warnings);
+  /// Puts the filters on the devices, beside those of other servers; what one that has crashed left behind is
+  /// taken away. Returns the devices by name, an error where there is none; `warnings` gets what is wrong
+  /// with single ones. Once.
+  Result<std::vector<std::string>, std::string> attach(std::vector<std::string>& warnings);
 
+  /// An end holds when this returns, but for packets that the kernel has in hand at that moment; a begin is
+  /// the sockets' until our thread has found its ways.
   void apply(std::span<turn::Flow> flows) noexcept override;
 
   Counters counters() const noexcept;

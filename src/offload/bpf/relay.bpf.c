@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel's part: on a device's way in, ChannelData of bound channels becomes the peers' UDP and back, as
 // RFC 8656 §12.6, §12.7 and §14 say. Whatever is unusual goes on to the sockets, as though we were not here.
-// Loads on Linux 5.15 and later.
+// Loads on Linux 5.15 and later with CAP_BPF and CAP_NET_ADMIN alone: packets are read by copies, since
+// without CAP_PERFMON older kernels forbid sums of packet pointers and registers.
 #include "relay.h"
 
 #include <bpf/bpf_endian.h>
@@ -16,15 +17,28 @@
 #include <linux/udp.h>
 
 #define CHANNEL_HEADER 4
+#define DONT_FRAGMENT 0x4000
 #define FRAGMENT_BITS 0xBFFF /* of the fragment field all but DF */
+#define LEAST_MTU 576        /* a router that asks for less is not believed */
+/* RFC 792; linux/icmp.h wants the C library's headers. */
+#define ICMP_UNREACHABLE 3
+#define ICMP_TOO_LARGE 4
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, 2 * TS_MAX_FLOWS);
   __type(key, struct ts_key);
-  __type(value, struct ts_flow);
+  __type(value, __u32);
 } flows SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 2 * TS_MAX_FLOWS);
+  __type(key, __u32);
+  __type(value, struct ts_leg);
+} legs SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -41,6 +55,27 @@ struct {
   __type(value, struct ts_settings);
 } settings SEC(".maps");
 
+/// Everything from the IP header on to the payload.
+struct headers_v4 {
+  struct iphdr ip;
+  struct udphdr udp;
+  __be16 channel[2];
+};
+struct headers_v6 {
+  struct ipv6hdr ip;
+  struct udphdr udp;
+  __be16 channel[2];
+};
+
+/// RFC 792 with RFC 1191 §4: a packet that was too large, as it was sent.
+struct too_large_v4 {
+  struct iphdr ip;
+  __u8 type, code;
+  __u16 checksum, unused;
+  __be16 mtu;
+  struct headers_v4 sent;
+};
+
 /// One datagram on its way.
 struct packet {
   struct ts_key key;
@@ -49,8 +84,16 @@ struct packet {
   __be16 udp_length;
   __u16 checksum;
   __u16 cd_length;  // of ChannelData's header, as on the wire
+  __be16 dont_fragment;
   __u8 traffic_class;
   __u8 hops;
+};
+
+/// What a key leads to: the leg of datagrams that come in with it, and the flow's other one.
+struct found {
+  struct ts_leg* leg;
+  struct ts_leg* back;
+  __u32 number;
 };
 
 static __always_inline __u32 fold(__u32 sum) {
@@ -58,33 +101,70 @@ static __always_inline __u32 fold(__u32 sum) {
   return (sum & 0xFFFF) + (sum >> 16);
 }
 
-static __always_inline __u32 sum_words(const void* at, int words) {
+/// Without loops: where a compiler leaves one, it adds a register to a pointer.
+static __always_inline __u32 sum_4_bytes(const void* at) {
   const __u16* word = at;
-  __u32 sum = 0;
-#pragma unroll
-  for (int i = 0; i < words; i++) sum += word[i];
-  return sum;
+  return (__u32)word[0] + word[1];
+}
+
+static __always_inline __u32 sum_address(const __u8* at, int v6) {
+  const __u32 first = sum_4_bytes(at);
+  return v6 ? first + sum_4_bytes(at + 4) + sum_4_bytes(at + 8) + sum_4_bytes(at + 12) : first;
+}
+
+static __always_inline __u32 sum_header_v4(const struct iphdr* ip) {
+  const __u8* at = (const void*)ip;
+  return sum_4_bytes(at) + sum_4_bytes(at + 4) + sum_4_bytes(at + 8) + sum_4_bytes(at + 12) +
+         sum_4_bytes(at + 16);
+}
+
+typedef __u64 __attribute__((may_alias)) eight_bytes;
+
+static __always_inline int is_same(const void* one, const void* other) {
+  const eight_bytes *a = one, *b = other;
+  return a[0] == b[0] && a[1] == b[1];
+}
+
+/// A map's element may become another flow's between the moment that it is found and that it is read.
+static __always_inline int is_of(const struct found* at, const struct ts_key* key) {
+  return at->back->channel == key->channel && at->back->family == key->family &&
+         at->back->target_port == key->remote_port && at->back->source_port == key->local_port &&
+         is_same(at->back->target, key->remote) && is_same(at->back->source, key->local);
+}
+
+/// The flow of a key, may it be relayed now.
+static __always_inline int find(const struct ts_key* key, struct found* out) {
+  const volatile __u32* number = bpf_map_lookup_elem(&flows, key);
+  if (!number) return 0;
+  out->number = *number;
+  const __u32 other = out->number ^ 1;
+  out->leg = bpf_map_lookup_elem(&legs, &out->number);
+  out->back = bpf_map_lookup_elem(&legs, &other);
+  if (!out->leg || !out->back || !is_of(out, key)) return 0;
+  const __u32 first = 0;
+  const struct ts_settings* set = bpf_map_lookup_elem(&settings, &first);
+  if (!set || out->leg->epoch != set->epoch) return 0;
+  const __u64 now = bpf_ktime_get_ns();
+  return now < out->leg->until && now < set->alive_until;
+}
+
+/// The same for a datagram; its ChannelData header, where it may be one, leads to a flow or is payload.
+static __always_inline int find_datagram(struct ts_key* key, __be16 channel, struct found* out) {
+  const __u16 number = bpf_ntohs(channel);
+  key->channel = channel;
+  if (number >= 0x4000 && number <= 0x7FFF && find(key, out)) return 1;
+  key->channel = 0;
+  return find(key, out);
 }
 
 /// A checksum that a device was to fill in holds the sum of the pseudo header alone (packets of this host's
 /// own namespaces and guests): nothing that could be updated. One whole checksum in 65,536 looks alike, but
 /// for those that the device we came by has looked at.
-static __always_inline int is_unfinished(struct __sk_buff* skb, const struct packet* p, int address_words) {
-  const __u32 sum = sum_words(p->key.remote, address_words) + sum_words(p->key.local, address_words) +
-                    bpf_htons(IPPROTO_UDP) + p->udp_length;
+static __always_inline int is_unfinished(struct __sk_buff* skb, const struct packet* p, int v6) {
+  const __u32 sum =
+      sum_address(p->key.remote, v6) + sum_address(p->key.local, v6) + bpf_htons(IPPROTO_UDP) + p->udp_length;
   return fold(sum) == p->checksum && bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) < 0 &&
          bpf_csum_update(skb, 0) < 0;
-}
-
-/// ChannelData's channel, and how much padding follows its data; a negative number: it is none.
-static __always_inline int read_channel(struct packet* p, const __be16* header) {
-  const __u16 channel = bpf_ntohs(header[0]);
-  if (channel < 0x4000 || channel > 0x7FFF) return -1;
-  const int padding = (int)p->payload_bytes - CHANNEL_HEADER - bpf_ntohs(header[1]);
-  if (padding < 0 || padding > 3) return -1;
-  p->key.channel = header[0];
-  p->cd_length = header[1];
-  return padding;
 }
 
 /// The sum of `count` bytes that end the datagram.
@@ -105,89 +185,110 @@ static __always_inline int sum_tail(struct __sk_buff* skb, __u32 at, int count, 
   return failed != 0;
 }
 
-static __always_inline void write_v4(struct iphdr* ip, __u8 traffic_class, __u8 hops,
-                                     const struct ts_flow* flow, __u32 bytes) {
+static __always_inline void write_v4(struct iphdr* ip, const struct packet* p, __u8 hops,
+                                     const struct ts_leg* leg, __u32 bytes) {
   ip->version = 4;
   ip->ihl = 5;
-  ip->tos = traffic_class;
+  ip->tos = p->traffic_class;
   ip->tot_len = bpf_htons((__u16)bytes);
-  // §14, alternate behaviour, as the sockets do: DF is not set, so that the packet needs a name of its own.
+  // §14, preferred behaviour: DF as it came. Without it the packet needs a name of its own.
   ip->id = (__be16)bpf_get_prandom_u32();
-  ip->frag_off = 0;
+  ip->frag_off = p->dont_fragment;
   ip->ttl = hops;
   ip->protocol = IPPROTO_UDP;
   ip->check = 0;
-  __builtin_memcpy(&ip->saddr, flow->source, 4);
-  __builtin_memcpy(&ip->daddr, flow->target, 4);
-  ip->check = (__u16)~fold(sum_words(ip, 10));
+  __builtin_memcpy(&ip->saddr, leg->source, 4);
+  __builtin_memcpy(&ip->daddr, leg->target, 4);
+  ip->check = (__u16)~fold(sum_header_v4(ip));
 }
 
-static __always_inline void write_v6(struct ipv6hdr* ip, __u8 traffic_class, __u8 hops,
-                                     const struct ts_flow* flow, __u32 bytes) {
+static __always_inline void write_v6(struct ipv6hdr* ip, const struct packet* p, __u8 hops,
+                                     const struct ts_leg* leg, __u32 bytes) {
   ip->version = 6;
-  ip->priority = traffic_class >> 4;
-  ip->flow_lbl[0] = (__u8)(traffic_class << 4);
+  ip->priority = p->traffic_class >> 4;
+  ip->flow_lbl[0] = (__u8)(p->traffic_class << 4);
   ip->flow_lbl[1] = 0;
   ip->flow_lbl[2] = 0;
   ip->payload_len = bpf_htons((__u16)(bytes - sizeof *ip));
   ip->nexthdr = IPPROTO_UDP;
   ip->hop_limit = hops;
-  __builtin_memcpy(&ip->saddr, flow->source, 16);
-  __builtin_memcpy(&ip->daddr, flow->target, 16);
+  __builtin_memcpy(&ip->saddr, leg->source, 16);
+  __builtin_memcpy(&ip->daddr, leg->target, 16);
 }
 
-/// Everything from the IP header on to the payload.
-struct headers_v4 {
-  struct iphdr ip;
-  struct udphdr udp;
-  __be16 channel[2];
-};
-struct headers_v6 {
-  struct ipv6hdr ip;
-  struct udphdr udp;
-  __be16 channel[2];
-};
-
-static __always_inline void write_udp(struct udphdr* udp, const struct ts_flow* flow, __be16 length,
+static __always_inline void write_udp(struct udphdr* udp, const struct ts_leg* leg, __be16 length,
                                       __u32 sum) {
-  udp->source = flow->source_port;
-  udp->dest = flow->target_port;
+  udp->source = leg->source_port;
+  udp->dest = leg->target_port;
   udp->len = length;
   udp->check = (__u16)~fold(sum);
   if (udp->check == 0) udp->check = 0xFFFF;
 }
 
-static __always_inline int send(const struct ts_flow* flow) {
+static __always_inline int send(const struct ts_leg* leg) {
   struct bpf_redir_neigh hop = {};
-  hop.nh_family = flow->hop_family;
-  __builtin_memcpy(hop.ipv6_nh, flow->hop, 16);
-  return (int)bpf_redirect_neigh(flow->out_device, &hop, sizeof hop, 0);
+  hop.nh_family = leg->hop_family;
+  __builtin_memcpy(hop.ipv6_nh, leg->hop, 16);
+  return (int)bpf_redirect_neigh(leg->out_device, &hop, sizeof hop, 0);
 }
 
-/// Moves the datagram on. From the first change on there is no way back. `first` is the flow that it came in
-/// by, `last` the one that it leaves by: the same, unless two clients of ours talk to each other.
-static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, const struct ts_flow* first,
-                                 const struct ts_flow* last, int padding, int v6) {
+/// Cuts off `tail` bytes and makes the packet longer or shorter in front; the headers are to be in one piece.
+static __always_inline long change_size(struct __sk_buff* skb, const struct packet* p, __u32 end,
+                                        int grows_by) {
+  if (bpf_skb_pull_data(skb, ETH_HLEN + p->ip_bytes + sizeof(struct udphdr))) return -1;
+  // Padding of ChannelData, and of short Ethernet frames.
+  if (skb->len > end && bpf_skb_change_tail(skb, end, 0)) return -1;
+  return grows_by != 0 ? bpf_skb_adjust_room(skb, grows_by, BPF_ADJ_ROOM_NET, 0) : 0;
+}
+
+static __always_inline long write_headers(struct __sk_buff* skb, const struct packet* p,
+                                          const struct ts_leg* leg, __u8 hops, __u32 data, __u32 sum,
+                                          int v6) {
+  const __u32 udp = sizeof(struct udphdr) + data + (leg->channel ? CHANNEL_HEADER : 0);
+  const __be16 length = bpf_htons((__u16)udp);
+  const __be16 channel[2] = {leg->channel, bpf_htons((__u16)data)};
+  if (v6) {
+    struct headers_v6 h;
+    write_v6(&h.ip, p, hops, leg, p->ip_bytes + udp);
+    write_udp(&h.udp, leg, length, sum);
+    __builtin_memcpy(h.channel, channel, sizeof channel);
+    return leg->channel
+               ? bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h, BPF_F_RECOMPUTE_CSUM)
+               : bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER, BPF_F_RECOMPUTE_CSUM);
+  }
+  struct headers_v4 h;
+  write_v4(&h.ip, p, hops, leg, p->ip_bytes + udp);
+  write_udp(&h.udp, leg, length, sum);
+  __builtin_memcpy(h.channel, channel, sizeof channel);
+  return leg->channel
+             ? bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h, BPF_F_RECOMPUTE_CSUM)
+             : bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER, BPF_F_RECOMPUTE_CSUM);
+}
+
+/// Moves the datagram on. From the first change on there is no way back. `first` is what it came in by,
+/// `last` what it leaves by: the same, unless two clients of ours talk to each other.
+static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, const struct found* first,
+                                 const struct found* last, int padding, int v6) {
   const int from_client = p->key.channel != 0;
-  const int to_client = last->channel != 0;
+  const int to_client = last->leg->channel != 0;
   const __u32 data = from_client ? p->payload_bytes - CHANNEL_HEADER - padding : p->payload_bytes;
   const __u32 udp = sizeof(struct udphdr) + data + (to_client ? CHANNEL_HEADER : 0);
-  const __u32 bytes = p->ip_bytes + udp;
-  if (bytes > last->most_bytes) return TC_ACT_UNSPEC;
-  struct ts_counts* in = bpf_map_lookup_elem(&counts, &first->slot);
-  struct ts_counts* out = bpf_map_lookup_elem(&counts, &last->slot);
+  if (p->ip_bytes + udp > last->leg->most_bytes) return TC_ACT_UNSPEC;
+  const __u32 slots[2] = {first->number >> 1, last->number >> 1};
+  struct ts_counts* in = bpf_map_lookup_elem(&counts, &slots[0]);
+  struct ts_counts* out = bpf_map_lookup_elem(&counts, &slots[1]);
   if (!in || !out) return TC_ACT_UNSPEC;
-  const __u8 relays = first == last ? 1 : 2;
+  const __u8 relays = first->number == last->number ? 1 : 2;
   if (p->hops <= relays) {
     __sync_fetch_and_add(&in->dropped, 1);
     return TC_ACT_SHOT;
   }
 
   // The length counts twice: in the header and in the pseudo header.
-  const __be16 length = bpf_htons((__u16)udp);
   const __be16 cd_length = bpf_htons((__u16)data);
-  __u32 sum = (__u16)~p->checksum + first->sum + 2 * (__u32)length + 2 * (__u32)(__u16)~p->udp_length;
-  if (first != last) sum += last->sum;
+  __u32 sum = (__u16)~p->checksum + first->leg->sum + 2 * (__u32)bpf_htons((__u16)udp) +
+              2 * (__u32)(__u16)~p->udp_length;
+  if (relays == 2) sum += last->leg->sum;
   if (to_client) sum += cd_length;
   if (from_client) sum += (__u16)~cd_length;
   const __u32 end = ETH_HLEN + p->ip_bytes + sizeof(struct udphdr) + p->payload_bytes - padding;
@@ -196,33 +297,12 @@ static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, 
     if (sum_tail(skb, end, padding, data & 1, &tail)) return TC_ACT_UNSPEC;
     sum += (__u16)~fold(tail);
   }
-  // Padding of ChannelData, and of short Ethernet frames.
-  if (skb->len > end && bpf_skb_change_tail(skb, end, 0)) return TC_ACT_SHOT;
-  if (to_client != from_client &&
-      bpf_skb_adjust_room(skb, to_client ? CHANNEL_HEADER : -CHANNEL_HEADER, BPF_ADJ_ROOM_NET, 0))
+  const int grows_by = to_client == from_client ? 0 : to_client ? CHANNEL_HEADER : -CHANNEL_HEADER;
+  if (change_size(skb, p, end, grows_by) ||
+      write_headers(skb, p, last->leg, p->hops - relays, data, sum, v6)) {
+    __sync_fetch_and_add(&in->failed, 1);
     return TC_ACT_SHOT;
-
-  const __u8 hops = p->hops - relays;
-  const __be16 channel[2] = {last->channel, cd_length};
-  long failed;
-  if (v6) {
-    struct headers_v6 h;
-    write_v6(&h.ip, p->traffic_class, hops, last, bytes);
-    write_udp(&h.udp, last, length, sum);
-    __builtin_memcpy(h.channel, channel, sizeof channel);
-    failed = to_client
-                 ? bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h, BPF_F_RECOMPUTE_CSUM)
-                 : bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER, BPF_F_RECOMPUTE_CSUM);
-  } else {
-    struct headers_v4 h;
-    write_v4(&h.ip, p->traffic_class, hops, last, bytes);
-    write_udp(&h.udp, last, length, sum);
-    __builtin_memcpy(h.channel, channel, sizeof channel);
-    failed = to_client
-                 ? bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h, BPF_F_RECOMPUTE_CSUM)
-                 : bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER, BPF_F_RECOMPUTE_CSUM);
   }
-  if (failed) return TC_ACT_SHOT;
   if (from_client) {
     __sync_fetch_and_add(&in->to_peer.packets, 1);
     __sync_fetch_and_add(&in->to_peer.bytes, data);
@@ -231,109 +311,141 @@ static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, 
     __sync_fetch_and_add(&out->to_client.packets, 1);
     __sync_fetch_and_add(&out->to_client.bytes, data);
   }
-  return send(last);
-}
-
-/// The flow of a datagram that comes in by `device`, may it be relayed now.
-static __always_inline const struct ts_flow* find(const struct ts_key* key, __u32 device) {
-  const struct ts_flow* flow = bpf_map_lookup_elem(&flows, key);
-  if (!flow || flow->in_device != device) return 0;
-  const __u32 first = 0;
-  const struct ts_settings* set = bpf_map_lookup_elem(&settings, &first);
-  if (!set || flow->epoch != set->epoch) return 0;
-  const __u64 now = bpf_ktime_get_ns();
-  return now < flow->until && now < set->alive_until ? flow : 0;
+  return send(last->leg);
 }
 
 /// What a peer on this host makes of it, if that is a relay socket of another client's flow.
-static __always_inline const struct ts_flow* onward(const struct ts_flow* flow, __u16 family) {
+static __always_inline int find_onward(const struct ts_leg* leg, struct found* out) {
   struct ts_key key = {};
-  __builtin_memcpy(key.remote, flow->source, 16);
-  __builtin_memcpy(key.local, flow->target, 16);
-  key.remote_port = flow->source_port;
-  key.local_port = flow->target_port;
-  key.family = family;
-  const struct ts_flow* next = find(&key, TS_THIS_HOST);
-  return next && next->out_device != TS_THIS_HOST ? next : 0;
+  __builtin_memcpy(key.remote, leg->source, 16);
+  __builtin_memcpy(key.local, leg->target, 16);
+  key.remote_port = leg->source_port;
+  key.local_port = leg->target_port;
+  key.family = leg->family;
+  return find(&key, out) && out->leg->in_device == TS_THIS_HOST && out->leg->out_device != TS_THIS_HOST &&
+         out->leg->proof == TS_PROVEN;
 }
 
-/// `channel`: the first four bytes of the payload; null: it has fewer.
-static __always_inline int judge(struct __sk_buff* skb, struct packet* p, const __be16* channel, int v6) {
-  if (p->checksum == 0 || is_unfinished(skb, p, v6 ? 8 : 2)) return TC_ACT_UNSPEC;
-  const struct ts_flow* flow = 0;
-  int padding = channel ? read_channel(p, channel) : -1;
-  if (padding >= 0) flow = find(&p->key, skb->ifindex);
-  if (!flow) {
-    padding = 0;
-    p->key.channel = 0;
-    flow = find(&p->key, skb->ifindex);
+/// How much padding follows the data of a ChannelData; a negative number: it is none.
+static __always_inline int padding_of(const struct packet* p) {
+  const int padding = (int)p->payload_bytes - CHANNEL_HEADER - bpf_ntohs(p->cd_length);
+  return padding > 3 ? -1 : padding;
+}
+
+/// `channel`: the first two bytes of the payload.
+static __always_inline int judge(struct __sk_buff* skb, struct packet* p, __be16 channel, int v6) {
+  if (p->checksum == 0 || is_unfinished(skb, p, v6)) return TC_ACT_UNSPEC;
+  struct found first;
+  int padding = padding_of(p);
+  if (!find_datagram(&p->key, padding >= 0 ? channel : 0, &first)) return TC_ACT_UNSPEC;
+  if (p->key.channel == 0) padding = 0;
+  if (first.leg->in_device != skb->ifindex) return TC_ACT_UNSPEC;
+  if (first.leg->proof != TS_PROVEN) {
+    if (first.leg->proof == TS_UNSEEN) first.leg->proof = TS_CAME;
+    return TC_ACT_UNSPEC;
   }
-  if (!flow) return TC_ACT_UNSPEC;
-  const struct ts_flow* last = flow->out_device == TS_THIS_HOST ? onward(flow, p->key.family) : flow;
-  return last ? relay(skb, p, flow, last, padding, v6) : TC_ACT_UNSPEC;
+  if (first.leg->out_device != TS_THIS_HOST) return relay(skb, p, &first, &first, padding, v6);
+  struct found last;
+  return find_onward(first.leg, &last) ? relay(skb, p, &first, &last, padding, v6) : TC_ACT_UNSPEC;
 }
 
-/// The headers in one piece, as far as there are so many bytes.
-static __always_inline int gather(struct __sk_buff* skb, __u32 bytes) {
-  const __u32 want = skb->len < bytes ? skb->len : bytes;
-  if ((__u64)skb->data + want <= (__u64)skb->data_end) return 0;
-  return bpf_skb_pull_data(skb, want) != 0;
+/// The headers, and of the payload as much of ChannelData's as there is.
+static __always_inline int load_v4(struct __sk_buff* skb, struct headers_v4* h) {
+  h->channel[0] = h->channel[1] = 0;
+  if (bpf_skb_load_bytes(skb, ETH_HLEN, h, sizeof *h) &&
+      bpf_skb_load_bytes(skb, ETH_HLEN, h, sizeof *h - CHANNEL_HEADER))
+    return 0;
+  return h->ip.version == 4 && h->ip.ihl == 5 && h->ip.protocol == IPPROTO_UDP &&
+         (h->ip.frag_off & bpf_htons(FRAGMENT_BITS)) == 0;
+}
+
+static __always_inline int load_v6(struct __sk_buff* skb, struct headers_v6* h) {
+  h->channel[0] = h->channel[1] = 0;
+  if (bpf_skb_load_bytes(skb, ETH_HLEN, h, sizeof *h) &&
+      bpf_skb_load_bytes(skb, ETH_HLEN, h, sizeof *h - CHANNEL_HEADER))
+    return 0;
+  return h->ip.version == 6 && h->ip.nexthdr == IPPROTO_UDP;
+}
+
+/// Of the datagrams that the other end sends.
+static __always_inline void write_key_v4(struct ts_key* key, const struct iphdr* ip, const struct udphdr* udp,
+                                         int sent) {
+  __builtin_memcpy(key->remote, sent ? &ip->daddr : &ip->saddr, 4);
+  __builtin_memcpy(key->local, sent ? &ip->saddr : &ip->daddr, 4);
+  key->remote_port = sent ? udp->dest : udp->source;
+  key->local_port = sent ? udp->source : udp->dest;
+  key->family = 4;
+}
+
+static __always_inline void write_key_v6(struct ts_key* key, const struct ipv6hdr* ip,
+                                         const struct udphdr* udp, int sent) {
+  __builtin_memcpy(key->remote, sent ? &ip->daddr : &ip->saddr, 16);
+  __builtin_memcpy(key->local, sent ? &ip->saddr : &ip->daddr, 16);
+  key->remote_port = sent ? udp->dest : udp->source;
+  key->local_port = sent ? udp->source : udp->dest;
+  key->family = 6;
+}
+
+/// A router says that what we sent was too large (RFC 1191): the sockets send the like from now on, in
+/// fragments. They are told, too. What nobody's route says is harmless: it costs what the sockets cost.
+static __always_inline int obey(struct __sk_buff* skb) {
+  struct too_large_v4 h = {};
+  if (bpf_skb_load_bytes(skb, ETH_HLEN, &h, sizeof h) &&
+      bpf_skb_load_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER))
+    return TC_ACT_UNSPEC;
+  if (h.ip.version != 4 || h.ip.ihl != 5 || (h.ip.frag_off & bpf_htons(FRAGMENT_BITS)) != 0 ||
+      h.type != ICMP_UNREACHABLE || h.code != ICMP_TOO_LARGE || h.sent.ip.ihl != 5 ||
+      h.sent.ip.protocol != IPPROTO_UDP || (h.sent.ip.frag_off & bpf_htons(FRAGMENT_BITS)) != 0)
+    return TC_ACT_UNSPEC;
+  struct ts_key key = {};
+  struct found at;
+  write_key_v4(&key, &h.sent.ip, &h.sent.udp, 1);
+  if (!find_datagram(&key, h.sent.channel[0], &at)) return TC_ACT_UNSPEC;
+  const __u32 wanted = bpf_ntohs(h.mtu);
+  const __u32 most = wanted < LEAST_MTU ? LEAST_MTU : wanted;
+  if (at.back->most_bytes > most) at.back->most_bytes = most;
+  return TC_ACT_UNSPEC;
 }
 
 static __always_inline int relay_v4(struct __sk_buff* skb) {
-  if (gather(skb, ETH_HLEN + sizeof(struct headers_v4))) return TC_ACT_UNSPEC;
-  const void* end = (const void*)(long)skb->data_end;
-  const struct iphdr* ip = (const void*)(long)skb->data + ETH_HLEN;
-  const struct udphdr* udp = (const void*)(ip + 1);
-  const __be16* channel = (const void*)(udp + 1);
-  if ((const void*)channel > end) return TC_ACT_UNSPEC;
-  if (ip->version != 4 || ip->ihl != 5 || ip->protocol != IPPROTO_UDP ||
-      (ip->frag_off & bpf_htons(FRAGMENT_BITS)) != 0 || fold(sum_words(ip, 10)) != 0xFFFF)
-    return TC_ACT_UNSPEC;
-  const __u32 udp_bytes = bpf_ntohs(udp->len);
-  if (udp_bytes < sizeof *udp || bpf_ntohs(ip->tot_len) != sizeof *ip + udp_bytes ||
-      skb->len < ETH_HLEN + sizeof *ip + udp_bytes)
+  struct headers_v4 h;
+  if (!load_v4(skb, &h)) return h.ip.protocol == IPPROTO_ICMP ? obey(skb) : TC_ACT_UNSPEC;
+  if (fold(sum_header_v4(&h.ip)) != 0xFFFF) return TC_ACT_UNSPEC;
+  const __u32 udp_bytes = bpf_ntohs(h.udp.len);
+  if (udp_bytes < sizeof h.udp || bpf_ntohs(h.ip.tot_len) != sizeof h.ip + udp_bytes ||
+      skb->len < ETH_HLEN + sizeof h.ip + udp_bytes)
     return TC_ACT_UNSPEC;
   struct packet p = {};
-  __builtin_memcpy(p.key.remote, &ip->saddr, 4);
-  __builtin_memcpy(p.key.local, &ip->daddr, 4);
-  p.key.remote_port = udp->source;
-  p.key.local_port = udp->dest;
-  p.key.family = 4;
-  p.ip_bytes = sizeof *ip;
-  p.payload_bytes = udp_bytes - sizeof *udp;
-  p.udp_length = udp->len;
-  p.checksum = udp->check;
-  p.traffic_class = ip->tos;
-  p.hops = ip->ttl;
-  return judge(skb, &p, (const void*)(channel + 2) <= end ? channel : 0, 0);
+  write_key_v4(&p.key, &h.ip, &h.udp, 0);
+  p.ip_bytes = sizeof h.ip;
+  p.payload_bytes = udp_bytes - sizeof h.udp;
+  p.udp_length = h.udp.len;
+  p.checksum = h.udp.check;
+  p.cd_length = h.channel[1];
+  p.dont_fragment = h.ip.frag_off & bpf_htons(DONT_FRAGMENT);
+  p.traffic_class = h.ip.tos;
+  p.hops = h.ip.ttl;
+  return judge(skb, &p, h.channel[0], 0);
 }
 
 static __always_inline int relay_v6(struct __sk_buff* skb) {
-  if (gather(skb, ETH_HLEN + sizeof(struct headers_v6))) return TC_ACT_UNSPEC;
-  const void* end = (const void*)(long)skb->data_end;
-  const struct ipv6hdr* ip = (const void*)(long)skb->data + ETH_HLEN;
-  const struct udphdr* udp = (const void*)(ip + 1);
-  const __be16* channel = (const void*)(udp + 1);
-  if ((const void*)channel > end) return TC_ACT_UNSPEC;
-  if (ip->version != 6 || ip->nexthdr != IPPROTO_UDP || ip->payload_len != udp->len) return TC_ACT_UNSPEC;
-  const __u32 udp_bytes = bpf_ntohs(udp->len);
-  if (udp_bytes < sizeof *udp || skb->len < ETH_HLEN + sizeof *ip + udp_bytes) return TC_ACT_UNSPEC;
+  struct headers_v6 h;
+  if (!load_v6(skb, &h) || h.ip.payload_len != h.udp.len) return TC_ACT_UNSPEC;
+  const __u32 udp_bytes = bpf_ntohs(h.udp.len);
+  if (udp_bytes < sizeof h.udp || skb->len < ETH_HLEN + sizeof h.ip + udp_bytes) return TC_ACT_UNSPEC;
   struct packet p = {};
-  __builtin_memcpy(p.key.remote, &ip->saddr, 16);
-  __builtin_memcpy(p.key.local, &ip->daddr, 16);
-  p.key.remote_port = udp->source;
-  p.key.local_port = udp->dest;
-  p.key.family = 6;
-  p.ip_bytes = sizeof *ip;
-  p.payload_bytes = udp_bytes - sizeof *udp;
-  p.udp_length = udp->len;
-  p.checksum = udp->check;
-  p.traffic_class = (__u8)(ip->priority << 4 | ip->flow_lbl[0] >> 4);
-  p.hops = ip->hop_limit;
-  return judge(skb, &p, (const void*)(channel + 2) <= end ? channel : 0, 1);
+  write_key_v6(&p.key, &h.ip, &h.udp, 0);
+  p.ip_bytes = sizeof h.ip;
+  p.payload_bytes = udp_bytes - sizeof h.udp;
+  p.udp_length = h.udp.len;
+  p.checksum = h.udp.check;
+  p.cd_length = h.channel[1];
+  p.traffic_class = (__u8)(h.ip.priority << 4 | h.ip.flow_lbl[0] >> 4);
+  p.hops = h.ip.hop_limit;
+  return judge(skb, &p, h.channel[0], 1);
 }
 
+/// On the way in.
 SEC("tc")
 int turnstone_relay(struct __sk_buff* skb) {
   // Trains were put together from datagrams that each want a header of their own; and to a packet for another
@@ -341,6 +453,30 @@ int turnstone_relay(struct __sk_buff* skb) {
   if (skb->vlan_present || skb->gso_size != 0 || skb->pkt_type != PACKET_HOST) return TC_ACT_UNSPEC;
   if (skb->protocol == bpf_htons(ETH_P_IP)) return relay_v4(skb);
   if (skb->protocol == bpf_htons(ETH_P_IPV6)) return relay_v6(skb);
+  return TC_ACT_UNSPEC;
+}
+
+/// On the way out: what the sockets have made of a datagram that came, after all that this host does to it.
+SEC("tc")
+int turnstone_watch(struct __sk_buff* skb) {
+  // What is forwarded, and what we have sent on ourselves, came in by a device.
+  if (skb->ingress_ifindex != 0 || skb->vlan_present) return TC_ACT_UNSPEC;
+  struct ts_key key = {};
+  struct found at;
+  if (skb->protocol == bpf_htons(ETH_P_IP)) {
+    struct headers_v4 h;
+    if (!load_v4(skb, &h)) return TC_ACT_UNSPEC;
+    write_key_v4(&key, &h.ip, &h.udp, 1);
+    if (!find_datagram(&key, h.channel[0], &at)) return TC_ACT_UNSPEC;
+  } else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+    struct headers_v6 h;
+    if (!load_v6(skb, &h)) return TC_ACT_UNSPEC;
+    write_key_v6(&key, &h.ip, &h.udp, 1);
+    if (!find_datagram(&key, h.channel[0], &at)) return TC_ACT_UNSPEC;
+  } else {
+    return TC_ACT_UNSPEC;
+  }
+  if (at.back->out_device == skb->ifindex && at.back->proof == TS_CAME) at.back->proof = TS_PROVEN;
   return TC_ACT_UNSPEC;
 }
 

@@ -5,13 +5,13 @@
 
 #include <linux/types.h>
 
-/// Flows at most; more are relayed by the sockets. A flow has two entries, one a direction.
+/// Flows at most; more are relayed by the sockets. A flow has two legs, one a direction.
 #define TS_MAX_FLOWS 65536
 
 /// Instead of an interface: the peer is a socket of this host, of another client as a rule.
 #define TS_THIS_HOST 0
 
-/// What a datagram that comes in is looked up by.
+/// What a datagram that comes in is looked up by; the map gives the number of a leg.
 struct ts_key {
   __u8 remote[16];
   __u8 local[16];
@@ -21,14 +21,28 @@ struct ts_key {
   __be16 channel;
   /// 4 or 6.
   __u16 family;
-};
+} __attribute__((aligned(8)));
 
-/// Where it goes, and until when.
-struct ts_flow {
+/// What has been seen of the sockets' packets. A leg is used when one of them has come in just as it is
+/// looked up, and what the sockets made of it has left just as we would send it: nothing on this host
+/// translates, encrypts or refuses it.
+#define TS_UNSEEN 0
+#define TS_CAME 1
+#define TS_PROVEN 2
+
+/// A leg is one direction of a flow: number 2 * slot goes to the peer, 2 * slot + 1 to the client. What the
+/// one is sent to, the other comes from.
+struct ts_leg {
   /// By the kernel's CLOCK_MONOTONIC, in nanoseconds.
   __u64 until;
+  /// Of the host's routes and rules: a leg of an earlier epoch is not used.
+  __u32 epoch;
+  /// TS_UNSEEN and so on. The program writes it.
+  __u32 proof;
   __u8 source[16];
   __u8 target[16];
+  /// The next one on the way.
+  __u8 hop[16];
   __be16 source_port;
   __be16 target_port;
   /// Towards a client: put into the ChannelData header; 0: towards a peer, the header is taken off.
@@ -39,15 +53,12 @@ struct ts_flow {
   /// Interfaces: where it must come in, where it goes out.
   __u32 in_device;
   __u32 out_device;
-  /// The largest IP packet that goes out.
+  /// The largest IP packet that goes out. The program lowers it when a router asks for that.
   __u32 most_bytes;
-  /// The next hop, AF_INET or AF_INET6.
-  __u32 hop_family;
-  __u8 hop[16];
-  /// Of the routes: an entry of an earlier epoch is not used.
-  __u32 epoch;
-  /// In the array of counts.
-  __u32 slot;
+  /// AF_INET or AF_INET6.
+  __u16 hop_family;
+  /// As in ts_key.
+  __u16 family;
 };
 
 struct ts_count {
@@ -62,11 +73,13 @@ struct ts_counts {
   struct ts_count to_client;
   /// Datagrams whose TTL or hop limit was used up.
   __u64 dropped;
-  __u64 unused[3];
+  /// Datagrams that the kernel had no memory or room for when they were changed.
+  __u64 failed;
+  __u64 unused[2];
 };
 
 struct ts_settings {
-  /// The server renews it while it lives: nothing is relayed for one that has crashed. As ts_flow::until.
+  /// The server renews it while it lives: nothing is relayed for one that has crashed. As ts_leg::until.
   __u64 alive_until;
   __u32 epoch;
   __u32 unused;
