@@ -43,7 +43,7 @@ function(ts_bpf_missing out)
     return()
   endif()
   set(probe "${CMAKE_CURRENT_BINARY_DIR}/bpf_probe.c")
-  file(WRITE "${probe}" "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\nchar license[] SEC(\"license\") = \"Apache-2.0\";\n")
+  file(WRITE "${probe}" "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\nchar probe_license[] SEC(\"license\") = \"Apache-2.0\";\n")
   execute_process(COMMAND "${BPF_CLANG}" ${BPF_OPTIONS} -I "${BPF_INCLUDE_DIR}" -I "/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}"
                           -c "${probe}" -o "${probe}.o"
                   RESULT_VARIABLE failed OUTPUT_QUIET ERROR_VARIABLE said)

@@ -27,17 +27,20 @@ struct Verdict {
 
 struct Circumstances {
   std::uint32_t gso_size = 0;
+  /// 0: it was sent on this host.
+  std::uint32_t came_by = 0;
 };
 
-inline Verdict run(const Program& program, const Bytes& frame, const Circumstances& with = {}) {
+inline Verdict run(int program, const Bytes& frame, const Circumstances& with = {}) {
   Verdict out;
   out.frame.resize(frame.size() + 256);
   __sk_buff context{};
   context.ifindex = kLoopback;
+  context.ingress_ifindex = with.came_by;
   context.gso_size = with.gso_size;
   context.gso_segs = with.gso_size != 0 ? 2 : 0;
   bpf_attr attributes{};
-  attributes.test.prog_fd = static_cast<__u32>(program.descriptor());
+  attributes.test.prog_fd = static_cast<__u32>(program);
   attributes.test.data_in = reinterpret_cast<std::uintptr_t>(frame.data());
   attributes.test.data_size_in = static_cast<__u32>(frame.size());
   attributes.test.data_out = reinterpret_cast<std::uintptr_t>(out.frame.data());
@@ -48,6 +51,14 @@ inline Verdict run(const Program& program, const Bytes& frame, const Circumstanc
   out.action = static_cast<int>(attributes.test.retval);
   out.frame.resize(attributes.test.data_size_out);
   return out;
+}
+/// A frame comes in.
+inline Verdict run(const Program& program, const Bytes& frame, const Circumstances& with = {}) {
+  return run(program.relay_descriptor(), frame, with);
+}
+/// A frame leaves.
+inline Verdict leave(const Program& program, const Bytes& frame, const Circumstances& with = {}) {
+  return run(program.watch_descriptor(), frame, with);
 }
 
 inline TimePoint kernel_now() {

@@ -17,7 +17,6 @@ using turn::testing::ip;
 using turn::testing::World;
 
 constexpr std::uint32_t kEpoch = 7;
-constexpr std::uint32_t kSlot = 3;
 constexpr int kPassedUp = TC_ACT_UNSPEC;
 constexpr int kSent = TC_ACT_REDIRECT;
 constexpr int kDropped = TC_ACT_SHOT;
@@ -73,20 +72,23 @@ struct Kernel : ::testing::Test {
   }
   void TearDown() override {
     if (program == nullptr) return;
-    for (const Entry& entry : placed) program->remove(entry.key);
+    for (const Entries& entries : placed) program->withdraw(entries);
   }
 
-  Entries entries(turn::Flow flow, const Way& way) const {
+  static Way way_to(const turn::Flow& flow) { return {kLoopback, 1500, flow.peer.address}; }
+  /// Each in a slot of its own, the number of which is its place among those placed.
+  void place(turn::Flow flow, const Ways& ways, std::uint32_t proof = TS_PROVEN) {
     flow.until = kernel_now() + (flow.until - world.now.mono);
-    return entries_of(flow, way, way, kSlot, kEpoch);
+    Entries entries = entries_of(flow, ways, kEpoch);
+    for (Entry* entry : {&entries.to_peer, &entries.to_client})
+      entry->leg.proof = std::max(entry->leg.proof, proof);
+    const auto slot = static_cast<std::uint32_t>(placed.size());
+    program->write(slot, entries);
+    ASSERT_TRUE(program->publish(slot, entries));
+    placed.push_back(entries);
   }
-  Way way_to(const turn::Flow& flow) const { return {kLoopback, 1500, flow.peer.address}; }
-  void place(const turn::Flow& flow) { put(entries(flow, way_to(flow))); }
-  void put(const Entries& both) {
-    for (const Entry& entry : {both.to_peer, both.to_client}) {
-      ASSERT_TRUE(program->put(entry.key, entry.value));
-      placed.push_back(entry);
-    }
+  void place(const turn::Flow& flow, std::uint32_t proof = TS_PROVEN) {
+    place(flow, {way_to(flow), way_to(flow)}, proof);
   }
 
   /// What the core makes of it; nothing: it is not ChannelData of a flow either way.
@@ -131,7 +133,7 @@ struct Kernel : ::testing::Test {
     EXPECT_EQ(got->datagram.payload, wanted->payload);
     EXPECT_EQ(got->datagram.tos, wanted->tos);
     EXPECT_EQ(got->datagram.ttl, in.datagram.ttl - 1);
-    EXPECT_EQ(got->datagram.dont_fragment, wanted->dont_fragment);
+    EXPECT_EQ(got->datagram.dont_fragment, in.datagram.dont_fragment);
     EXPECT_EQ(got->trailer, 0U);
     EXPECT_EQ(got->checksum_good, in.checksum_good) << "a bad checksum stays bad";
     if (!in.checksum_good) return;
@@ -139,6 +141,7 @@ struct Kernel : ::testing::Test {
     Datagram whole = *wanted;
     whole.ttl = static_cast<std::uint8_t>(in.datagram.ttl - 1);
     whole.id = got->datagram.id;
+    whole.dont_fragment = in.datagram.dont_fragment;
     // But for the Ethernet addresses, which are written on the way out.
     EXPECT_EQ(from_type(verdict.frame), from_type(frame_of(whole)));
   }
@@ -149,7 +152,19 @@ struct Kernel : ::testing::Test {
     ASSERT_TRUE(read && read->checksum_good);
     agrees(*read, run(*program, frame));
   }
-  ts_counts counted() const { return program->counts(kSlot); }
+  /// By all of them.
+  ts_counts counted() const {
+    ts_counts out{};
+    for (std::uint32_t slot = 0; slot < placed.size(); ++slot) {
+      const ts_counts each = program->counts(slot);
+      out.to_peer.packets += each.to_peer.packets;
+      out.to_peer.bytes += each.to_peer.bytes;
+      out.to_client.packets += each.to_client.packets;
+      out.to_client.bytes += each.to_client.bytes;
+      out.dropped += each.dropped;
+    }
+    return out;
+  }
 
   Bytes noise(std::size_t size) {
     Bytes out(size);
@@ -162,7 +177,7 @@ struct Kernel : ::testing::Test {
   World world{telling()};
   Side v4{world, "192.12.0.1:40000", "192.12.0.77:7001", 0x4000};
   Side v6{world, "[2620:fe::1]:40000", "[2620:fe::77]:7001", 0x4FFF};
-  std::vector<Entry> placed;
+  std::vector<Entries> placed;
 };
 
 std::unique_ptr<Program> Kernel::program;
@@ -216,10 +231,14 @@ TEST_F(Kernel, KeepsTheTrafficClass) {
   }
 }
 
-TEST_F(Kernel, DoesNotSetDfAsTheSocketsDoNot) {
-  Datagram d = v4.down(noise(100));
-  d.dont_fragment = true;
-  relays(d);
+// RFC 8656 §14 SHOULD: DF is set for DONT-FRAGMENT, else copied or clear
+TEST_F(Kernel, CopiesDf) {
+  for (Datagram d : {v4.down(noise(100)), v4.up(Client::channel_data(v4.channel, noise(100)))}) {
+    d.dont_fragment = true;
+    relays(d);
+    d.dont_fragment = false;
+    relays(d);
+  }
 }
 
 TEST_F(Kernel, CountsTheTtlDown) {
@@ -258,7 +277,7 @@ TEST_F(Kernel, LetsNothingOutliveItsTime) {
   place(flow);
   EXPECT_EQ(run(*program, up).action, kSent);
   EXPECT_EQ(run(*program, down).action, kSent);
-  while (kernel_now() < TimePoint(std::chrono::nanoseconds(placed.back().value.until))) ::usleep(1000);
+  while (kernel_now() < TimePoint(std::chrono::nanoseconds(placed.back().to_peer.leg.until))) ::usleep(1000);
   passes_up(up, "it has expired");
   passes_up(down, "it has expired");
 }
@@ -266,7 +285,7 @@ TEST_F(Kernel, LetsNothingOutliveItsTime) {
 TEST_F(Kernel, StopsWithTheEntry) {
   const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
   ASSERT_EQ(run(*program, up).action, kSent);
-  program->remove(placed[0].key);
+  program->withdraw(placed[0]);
   passes_up(up, "its flow has ended");
 }
 
@@ -295,10 +314,7 @@ TEST_F(Kernel, RelaysBetweenTwoClientsOfOurs) {
     ASSERT_EQ(two.bind(0x4002, one.relayed).code(), 0);
     ASSERT_EQ(world.flows.size(), 2U);
     for (const turn::Flow& flow : world.flows) {
-      turn::Flow timed = flow;
-      timed.until = kernel_now() + std::chrono::minutes(1);
-      put(entries_of(timed, {kLoopback, 1500, flow.tuple.client.address},
-                     {TS_THIS_HOST, 65535, flow.peer.address}, kSlot, kEpoch));
+      place(flow, {{kLoopback, 1500, flow.tuple.client.address}, {TS_THIS_HOST, 65535, flow.peer.address}});
     }
     const ts_counts before = counted();
     for (std::size_t size = 0; size < 40; ++size) {
@@ -319,7 +335,7 @@ TEST_F(Kernel, RelaysBetweenTwoClientsOfOurs) {
     EXPECT_EQ(counted().to_peer.packets, before.to_peer.packets + 40);
     EXPECT_EQ(counted().to_client.bytes, before.to_client.bytes + 780);
     passes_up(frame_of({two.relayed, one.relayed, noise(10)}), "a relay's packets do not come from outside");
-    program->remove(placed.back().key);  // the other one's way back
+    program->withdraw(placed.back());
     passes_up(frame_of({one.tuple.client, one.tuple.server, Client::channel_data(0x4001, noise(9))}),
               "the other client has no flow");
   }
@@ -338,7 +354,8 @@ TEST_F(Kernel, ObeysTheLinkAndTheDevice) {
   passes_up(frame_of(v4.up(Client::channel_data(v4.channel, noise(1473)))), "too large for the link");
   passes_up(frame_of(v4.down(noise(1469))), "too large for the link with its header");
   EXPECT_EQ(run(*program, frame_of(v4.down(noise(1468)))).action, kSent);
-  put(entries(flow, {kLoopback + 1, 1500, flow.peer.address}));
+  const Way other{kLoopback + 1, 1500, flow.peer.address};
+  place(flow, {other, other});
   passes_up(most, "it came in by another device");
 }
 
@@ -411,6 +428,89 @@ TEST_F(Kernel, LeavesToTheSocketsWhatIsNotOfAFlow) {
   d = v4.down(message);
   d.from.port ^= 1;
   passes_up(frame_of(d), "another port of the peer");
+}
+
+TEST_F(Kernel, RelaysNothingUnproven) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    Side& side = i == 0 ? v4 : v6;
+    place(world.flows[i], TS_UNSEEN);
+    const auto slot = static_cast<std::uint32_t>(placed.size() - 1);
+    const auto proof = [&](bool to_client) {
+      return program->leg(to_client ? leg_to_client(slot) : leg_to_peer(slot)).proof;
+    };
+    const Bytes up = frame_of(side.up(Client::channel_data(side.channel, noise(20))));
+    const Bytes down = frame_of(side.down(noise(20)));
+    const Bytes sent_up = frame_of({side.client.relayed, side.peer, noise(20)});
+    const Bytes sent_down = frame_of(
+        {side.client.tuple.server, side.client.tuple.client, Client::channel_data(side.channel, noise(20))});
+    leave(*program, sent_up);
+    EXPECT_EQ(proof(false), unsigned{TS_UNSEEN}) << "of another channel, or of a Send indication";
+    passes_up(up, "nothing is known of what leaves");
+    passes_up(up, "still not");
+    EXPECT_EQ(proof(false), unsigned{TS_CAME});
+    leave(*program, sent_up, {0, kLoopback});
+    EXPECT_EQ(proof(false), unsigned{TS_CAME}) << "it was forwarded";
+    Datagram translated{side.client.relayed, side.peer, noise(20)};
+    ++translated.from.port;
+    leave(*program, frame_of(translated));
+    EXPECT_EQ(proof(false), unsigned{TS_CAME}) << "the port was translated";
+    const Verdict verdict = leave(*program, sent_up);
+    EXPECT_EQ(verdict.action, kPassedUp);
+    EXPECT_EQ(verdict.frame, sent_up);
+    EXPECT_EQ(run(*program, up).action, kSent);
+
+    passes_up(down, "the other direction is not proven by that");
+    leave(*program, frame_of({side.client.tuple.server, side.client.tuple.client, Bytes{0, 0x17, 0, 0}}));
+    EXPECT_EQ(proof(true), unsigned{TS_CAME}) << "a Data indication";
+    leave(*program, sent_down, {100});
+    EXPECT_EQ(proof(true), unsigned{TS_PROVEN}) << "trains count, too";
+    EXPECT_EQ(run(*program, down).action, kSent);
+  }
+}
+
+TEST_F(Kernel, ProvesNothingByAnotherDevice) {
+  const turn::Flow& flow = world.flows[0];
+  place(flow, {way_to(flow), {kLoopback + 1, 1500, flow.peer.address}}, TS_CAME);
+  leave(*program, frame_of({v4.client.relayed, v4.peer, noise(20)}));
+  EXPECT_EQ(program->leg(leg_to_peer(static_cast<std::uint32_t>(placed.size() - 1))).proof,
+            unsigned{TS_CAME});
+}
+
+/// A key's element may be another flow's when it is read.
+TEST_F(Kernel, SendsNothingByTheLegOfAnotherFlow) {
+  const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
+  ASSERT_EQ(run(*program, up).action, kSent);
+  ASSERT_TRUE(program->publish(1, placed[0])) << "the slot of the other flow";
+  passes_up(up, "it is the other flow's leg");
+  passes_up(frame_of(v4.down(noise(50))), "it is the other flow's leg");
+}
+
+// RFC 1191: a router cannot send on what DF forbids to take apart
+TEST_F(Kernel, ObeysRoutersThatSayTooLarge) {
+  const auto told = [this](const Bytes& sent, std::uint16_t mtu) {
+    Bytes out = frame_of({ep("192.12.9.9:1"), v4.client.relayed, {}});
+    out.resize(kEthernetBytes + 20);
+    out[kEthernetBytes + 9] = 1;
+    Bytes icmp{3, 4, 0, 0, 0, 0, 0, 0};
+    store_be16(icmp.data() + 6, mtu);
+    icmp.insert(icmp.end(), sent.begin() + kEthernetBytes, sent.begin() + kEthernetBytes + 32);
+    out.insert(out.end(), icmp.begin(), icmp.end());
+    return out;
+  };
+  const Bytes large = frame_of(v4.up(Client::channel_data(v4.channel, noise(1200))));
+  ASSERT_EQ(run(*program, large).action, kSent);
+  passes_up(told(frame_of({v4.client.relayed, v4.peer, noise(1200)}), 1000), "the sockets are told, too");
+  passes_up(large, "in fragments");
+  EXPECT_EQ(run(*program, frame_of(v4.up(Client::channel_data(v4.channel, noise(972))))).action, kSent);
+  EXPECT_EQ(run(*program, frame_of(v4.down(noise(1200)))).action, kSent) << "the other direction";
+  passes_up(told(frame_of({v4.client.relayed, v4.peer, noise(1200)}), 0), "a lie");
+  EXPECT_EQ(run(*program, frame_of(v4.up(Client::channel_data(v4.channel, noise(548))))).action, kSent);
+  passes_up(told(frame_of({v4.client.tuple.server, v4.client.tuple.client,
+                           Client::channel_data(v4.channel, noise(1200))}),
+                 1100),
+            "towards the client");
+  passes_up(frame_of(v4.down(noise(1069))), "in fragments");
+  EXPECT_EQ(run(*program, frame_of(v4.down(noise(1068)))).action, kSent);
 }
 
 /// Frames that were ordinary, before a few things happened to them.

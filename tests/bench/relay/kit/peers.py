@@ -99,6 +99,10 @@ class TurnstoneTc(Turnstone):
     everywhere, may_reorder = False, True
     name, label, main, key, value = "turnstone-tc", "Turnstone, in the kernel", False, "relay.offload", "tc"
 
+    def clean_up(self):
+        # A killed server leaves its filters; packets of the next one are not to pass them.
+        place.remove_filters()
+
 
 class Coturn(Peer):
     name, label, main = "coturn", "coturn", True
@@ -226,7 +230,7 @@ class BareTc(Bare):
                 f"{self.build(at)} sec tc; echo ready; exec sleep 600"]
 
     def clean_up(self):
-        subprocess.run(["tc", "qdisc", "delete", "dev", place.VETH, "clsact"], stderr=subprocess.DEVNULL, check=False)
+        place.remove_filters()
 
 
 PEERS = (Turnstone, Coturn, Pion, P1Stun, BareOne, BareBatch, BareTrains, BareRing, BareTc)

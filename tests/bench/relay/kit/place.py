@@ -108,6 +108,11 @@ def pin_receiving(prefix, device, core):
         run(*prefix, "sh", "-c", script)
 
 
+def remove_filters():
+    """Whatever was attached to the server's end."""
+    subprocess.run(["tc", "qdisc", "delete", "dev", VETH, "clsact"], stderr=subprocess.DEVNULL, check=False)
+
+
 @contextlib.contextmanager
 def veth():
     """A Place with a virtual cable: the server's end is here, the load's in another namespace that ends with this."""
