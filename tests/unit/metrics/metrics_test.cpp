@@ -112,6 +112,7 @@ TEST(Metrics, ValuesLandInTheirSeries) {
   s.signal.messages[signal::index(signal::MessageType::Join)][signal::index(signal::ErrorCode::RoomFull)] = 9;
   s.offload->to_client_packets = 12;
   s.offload->flows = 13;
+  s.offload->failed = 14;
   s.net.udp_receive_drops[turn::index(net::UdpSocketKind::Relay)] = 12;
   s.bugs = 2;
   s.draining = true;
@@ -127,6 +128,7 @@ TEST(Metrics, ValuesLandInTheirSeries) {
         "turnstone_udp_receive_buffer_drops_total{socket=\"relay\"} 12\n",
         "turnstone_signaling_messages_total{type=\"join\",result=\"room_full\"} 9\n",
         "turnstone_offload_packets_total{direction=\"to_client\"} 12\n", "turnstone_offload_flows 13\n",
+        "turnstone_offload_drops_total{reason=\"no_memory\"} 14\n",
         "turnstone_shard_allocations{shard=\"1\"} 4\n", "turnstone_bugs_total 2\n", "turnstone_draining 1\n",
         "turnstone_tls_certificate_expiry_timestamp_seconds 1800000000\n",
         "turnstone_build_info{version=\"1.2.3\",commit=\"abc\",compiler=\"g++ \\\"12\\\"\"} 1\n"}) {
