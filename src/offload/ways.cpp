@@ -2,6 +2,7 @@
 #include "ways.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <ifaddrs.h>
@@ -111,23 +112,30 @@ std::optional<std::vector<Device>> ethernet_devices() {
 
 Router::Router() : netlink_(NETLINK_ROUTE) {}
 
-std::optional<Way> Router::way(const IpAddress& from, const IpAddress& to,
-                               const std::vector<Device>& devices) {
+std::optional<Way> Router::way(const Endpoint& from, const Endpoint& to, const std::vector<Device>& devices) {
+  const bool v4 = to.address.is_v4();
   rtmsg route{};
-  route.rtm_family = to.is_v4() ? AF_INET : AF_INET6;
-  route.rtm_dst_len = route.rtm_src_len = to.is_v4() ? 32 : 128;
+  route.rtm_family = v4 ? AF_INET : AF_INET6;
+  route.rtm_dst_len = route.rtm_src_len = v4 ? 32 : 128;
   Question question(RTM_GETROUTE, route);
-  question.add(RTA_DST, to.bytes());
-  question.add(RTA_SRC, from.bytes());
+  question.add(RTA_DST, to.address.bytes());
+  question.add(RTA_SRC, from.address.bytes());
+  // Rules may want to know these, and so may the choice between several equal ways.
+  std::array<std::uint8_t, 2> port{};
+  question.add(RTA_IP_PROTO, std::array<std::uint8_t, 1>{IPPROTO_UDP});
+  store_be16(port.data(), from.port);
+  question.add(RTA_SPORT, port);
+  store_be16(port.data(), to.port);
+  question.add(RTA_DPORT, port);
   const auto answer = netlink_.ask(question, RTM_NEWROUTE);
-  return answer ? read_route(*answer, to, devices) : std::nullopt;
+  return answer ? read_route(*answer, to.address, devices) : std::nullopt;
 }
 
 std::optional<Ways> Router::ways(const turn::Flow& flow, const std::vector<Device>& devices) {
-  const auto to_client = way(flow.tuple.server.address, flow.tuple.client.address, devices);
+  const auto to_client = way(flow.tuple.server, flow.tuple.client, devices);
   // Clients on this host come by a device that has no filter.
   if (!to_client || to_client->device == TS_THIS_HOST) return std::nullopt;
-  const auto to_peer = way(flow.relay.address, flow.peer.address, devices);
+  const auto to_peer = way(flow.relay, flow.peer, devices);
   if (!to_peer) return std::nullopt;
   return Ways{*to_client, *to_peer};
 }

@@ -37,8 +37,8 @@ class Router {
   std::optional<Ways> ways(const turn::Flow& flow, const std::vector<Device>& devices);
 
  private:
-  /// Of a packet from an address of ours to `to`.
-  std::optional<Way> way(const IpAddress& from, const IpAddress& to, const std::vector<Device>& devices);
+  /// Of a datagram from an address of ours to `to`.
+  std::optional<Way> way(const Endpoint& from, const Endpoint& to, const std::vector<Device>& devices);
   Netlink netlink_;
 };
 

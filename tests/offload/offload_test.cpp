@@ -22,6 +22,7 @@
 
 #include <turnstone/offload/offload.hpp>
 
+#include "../../src/offload/changes.hpp"
 #include "../../src/offload/handle.hpp"
 #include "../../src/offload/ways.hpp"
 #include "kernel.hpp"
@@ -226,8 +227,9 @@ TEST_F(Offloading, FollowsThoughTheRoutesAreNeverQuiet) {
     }
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  EXPECT_TRUE(ip("route add 192.0.2.0/24 via 203.0.113.254"));
-  EXPECT_TRUE(soon(1));
+  EXPECT_TRUE(ip("link add vc type veth peer name vc-far") && ip("addr add 192.0.2.2/24 dev vc") &&
+              ip("link set vc-far up") && ip("link set vc up"));
+  EXPECT_TRUE(soon(1)) << "its device is new";
   enough = true;
   restless.join();
 }
@@ -245,6 +247,8 @@ TEST_F(Offloading, FollowsRulesAndNexthopObjects) {
   EXPECT_TRUE(soon(0)) << "an IPv6 rule";
   ASSERT_TRUE(ip("-6 rule del to 2001:db8:2::9 unreachable"));
   EXPECT_TRUE(soon(1));
+  ASSERT_TRUE(ip("-6 rule add to 2001:db8:2::9 ipproto udp sport 50000 dport 9000 unreachable"));
+  EXPECT_TRUE(soon(0)) << "a rule for these ports";
   tell(six, true);
   if (!ip("nexthop add id 7 via 203.0.113.254 dev vb")) GTEST_SKIP() << "no nexthop objects here";
   ASSERT_TRUE(ip("route add 192.0.2.0/24 nhid 7"));
@@ -252,6 +256,28 @@ TEST_F(Offloading, FollowsRulesAndNexthopObjects) {
   EXPECT_TRUE(soon(1));
   ASSERT_TRUE(ip("nexthop replace id 7 blackhole"));
   EXPECT_TRUE(soon(0)) << "a nexthop object";
+}
+
+TEST_F(Offloading, HearsOfAllThatDecidesAboutPackets) {
+  Changes changes;
+  ASSERT_TRUE(changes.is_open());
+  bool last = false;
+  for (const char* change :
+       {"ip link set va mtu 1400", "ip addr add 198.51.100.99/24 dev va", "ip route add 192.0.2.0/24 dev va",
+        "ip rule add to 192.0.2.7 unreachable", "ip -6 addr add 2001:db8:1::1/64 dev va nodad",
+        "ip -6 route add 2001:db8:3::/64 dev va", "ip -6 rule add to 2001:db8:2::9 unreachable",
+        "ip nexthop add id 7 blackhole", "nft add table inet tso", "nft flush ruleset",
+        "ip xfrm policy add src 192.0.2.0/24 dst 192.0.2.0/24 dir out action block"}) {
+    // Addresses and routes of IPv6 come into force by and by.
+    do {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    } while (changes.take());
+    EXPECT_FALSE(changes.has_ipsec_policies());
+    last = std::system((std::string(change) + " 2>/dev/null").c_str()) == 0;
+    if (!last) std::printf("not on this kernel: %s\n", change);
+    EXPECT_EQ(changes.take(), last) << change;
+  }
+  EXPECT_EQ(changes.has_ipsec_policies(), last);
 }
 
 TEST_F(Offloading, KeepsTheDevicesWhenTheSystemDoesNotSay) {
