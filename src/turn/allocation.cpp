@@ -66,6 +66,7 @@ void Server::tick(Now now, Outbox& out) {
 
 void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
   Allocation* allocation = allocations_.find(handle);
+  if (allocation == nullptr) return;
   drop_connections(*allocation, out);
   end_flows(handle, *allocation, std::nullopt, out);
   if (allocation->state == Allocation::State::Ready) {

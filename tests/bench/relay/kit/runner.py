@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 import subprocess
+import tempfile
 import time
 
 from . import machine, peers, place, works
@@ -58,8 +59,9 @@ class Server:
 
     def __enter__(self):
         started = time.monotonic()
+        self.complaints = tempfile.TemporaryFile(dir=self.peer.context.folder)
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, cwd=self.peer.context.folder,
+                                        stderr=self.complaints, cwd=self.peer.context.folder,
                                         env={**os.environ, **self.peer.environment()})
         try:
             if self.peer.bare:
@@ -83,13 +85,18 @@ class Server:
                     if probe.recv(500)[8:20] == PROBE[8:20]:
                         return
                 if self.process.poll() is not None or time.monotonic() > until:
-                    raise Problem(f"does not start: {' '.join(self.command)}")
+                    raise Problem(f"does not start: {' '.join(self.command)}: {self.last_words()}")
+
+    def last_words(self):
+        self.complaints.seek(0)
+        return self.complaints.read()[-400:].decode(errors="replace").strip() or "it says nothing"
 
     def __exit__(self, *unused):
         # Nobody is to be spared: what a server does at its end is not measured, and the next one wants the ports.
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+        self.complaints.close()
         self.peer.clean_up()
 
     def load_command(self, work, timing):
