@@ -155,7 +155,10 @@ class Shard::Impl {
 
   /// Does all that the Outbox asks for.
   void flush() {
-    if (outbox_.empty()) return arm_timer();
+    if (outbox_.empty()) {
+      streams_.turn_ended();
+      return arm_timer();
+    }
     // What has ended may not be relayed any more when its port is given to somebody else.
     if (surroundings_.flows != nullptr && !outbox_.flows.empty()) hand_over_flows();
     for (const turn::ToPeer& transmit : outbox_.to_peers) udp_.queue(transmit);
@@ -197,6 +200,7 @@ class Shard::Impl {
       for (turn::AskCredential& ask : outbox_.asks) surroundings_.ask_credential(std::move(ask));
     }
     outbox_.clear();
+    streams_.turn_ended();
     streams_.write_queued();
     arm_timer();
   }

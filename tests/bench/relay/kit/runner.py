@@ -13,7 +13,7 @@ import time
 
 from . import machine, peers, place, works
 
-START_SECONDS, LOAD_SECONDS, IDLE_SETTLE_SECONDS = 15, 90, 0.3
+START_SECONDS, LOAD_SECONDS, PORTS_SECONDS, IDLE_SETTLE_SECONDS = 15, 90, 5, 0.3
 # Of what turnload prints.
 FAULTS = ("corrupt", "wrong_channel", "wrong_source", "duplicate", "reordered", "wrong", "failed")
 # Descriptors of a server that are not relay sockets.
@@ -97,7 +97,15 @@ class Server:
         self.process.wait()
         self.process.stdout.close()
         self.complaints.close()
+        self.wait_for_ports(time.monotonic() + PORTS_SECONDS)
         self.peer.clean_up()
+
+    def wait_for_ports(self, until):
+        """The kernel closes the sockets of a process with io_uring some time after its end."""
+        ports = self.peer.context.ports
+        wanted = {ports.server, ports.tls, ports.bare_peer, *range(ports.relay[0], ports.relay[1] + 1)}
+        while time.monotonic() < until and wanted & place.udp_ports_in_use():
+            time.sleep(0.005)
 
     def load_command(self, work, timing):
         prefix = [*self.at.load_prefix, "taskset", "-c", place.LOAD_CORE, self.peer.context.turnload]
