@@ -144,7 +144,8 @@ static __always_inline int find(const struct ts_key* key, struct found* out) {
   const __u32 first = 0;
   const struct ts_settings* set = bpf_map_lookup_elem(&settings, &first);
   if (!set || out->leg->epoch != set->epoch) return 0;
-  const __u64 now = bpf_ktime_get_ns();
+  // A few milliseconds late at most, and a tenth of the price of the exact one.
+  const __u64 now = bpf_ktime_get_coarse_ns();
   return now < out->leg->until && now < set->alive_until;
 }
 
