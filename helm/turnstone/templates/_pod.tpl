@@ -136,6 +136,8 @@ spec:
     - name: credentials
       secret:
         secretName: {{ include "turnstone.credentialsSecret" . }}
+        {{- /* The default; podman kube play 4.3 wants it said. */}}
+        optional: false
         defaultMode: 0440
         items:
           {{- $files | nindent 10 }}
@@ -144,6 +146,7 @@ spec:
     - name: tls
       secret:
         secretName: {{ . }}
+        optional: false
         defaultMode: 0440
     {{- end }}
     {{- with .Values.extraVolumes }}
