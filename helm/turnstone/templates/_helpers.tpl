@@ -129,6 +129,9 @@ service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.
 {{- if and $daemon (or .Values.autoscaling.enabled .Values.keda.enabled) }}
 {{- fail "autoscaling and keda scale a Deployment: a DaemonSet has one pod a node (workload.kind)" }}
 {{- end }}
+{{- if or (has $facts.http (list $facts.stun $facts.tls)) (eq $facts.stun $facts.tls) (eq $facts.stun $facts.dtls) }}
+{{- fail "config.listen: port, tls_port, dtls_port and http_port must differ here, so that a Service can name them; service.ports may say the same number" }}
+{{- end }}
 {{- if and .Values.autoscaling.enabled .Values.keda.enabled }}
 {{- fail "autoscaling and keda are two autoscalers for one Deployment: enable one of them" }}
 {{- end }}
