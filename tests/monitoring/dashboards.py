@@ -33,6 +33,12 @@ def queries(dashboard, interval):
     return out
 
 
+def metrics(dashboard):
+    """The server's metrics that it asks for, as the catalogue names them."""
+    names = {name for _, expression, _ in queries(dashboard, "1m") for name in re.findall(r"\b(?:turnstone|process)_\w+", expression)}
+    return {re.sub(r"_bucket$", "", name) for name in names}
+
+
 def overlap(a, b):
     a, b = a["gridPos"], b["gridPos"]
     return a["x"] < b["x"] + b["w"] and b["x"] < a["x"] + a["w"] and a["y"] < b["y"] + b["h"] and b["y"] < a["y"] + a["h"]
