@@ -420,6 +420,7 @@ export class Client extends Emitter {
       // After the pong, what still has no answer has never come to the server.
       try { await this.#request({ t: 'ping' }); } catch { return this.#lost(socket); }
       if (socket !== this.#socket) return;
+      this.#attempt = Math.min(this.#attempt, 2); // it works: a network that comes and goes must not cost the session
       for (const [id, entry] of this.#pending) {
         if (entry.socket !== socket) this.#write({ ...entry.message, id });
         entry.socket = socket;
