@@ -50,7 +50,6 @@ void Native::push(ConnectionId connection, std::shared_ptr<const std::string> te
 
 void Native::push_numbered(ConnectionId connection, const signal::Replay::Text& text, Frames& out) {
   const std::uint64_t seq = router_.number(connection, text);
-  if (router_.is_lost(connection)) return;
   push(connection, seq == 0 ? text : shared(native::with_number(*text, seq)), out);
 }
 
@@ -64,9 +63,11 @@ void Native::deliver(Frames& out) {
       if (receiver.dialect != id_) continue;
       if (close != nullptr) {
         out.push_back(Frame{receiver.connection, static_cast<std::uint16_t>(close->code), text});
+      } else if (receiver.lost) {
+        if (numbered) router_.number(receiver.connection, text);
       } else if (numbered) {
         push_numbered(receiver.connection, text, out);
-      } else if (!router_.is_lost(receiver.connection)) {
+      } else {
         push(receiver.connection, text, out);
       }
     }

@@ -114,6 +114,8 @@ using Event = std::variant<PeerJoined, PeerLeft, PeerUpdated, Message, Expired, 
 struct Receiver {
   ConnectionId connection = 0;
   DialectId dialect = 0;
+  /// There is no connection any more: the message waits for a resume, and is not sent.
+  bool lost = false;
 };
 
 /// Events in order. The views in them are valid until the next call on the Router, and as long as the

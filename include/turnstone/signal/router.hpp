@@ -277,7 +277,7 @@ class Router {
     TimePoint ice_due;
     TimePoint bucket;
     TimePoint armed;
-    Receiver receiver() const noexcept { return {id, dialect}; }
+    Receiver receiver() const noexcept { return {id, dialect, lost}; }
     Membership* in(SlotHandle room) noexcept;
   };
   struct Hash {

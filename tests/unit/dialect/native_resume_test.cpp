@@ -133,6 +133,14 @@ TEST_F(ResumeTest, WithoutAResumeInTimeTheMemberLeaves) {
   EXPECT_EQ(router_->counters().resumes[signal::index(signal::ResumeOutcome::Unknown)], 1U);
 }
 
+TEST_F(ResumeTest, WhatTheLastTickOfALostMemberBringsGoesNowhere) {
+  enter(1, "ada");
+  say(1, R"({"t":"send","room":"r","to":"cid","kind":"offer","queue":900})");
+  lose(1);
+  now_.mono += 60s;
+  EXPECT_EQ(tick(), Lines{}) << "its message runs out, and so does its own time";
+}
+
 TEST_F(ResumeTest, OnlyTheKeyProvesTheSession) {
   const Session ada = enter(1, "ada");
   enter(2, "bob");
