@@ -58,7 +58,11 @@ Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const He
     old->identity = std::move(identity);
     return take_over(now, at, was, hello.resume->seq, out);
   }
-  if (const auto named = check_names(*identity, hello); !named) {
+  // Its client is the session's, if not its heir: it keeps the peer id.
+  const std::string former = same ? old->peer : std::string();
+  Hello wanted = hello;
+  if (wanted.peer.empty()) wanted.peer = same ? std::string_view(former) : std::string_view(identity->peer);
+  if (const auto named = check_names(*identity, wanted); !named) {
     return refuse_hello(at, named.error().code, named.error().message, out);
   }
   std::optional<ResumeOutcome> outcome;
@@ -66,14 +70,14 @@ Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const He
     outcome = same ? ResumeOutcome::Gap : ResumeOutcome::Unknown;
     ++counters_.resumes[index(*outcome)];
   }
-  const auto taken = peers_.find(hello.peer.empty() ? std::string_view(identity->peer) : hello.peer);
+  const auto taken = peers_.find(wanted.peer);
   if (taken != peers_.end() && !(same && taken->second == was) &&
       !make_way(now, taken->second, *identity, out)) {
     return refuse_hello(at, ErrorCode::PeerTaken, "another connection has this peer id", out);
   }
   // Its client has given it up with this.
   if (same) end_session(was, out);
-  Welcome welcome = admit_member(now, at, std::move(identity), hello);
+  Welcome welcome = admit_member(now, at, identity, wanted);
   welcome.outcome = outcome;
   return welcome;
 }
@@ -99,9 +103,8 @@ void Router::end_session(SlotHandle at, Outbox& out) {
 Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<const Identity> identity,
                              const Hello& hello) {
   Connection& c = *connections_.find(at);
-  const std::string_view wanted = hello.peer.empty() ? std::string_view(identity->peer) : hello.peer;
   c.member = true;
-  c.peer = wanted.empty() ? new_peer_name() : std::string(wanted);
+  c.peer = hello.peer.empty() ? new_peer_name() : std::string(hello.peer);
   c.meta = hello.meta;
   c.identity = std::move(identity);
   peers_.emplace(c.peer, at);

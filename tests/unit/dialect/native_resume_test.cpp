@@ -225,9 +225,10 @@ TEST_F(ResumeTest, AcknowledgedMessagesAreForgotten) {
   // What was acknowledged cannot be asked for again.
   lose(1);
   open(3);
-  const json welcome = message(say(3, hello("ada", resume(ada, 2))));
+  const json welcome = message(say(3, R"({"t":"hello","v":1,"token":"secret")" + resume(ada, 2) + "}"));
   EXPECT_EQ(welcome["resumed"], false);
   EXPECT_EQ(welcome["reason"], "gap");
+  EXPECT_EQ(welcome["peer"], "ada") << "it has the key";
 }
 
 TEST_F(ResumeTest, AClientThatNeverAcknowledgesCanStillResume) {
