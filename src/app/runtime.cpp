@@ -29,9 +29,13 @@
 #include <turnstone/net/stream_budget.hpp>
 #include <turnstone/net/udp_choice.hpp>
 #include <turnstone/offload/offload.hpp>
+#include <turnstone/signal/jwt.hpp>
 #include <turnstone/signal/router.hpp>
 
 #include "credentials_watch.hpp"
+#include "file_watch.hpp"
+#include "member_ice.hpp"
+#include "signal_keys.hpp"
 
 namespace ts::app {
 namespace {
@@ -95,7 +99,8 @@ void choose_engine(config::Config& config, std::vector<std::string>& warnings) {
 std::vector<std::string> cautions(const config::Config& config) {
   std::vector<std::string> out;
   if (!config.signaling_enabled)
-    out.emplace_back("signaling is off: there is no signaling.token to let anybody in");
+    out.emplace_back(
+        "signaling is off: there is no signaling.token, and no key of tokens, to let anybody in");
   if (config.dev) return out;
   for (const turn::RelayAddress& relay : config.turn.relay_addresses) {
     if (!relay.advertised.is_loopback()) continue;
@@ -180,7 +185,7 @@ struct HookProblem : std::runtime_error {
 class Runtime::Impl {
  public:
   Impl(config::Config config, net::Listeners listeners, std::shared_ptr<const net::TlsContext> tls,
-       std::unique_ptr<offload::Offload> offload)
+       std::unique_ptr<offload::Offload> offload, std::shared_ptr<const auth::JwtKeys> signal_keys)
       : config_(std::move(config)),
         tls_(std::move(tls)),
         offload_(std::move(offload)),
@@ -192,12 +197,14 @@ class Runtime::Impl {
         access_tokens_(config_.auth),
         ledger_(config_.turn),
         stream_budget_(config_.net, random_),
-        ice_(config_.signal.ice_urls, minter()),
-        router_(config_.signal, random_, ice_),
+        ice_(make_ice()),
+        authenticator_(config_.signal, std::move(signal_keys)),
+        router_(config_.signal, random_, *ice_, &authenticator_),
         native_(router_),
         http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
               config_.signaling_enabled ? &router_ : nullptr),
         watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
+        signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
         hook_(make_hook()),
         work_(http_context_.get_executor()) {
     for (net::ShardSockets& sockets : listeners.shards) {
@@ -209,6 +216,7 @@ class Runtime::Impl {
   void start() {
     for (const auto& shard : shards_) shard->start();
     watch_.start();
+    if (config_.signaling_enabled) signal_keys_watch_.start();
     thread_ = std::thread([this] { http_context_.run(); });
   }
 
@@ -217,6 +225,7 @@ class Runtime::Impl {
     stopping_ = true;
     asio::post(http_context_, [this] {
       watch_.stop();
+      signal_keys_watch_.stop();
       if (hook_) hook_->stop();
       http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
     });
@@ -299,6 +308,29 @@ class Runtime::Impl {
       auth::Minted minted = auth::mint(auth_.secrets.front(), user, now.wall + ttl);
       return signal::IceCredential{std::move(minted.username), std::move(minted.password), ttl};
     };
+  }
+
+  std::unique_ptr<signal::IceProvider> make_ice() {
+    const std::vector<std::string>& urls = config_.signal.ice_urls;
+    if (auth_.secrets.empty() || !config_.signal.bind_turn)
+      return std::make_unique<signal::UrlIceProvider>(urls, minter());
+    return std::make_unique<MemberIce>(
+        urls, auth_.credential_ttl, random_,
+        [this](std::string_view user, const auth::Policy& policy, WallTime expiry) {
+          if (auth_.secrets.empty()) return std::optional<auth::Minted>();
+          return auth::mint(auth_.secrets.front(), user, policy, expiry);
+        },
+        [this](const std::string& member, WallTime until) {
+          revoke(turn::Revocation{turn::Revocation::Kind::Member, member, until, auth::kDefaultRealm});
+        });
+  }
+
+  /// On the HTTP thread.
+  void read_signal_keys_anew() {
+    auto keys = read_signal_keys(config_.signal);
+    if (!keys) return log::error("keys not reloaded, the former ones stay", {{"problem", keys.error()}});
+    log::info("keys reloaded", {{"keys", (*keys)->size()}});
+    authenticator_.use(std::move(*keys));
   }
 
   net::HttpOptions http_options() const {
@@ -416,12 +448,14 @@ class Runtime::Impl {
   auth::AccessTokens access_tokens_;
   net::SharedLedger ledger_;
   net::StreamBudget stream_budget_;  // outlives every stream
-  signal::UrlIceProvider ice_;
+  std::unique_ptr<signal::IceProvider> ice_;
+  signal::JwtAuthenticator authenticator_;
   signal::Router router_;
   dialect::Native native_;
   asio::io_context http_context_{1};
   net::HttpServer http_;
   CredentialsWatch watch_;
+  FileWatch signal_keys_watch_;
   std::unique_ptr<net::CredentialHook> hook_;  // null: there is none
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};
@@ -445,7 +479,9 @@ Runtime::Made Runtime::make(config::Config config) {
   net::SystemRandom random;
   config::apply_dev_defaults(config, random);
   // Nobody could be let in; a TURN server alone is a fair thing to want.
-  if (config.signal.token.empty() && !config.signal.open) config.signaling_enabled = false;
+  if (!config.signal.lets_anybody_in()) config.signaling_enabled = false;
+  auto signal_keys = read_signal_keys(config.signal);
+  if (!signal_keys && config.signaling_enabled) out.problems.push_back(signal_keys.error());
   const std::vector<IpAddress> host = net::host_addresses();
   for (const config::Problem& problem : config::fill_relay_addresses(config, host)) {
     out.problems.push_back(problem.to_string());
@@ -499,8 +535,8 @@ Runtime::Made Runtime::make(config::Config config) {
   std::unique_ptr<offload::Offload> offload = start_offload(config, listeners);
   config.turn.tell_flows = offload != nullptr;
   try {
-    auto impl =
-        std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls), std::move(offload));
+    auto impl = std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls),
+                                       std::move(offload), signal_keys ? std::move(*signal_keys) : nullptr);
     std::string problem = impl->share_descriptors(descriptors);
     if (problem.empty()) {
       out.runtime.reset(new Runtime(std::move(impl)));

@@ -30,6 +30,8 @@ class Checks {
     hook();
     lifetimes();
     signaling();
+    rights();
+    key_files();
     ice();
   }
 
@@ -157,6 +159,26 @@ class Checks {
               SizeCodec::print(c_.signal.max_send_queue_bytes) + " below " +
                   SizeCodec::print(c_.signal.max_message_bytes),
               "Raise signaling.max_send_queue.");
+    }
+  }
+
+  void key_files() {
+    for (const std::string& path : c_.signal.jwt_key_files) {
+      const FileText file = reader_(path);
+      if (file.error.empty()) continue;
+      problem({"signaling.jwt_key_files"}, "readable files",
+              '"' + excerpt(path) + "\": " + excerpt(file.error),
+              "Name files that the server's user may read.");
+    }
+  }
+
+  void rights() {
+    for (const std::string& name : c_.signal.token_can) {
+      if (std::find(signal::kRightNames.begin(), signal::kRightNames.end(), name) !=
+          signal::kRightNames.end())
+        continue;
+      problem({"signaling.token_can"}, "join, create, send, ice, room or kick", name,
+              "Write names of rights.");
     }
   }
 

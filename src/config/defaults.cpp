@@ -65,6 +65,7 @@ void apply_dev_defaults(Config& config, RandomSource& random) {
   if (!config.dev) return;
   config.turn.peers.allow_private = true;
   if (config.signal.token.empty()) config.signal.open = true;
+  config.signal.token_can.assign(signal::kRightNames.begin(), signal::kRightNames.end());
   if (config.net.tls_cert_file.empty()) config.net.tls_self_signed = true;
   if (config.auth.secrets.empty()) config.auth.secrets.push_back(hex(random.bytes<32>()));
   if (!config.turn.relay_addresses.empty()) return;

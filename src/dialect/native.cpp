@@ -29,21 +29,47 @@ struct Native::Call {
   std::string_view id() const noexcept { return request.id.raw; }
 };
 
-void Native::push(ConnectionId connection, std::string text, Frames& out) {
-  router_.counters().sent.add(text.size());
-  out.push_back(Frame{connection, 0, std::make_shared<const std::string>(std::move(text))});
+namespace {
+
+std::shared_ptr<const std::string> shared(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
+
+/// False for what means the connection and not the session: nobody wants it after a resume.
+bool is_numbered(const signal::Event& event) noexcept {
+  if (const auto* kicked = std::get_if<signal::Kicked>(&event)) return !kicked->room.empty();
+  return !std::holds_alternative<signal::IceRenewed>(event) && !std::holds_alternative<signal::GoAway>(event);
+}
+
+}  // namespace
+
+void Native::push(ConnectionId connection, std::shared_ptr<const std::string> text, Frames& out) {
+  router_.counters().sent.add(text->size());
+  out.push_back(Frame{connection, 0, std::move(text)});
+}
+
+void Native::push_numbered(ConnectionId connection, const signal::Replay::Text& text, Frames& out) {
+  const std::uint64_t seq = router_.number(connection, text);
+  push(connection, seq == 0 ? text : shared(native::with_number(*text, seq)), out);
 }
 
 void Native::deliver(Frames& out) {
   for (const signal::Outbox::Item& item : outbox_.items()) {
     const auto* close = std::get_if<signal::Close>(&item.event);
-    const auto text = std::make_shared<const std::string>(
-        close != nullptr ? std::string(close->reason) : native::encode_event(item.event));
-    const auto code = close != nullptr ? static_cast<std::uint16_t>(close->code) : std::uint16_t{0};
+    const auto text =
+        shared(close != nullptr ? std::string(close->reason) : native::encode_event(item.event));
+    const bool numbered = is_numbered(item.event);
     for (const signal::Receiver& receiver : outbox_.receivers(item)) {
       if (receiver.dialect != id_) continue;
-      if (close == nullptr) router_.counters().sent.add(text->size());
-      out.push_back(Frame{receiver.connection, code, text});
+      if (close != nullptr) {
+        out.push_back(Frame{receiver.connection, static_cast<std::uint16_t>(close->code), text});
+      } else if (receiver.lost) {
+        if (numbered) router_.number(receiver.connection, text);
+      } else if (numbered) {
+        push_numbered(receiver.connection, text, out);
+      } else {
+        push(receiver.connection, text, out);
+      }
     }
   }
   outbox_.clear();
@@ -53,9 +79,16 @@ void Native::count(const Call& call, ErrorCode code) noexcept {
   ++router_.counters().messages[signal::index(call.request.type)][signal::index(code)];
 }
 
+/// Numbered: a client that was cut off from the answer gets it when it resumes.
 void Native::answer(const Call& call, std::string text) {
   count(call, ErrorCode::None);
-  push(call.connection, std::move(text), call.out);
+  push_numbered(call.connection, shared(std::move(text)), call.out);
+}
+
+/// Not numbered: it means this connection, or is old at once.
+void Native::reply(const Call& call, std::string text) {
+  count(call, ErrorCode::None);
+  push(call.connection, shared(std::move(text)), call.out);
 }
 
 void Native::ok(const Call& call) {
@@ -65,7 +98,9 @@ void Native::ok(const Call& call) {
 
 void Native::refuse(const Call& call, const Failure& failure) {
   count(call, failure.code);
-  push(call.connection, native::encode_error(call.id(), failure), call.out);
+  auto text = shared(native::encode_error(call.id(), failure));
+  if (call.id().empty()) return push(call.connection, std::move(text), call.out);
+  push_numbered(call.connection, text, call.out);
 }
 
 void Native::bad_request(const Call& call, std::string_view message) {
@@ -75,7 +110,7 @@ void Native::bad_request(const Call& call, std::string_view message) {
 
 void Native::opened(const Now& now, ConnectionId connection, const Endpoint& remote, Frames& out) {
   const auto result = router_.opened(now, connection, remote, id_, outbox_);
-  if (!result) push(connection, native::encode_error({}, result.error()), out);
+  if (!result) push(connection, shared(native::encode_error({}, result.error())), out);
   deliver(out);
 }
 
@@ -116,8 +151,10 @@ void Native::handle(const Call& call) {
     case MessageType::Update: return handle_update(call);
     case MessageType::List: return handle_list(call);
     case MessageType::Ice: return handle_ice(call);
-    case MessageType::Ping: return answer(call, native::encode_pong(call.id()));
-    case MessageType::Ack: return ok(call);
+    case MessageType::Room: return handle_room(call);
+    case MessageType::Kick: return handle_kick(call);
+    case MessageType::Ping: return reply(call, native::encode_pong(call.id()));
+    case MessageType::Ack: return handle_ack(call);
     case MessageType::Bye:
       count(call, ErrorCode::None);
       return router_.close(call.connection, CloseReason::Bye, CloseCode::Normal, "bye", outbox_);
@@ -139,17 +176,34 @@ void Native::handle_hello(const Call& call) {
   const Text token(r.token, token_ok);
   const Text peer(r.peer, well_formed);
   if (!well_formed) return bad_request(call, "peer: a non-empty string is needed");
-  const auto welcome =
-      router_.hello(call.now, call.connection, {token.view(), peer.view(), r.meta.raw}, outbox_);
+  std::optional<native::ResumeRequest> resume;
+  if (!native::read_resume(r.resume, resume)) return bad_request(call, "resume: sid, key and seq are needed");
+  signal::Hello hello{token.view(), peer.view(), r.meta.raw, true, std::nullopt};
+  if (resume) hello.resume = signal::Resume{resume->sid, resume->key, resume->seq};
+  const auto welcome = router_.hello(call.now, call.connection, hello, outbox_);
   if (!welcome) return refuse(call, welcome.error());
-  answer(call, native::encode_welcome(call.id(), *welcome, router_.options()));
+  reply(call, native::encode_welcome(call.id(), *welcome, router_.options()));
+  for (const signal::Replay::Kept& kept : welcome->missed) {
+    push(call.connection, shared(native::with_number(*kept.text, kept.seq)), call.out);
+  }
+}
+
+void Native::handle_ack(const Call& call) {
+  const auto seq = json::to_integer(call.request.seq);
+  if (!call.request.seq.is(json::Kind::Number) || !seq) return bad_request(call, "seq: an integer is needed");
+  router_.acknowledge(call.connection, *seq);
+  ok(call);
 }
 
 void Native::handle_join(const Call& call) {
   bool well_formed = true;
   const Text room(call.request.room, well_formed);
   if (!well_formed || room.empty()) return bad_request(call, "room: a non-empty string is needed");
-  const auto joined = router_.join(call.now, call.connection, room.view(), call.request.meta.raw, outbox_);
+  signal::RoomChange options;
+  if (!native::read_room(call.request.options, options))
+    return bad_request(call, "options: size, locked and meta");
+  const auto joined =
+      router_.join(call.now, call.connection, room.view(), call.request.meta.raw, options, outbox_);
   if (!joined) return refuse(call, joined.error());
   answer(call, native::encode_joined(call.id(), room.view(), *joined));
 }
@@ -158,7 +212,7 @@ void Native::handle_leave(const Call& call) {
   bool well_formed = true;
   const Text room(call.request.room, well_formed);
   if (!well_formed || room.empty()) return bad_request(call, "room: a non-empty string is needed");
-  const auto left = router_.leave(call.connection, room.view(), outbox_);
+  const auto left = router_.leave(call.now, call.connection, room.view(), outbox_);
   if (!left) return refuse(call, left.error());
   ok(call);
 }
@@ -211,13 +265,41 @@ void Native::handle_update(const Call& call) {
 void Native::handle_ice(const Call& call) {
   const auto ice = router_.ice(call.now, call.connection, outbox_);
   if (!ice) return refuse(call, ice.error());
-  answer(call, native::encode_ice(call.id(), *ice));
+  reply(call, native::encode_ice(call.id(), {}, *ice));
+}
+
+void Native::handle_room(const Call& call) {
+  const Request& r = call.request;
+  bool well_formed = true;
+  const Text room(r.room, well_formed);
+  if (!well_formed || room.empty()) return bad_request(call, "room: a non-empty string is needed");
+  signal::RoomChange change;
+  if (!native::read_room(r.size, r.locked, r.meta, change))
+    return bad_request(call, "size: an integer; locked: true or false");
+  const auto changed = router_.configure(call.connection, room.view(), change, outbox_);
+  if (!changed) return refuse(call, changed.error());
+  ok(call);
+}
+
+void Native::handle_kick(const Call& call) {
+  const Request& r = call.request;
+  bool well_formed = true;
+  const Text room(r.room, well_formed);
+  const Text peer(r.peer, well_formed);
+  if (!well_formed || room.empty() || peer.empty())
+    return bad_request(call, "room and peer: non-empty strings are needed");
+  bool reason_ok = true;  // an empty one is none
+  const Text reason(r.reason, reason_ok);
+  const auto kicked =
+      router_.kick(call.now, call.connection, {room.view(), peer.view(), reason.view()}, outbox_);
+  if (!kicked) return refuse(call, kicked.error());
+  ok(call);
 }
 
 void Native::alive(const Now& now, ConnectionId connection) noexcept { router_.alive(now, connection); }
 
-void Native::closed(const Now&, ConnectionId connection, CloseReason reason, Frames& out) {
-  router_.closed(connection, reason, outbox_);
+void Native::closed(const Now& now, ConnectionId connection, CloseReason reason, Frames& out) {
+  router_.closed(now, connection, reason, outbox_);
   deliver(out);
 }
 

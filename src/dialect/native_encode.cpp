@@ -76,6 +76,7 @@ void write_peers(Writer& out, const std::vector<signal::PeerView>& peers) {
     out.string("peer", peer.peer);
     out.opaque("meta", peer.meta);
     out.boolean("polite", peer.polite);
+    if (peer.lost) out.boolean("lost", true);
     out.close('}');
   }
   out.close(']');
@@ -121,10 +122,11 @@ std::string encode(const signal::Expired& event) {
   return out.take();
 }
 
-std::string encode(const signal::IceRenewed& event) { return encode_ice({}, event.ice); }
+std::string encode(const signal::IceRenewed& event) { return encode_ice({}, event.room, event.ice); }
 
 std::string encode(const signal::Kicked& event) {
   Writer out("kicked");
+  if (!event.room.empty()) out.string("room", event.room);
   out.string("code", label(event.code));
   out.string("reason", event.reason);
   return out.take();
@@ -138,6 +140,40 @@ std::string encode(const signal::GoAway& event) {
 
 std::string encode(const signal::Close&) { return {}; }
 
+std::string encode(const signal::PeerResumed& event) {
+  Writer out("peer-resumed");
+  out.string("room", event.room);
+  out.string("peer", event.peer);
+  return out.take();
+}
+
+void write_room(Writer& out, const signal::RoomView& room) {
+  out.number("size", room.size);
+  out.boolean("locked", room.locked);
+  out.opaque("meta", room.meta);
+}
+
+std::string encode(const signal::RoomUpdated& event) {
+  Writer out("room-updated", {}, event.meta.size());
+  out.string("room", event.room);
+  write_room(out, {event.size, event.locked, event.meta});
+  return out.take();
+}
+
+std::string features(const signal::Options& options) {
+  std::string out = R"(["presence","queue","update","rooms","kick")";
+  if (options.resume_time.count() > 0) out += ",\"resume\"";
+  return out + ']';
+}
+
+/// Nothing, when no resume was asked for.
+void write_outcome(Writer& out, const std::optional<signal::ResumeOutcome>& outcome) {
+  if (!outcome) return;
+  const bool resumed = *outcome == signal::ResumeOutcome::Resumed;
+  out.boolean("resumed", resumed);
+  if (!resumed) out.string("reason", label(*outcome));
+}
+
 }  // namespace
 
 std::string encode_welcome(std::string_view id, const signal::Welcome& welcome,
@@ -147,7 +183,8 @@ std::string encode_welcome(std::string_view id, const signal::Welcome& welcome,
   out.string("sid", welcome.sid);
   out.string("key", welcome.key);
   out.string("peer", welcome.peer);
-  out.raw("features", R"(["presence","queue","update"])");
+  write_outcome(out, welcome.outcome);
+  out.raw("features", features(options));
   out.open("limits", '{');
   out.number("messageBytes", options.max_message_bytes);
   out.number("metaBytes", signal::kMaxMetaBytes);
@@ -158,6 +195,9 @@ std::string encode_welcome(std::string_view id, const signal::Welcome& welcome,
   out.number("queued", options.max_queued_per_target);
   out.number("messagesPerSecond", options.messages_per_second);
   out.number("messageBurst", options.message_burst);
+  out.number("resumeMs", options.resume_time.count());
+  out.number("resumeMessages", options.max_resume_messages);
+  out.number("resumeBytes", options.max_resume_bytes);
   out.close('}');
   out.number("heartbeat", options.heartbeat.count());
   out.open("ice", '{');
@@ -170,6 +210,11 @@ std::string encode_joined(std::string_view id, std::string_view room, const sign
   Writer out("joined", id, joined.peers.size() * 64);
   out.string("room", room);
   write_peers(out, joined.peers);
+  if (!joined.room.is_plain()) {
+    out.open("options", '{');
+    write_room(out, joined.room);
+    out.close('}');
+  }
   if (!joined.ice.servers.empty()) {
     out.open("ice", '{');
     write_ice(out, joined.ice);
@@ -195,8 +240,9 @@ std::string encode_sent(std::string_view id, const signal::Sent& sent) {
   return out.take();
 }
 
-std::string encode_ice(std::string_view id, const signal::IceServers& ice) {
+std::string encode_ice(std::string_view id, std::string_view room, const signal::IceServers& ice) {
   Writer out("ice", id, 512);
+  if (!room.empty()) out.string("room", room);
   write_ice(out, ice);
   return out.take();
 }
@@ -209,6 +255,14 @@ std::string encode_error(std::string_view id, const signal::Failure& failure) {
   out.string("message", failure.message);
   if (failure.retry_after.count() > 0) out.seconds("retryAfter", failure.retry_after);
   return out.take();
+}
+
+std::string with_number(std::string_view message, std::uint64_t seq) {
+  const std::string digits = std::to_string(seq);
+  std::string out;
+  out.reserve(message.size() + digits.size() + 8);
+  out.append(message.substr(0, message.size() - 1)).append(",\"seq\":").append(digits).push_back('}');
+  return out;
 }
 
 std::string encode_event(const signal::Event& event) {

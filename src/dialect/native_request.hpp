@@ -16,6 +16,7 @@ namespace ts::dialect::native {
 struct Request {
   signal::MessageType type = signal::MessageType::Invalid;
   json::Value t, id, v, token, peer, meta, room, to, kind, data, queue;
+  json::Value resume, seq, options, size, locked, reason;
 };
 
 /// Fills `request`, whose type is Invalid on failure, and whose id is empty unless it may be echoed.
@@ -48,5 +49,21 @@ struct Targets {
 };
 
 std::optional<signal::Kind> read_kind(const json::Value& kind);
+
+/// The `resume` of a hello: {"sid","key","seq"?}.
+struct ResumeRequest {
+  std::string sid;
+  std::string key;
+  std::uint64_t seq = 0;
+};
+/// Nothing in `out` when `resume` is absent or null. False when it is malformed.
+bool read_resume(const json::Value& resume, std::optional<ResumeRequest>& out);
+
+/// Options of a room: `size`, `locked`, `meta`; each may be absent, or null (except meta). False when
+/// malformed.
+bool read_room(const json::Value& size, const json::Value& locked, const json::Value& meta,
+               signal::RoomChange& out);
+/// The same as an object, which may be absent or null.
+bool read_room(const json::Value& options, signal::RoomChange& out);
 
 }  // namespace ts::dialect::native

@@ -205,6 +205,18 @@ constexpr std::array kSignal{
     Metric{{"turnstone_signaling_expired_messages_total", kCounter,
             "Queued messages whose target did not come.", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.signal.expired); }},
+    Metric{{"turnstone_signaling_lost_members", kGauge,
+            "Members whose connection was lost and who may resume.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.lost); }},
+    Metric{{"turnstone_signaling_lost_members_expired_total", kCounter,
+            "Lost members who did not resume in time.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.sessions_expired); }},
+    Metric{{"turnstone_signaling_resumes_total", kCounter, "Resumes asked for, by what became of them.",
+            "outcome"},
+           [](const Snapshot& s, Samples& out) { each<signal::ResumeOutcome>(out, s.signal.resumes); }},
+    Metric{{"turnstone_signaling_replay_bytes", kGauge,
+            "Messages kept until clients acknowledge them, in bytes.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.signal.replay_bytes); }},
     Metric{{"turnstone_signaling_frames_total", kCounter, "WebSocket messages, by direction.", "direction"},
            [](const Snapshot& s, Samples& out) {
              out.add(s.signal.received.messages, {"received"});

@@ -34,13 +34,13 @@ std::vector<PeerView> Router::mates(SlotHandle at, Connection& c, SlotHandle roo
     if (other == at) continue;
     Connection& o = *connections_.find(other);
     const Membership& m = *o.in(room);
-    out.push_back(PeerView{o.peer, m.meta, own < m.order});
+    out.push_back(PeerView{o.peer, m.meta, own < m.order, o.lost});
   }
   return out;
 }
 
 Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::string_view name,
-                                     std::string_view meta, Outbox& out) {
+                                     std::string_view meta, const RoomChange& options, Outbox& out) {
   const auto at = member(id, out);
   if (!at) return at.error();
   if (!valid_name(name, kMaxRoomNameBytes)) return Failure{ErrorCode::BadRequest, "not a valid room name"};
@@ -51,13 +51,11 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
   if (own != nullptr) {
     if (!meta.empty()) set_meta(*at, c, *own, meta, out);
   } else {
-    if (c.rooms.size() >= options_.max_rooms_per_member)
-      return Failure{ErrorCode::Forbidden, "in too many rooms"};
-    const Room* existing = rooms_.find(room);
-    if ((existing == nullptr ? 0 : existing->members.size()) >= options_.max_members_per_room) {
-      return Failure{ErrorCode::RoomFull, "the room is full"};
+    if (const auto allowed = may_join(c, name, options); !allowed) return allowed.error();
+    if (rooms_.find(room) == nullptr) {
+      room = open_room(name);
+      apply(*rooms_.find(room), options);
     }
-    if (existing == nullptr) room = open_room(name);
     Room& r = *rooms_.find(room);
     own = &c.rooms.emplace_back(Membership{room, ++joins_, meta.empty() ? c.meta : std::string(meta)});
     out.begin(PeerJoined{r.name, c.peer, own->meta, true});
@@ -67,7 +65,16 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
     ++counters_.memberships;
     deliver_waiting(now, c, room, out);
   }
-  return Joined{mates(*at, c, room), ice_.servers(now, name, c.peer)};
+  const Room& r = *rooms_.find(room);
+  Joined joined{mates(*at, c, room), ice_of(now, c, name), RoomView{r.size, r.locked, r.meta}};
+  arm(*at, c, false);
+  return joined;
+}
+
+Result<void, Failure> Router::leave(const Now& now, ConnectionId id, std::string_view name, Outbox& out) {
+  auto left = leave(id, name, out);
+  if (left) in_no_room(now, handle(id), *connections_.find(handle(id)), out);
+  return left;
 }
 
 Result<void, Failure> Router::leave(ConnectionId id, std::string_view name, Outbox& out) {
@@ -83,6 +90,7 @@ Result<void, Failure> Router::leave(ConnectionId id, std::string_view name, Outb
 void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out) {
   drop_waiting(c, room);
   Room& r = *rooms_.find(room);
+  ice_.ended(r.name, c.peer);
   std::erase(r.members, at);
   std::erase_if(c.rooms, [&](const Membership& m) { return m.room == room; });
   --counters_.memberships;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connections of the Router: opening, the rate limit, hello, closing, and everything that time does to them.
+// Connections of the Router: opening, the rate limit, closing, and everything that time does to them.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -13,8 +13,6 @@ namespace {
 constexpr TimePoint kNever = TimePoint::max();
 /// What a client turned away for want of room is told.
 constexpr std::chrono::seconds kRetryWhenFull{10};
-/// Renewal is not planned further ahead than this.
-constexpr std::chrono::hours kMaxIceLife{24 * 365};
 
 /// What the room-mates are told.
 constexpr std::string_view told_as(CloseReason reason) noexcept {
@@ -45,18 +43,28 @@ std::size_t Router::Hash::operator()(std::string_view text) const noexcept {
   return state;
 }
 
-Router::Router(Options options, RandomSource& random, IceProvider& ice)
+Router::Router(Options options, RandomSource& random, IceProvider& ice, Authenticator* authenticator)
     : options_(std::move(options)),
       random_(random),
       ice_(ice),
+      shared_token_(options_),
+      authenticator_(authenticator != nullptr ? *authenticator : shared_token_),
       hash_{seed_of(random)},
       by_id_(0, hash_),
       peers_(0, hash_),
+      sessions_(0, hash_),
       room_names_(0, hash_) {}
 
-SlotHandle Router::handle(ConnectionId id) const noexcept {
+SlotHandle Router::handle_of_any(ConnectionId id) const noexcept {
   const auto at = by_id_.find(id);
   return at == by_id_.end() ? SlotHandle{} : at->second;
+}
+
+/// Of an open connection: the id of a lost one names nothing to those who use it.
+SlotHandle Router::handle(ConnectionId id) const noexcept {
+  const SlotHandle at = handle_of_any(id);
+  const Connection* c = connections_.find(at);
+  return c == nullptr || c->lost ? SlotHandle{} : at;
 }
 
 Router::Connection* Router::peer(std::string_view name) noexcept {
@@ -79,7 +87,7 @@ Result<SlotHandle, Failure> Router::member(ConnectionId id, Outbox& out) {
 
 Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endpoint& remote,
                                      DialectId dialect, Outbox& out) {
-  if (knows(id)) {
+  if (by_id_.contains(id)) {
     TS_BUG("a connection id was used twice");
     return Failure{ErrorCode::Internal, "internal error"};
   }
@@ -89,7 +97,7 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
     out.post(receiver, Close{CloseCode::Restart, "draining"});
     return Failure{ErrorCode::ServerDraining, "the server is about to stop", retry_after_};
   }
-  if (by_id_.size() >= options_.max_connections) {
+  if (counters_.connections >= options_.max_connections) {
     ++counters_.closed[index(CloseReason::Limit)];
     out.post(receiver, Close{CloseCode::Limit, "too many connections"});
     return Failure{ErrorCode::RateLimited, "too many connections", kRetryWhenFull};
@@ -112,9 +120,11 @@ Result<void, Failure> Router::admit(const Now& now, ConnectionId id, Outbox& out
   Connection* c = connections_.find(at);
   if (c == nullptr) return Failure{ErrorCode::Internal, "the connection is closed"};
   c->seen = now.mono;
-  if (options_.messages_per_second == 0) return {};
+  const std::uint32_t own = c->identity ? c->identity->limits.messages_per_second : 0;
+  const std::uint32_t rate = own != 0 ? own : options_.messages_per_second;
+  if (rate == 0) return {};
   // A bucket as one time: when it will be full again (the generic cell rate algorithm).
-  const Duration cost = Duration(std::chrono::seconds(1)) / options_.messages_per_second;
+  const Duration cost = Duration(std::chrono::seconds(1)) / rate;
   const TimePoint full = std::max(c->bucket, now.mono);
   if (full == now.mono) c->refusals = 0;
   const Duration over = full + cost - now.mono - cost * std::max(options_.message_burst, 1U);
@@ -144,6 +154,7 @@ Failure Router::refuse_hello(SlotHandle at, ErrorCode code, std::string_view mes
   CloseCode close_code = CloseCode::Forbidden;
   switch (code) {
     case ErrorCode::Unauthorized:
+    case ErrorCode::TokenExpired:
       reason = CloseReason::Unauthorized, close_code = CloseCode::Unauthorized;
       break;
     // Not for good: the former owner may be a ghost that is about to time out.
@@ -161,18 +172,27 @@ void Router::shut(SlotHandle at, CloseReason reason, Outbox& out) {
   Connection& c = *connections_.find(at);
   while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out);
   if (c.member) {
+    ice_.ended({}, c.peer);
     peers_.erase(c.peer);
-    --counters_.members;
+    --(c.lost ? counters_.lost : counters_.members);
   }
+  forget_session(c);
   by_id_.erase(c.id);
+  if (!c.lost) {
+    --counters_.connections;
+    ++counters_.closed[index(reason)];
+  }
   connections_.erase(at);
-  --counters_.connections;
-  ++counters_.closed[index(reason)];
 }
 
 void Router::closed(ConnectionId id, CloseReason reason, Outbox& out) {
   const SlotHandle at = handle(id);
   if (connections_.find(at) != nullptr) shut(at, reason, out);
+}
+
+void Router::closed(const Now& now, ConnectionId id, CloseReason reason, Outbox& out) {
+  const SlotHandle at = handle(id);
+  if (connections_.find(at) != nullptr) lose(now, at, reason, out);
 }
 
 void Router::close(ConnectionId id, CloseReason reason, CloseCode code, std::string_view why, Outbox& out) {
@@ -184,69 +204,15 @@ void Router::close(ConnectionId id, CloseReason reason, CloseCode code, std::str
 }
 
 void Router::kick(ConnectionId id, ErrorCode code, std::string_view reason, Outbox& out) {
-  const Connection* c = connections_.find(handle(id));
+  const Connection* c = connections_.find(handle_of_any(id));
   if (c == nullptr) return;
+  if (c->lost) return shut(handle_of_any(id), CloseReason::Kicked, out);
   out.post(c->receiver(), Kicked{code, reason});
   close(id, CloseReason::Kicked, CloseCode::Forbidden, label(code), out);
 }
 
-std::string Router::new_peer_name() {
-  for (;;) {
-    std::string name = base64url(random_.bytes<12>());
-    if (!peers_.contains(name)) return name;
-  }
-}
-
-Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const Hello& hello, Outbox& out) {
-  const SlotHandle at = handle(id);
-  Connection* c = connections_.find(at);
-  if (c == nullptr) return Failure{ErrorCode::Internal, "the connection is closed"};
-  if (c->member) return Failure{ErrorCode::BadRequest, "hello was said already"};
-  if (draining_) return refuse_hello(at, ErrorCode::ServerDraining, "the server is about to stop", out);
-  const bool known = equal_constant_time(as_bytes(hello.token), as_bytes(options_.token));
-  if (!options_.open && (options_.token.empty() || !known)) {
-    return refuse_hello(at, ErrorCode::Unauthorized, "a valid token is needed", out);
-  }
-  // "*" is how a send names everyone.
-  if (!hello.peer.empty() && (hello.peer == "*" || !valid_name(hello.peer, kMaxPeerNameBytes))) {
-    return refuse_hello(at, ErrorCode::BadRequest, "not a valid peer id", out);
-  }
-  if (hello.meta.size() > kMaxMetaBytes)
-    return refuse_hello(at, ErrorCode::TooLarge, "meta is too large", out);
-  if (peers_.contains(hello.peer)) {
-    return refuse_hello(at, ErrorCode::PeerTaken, "another connection has this peer id", out);
-  }
-  c->member = true;
-  c->peer = hello.peer.empty() ? new_peer_name() : std::string(hello.peer);
-  c->meta = hello.meta;
-  peers_.emplace(c->peer, at);
-  ++counters_.members;
-  Welcome welcome;
-  welcome.sid = base64url(random_.bytes<16>());
-  welcome.key = base64url(random_.bytes<32>());
-  welcome.peer = c->peer;
-  welcome.ice = fresh_ice(now, *c);
-  arm(at, *c, false);
-  return welcome;
-}
-
-IceServers Router::fresh_ice(const Now& now, Connection& c) {
-  IceServers servers = ice_.servers(now, {}, c.peer);
-  const Duration life = std::min<Duration>(servers.ttl, kMaxIceLife);
-  c.ice_due = life > Duration::zero() ? now.mono + life / 4 * 3 : kNever;
-  return servers;
-}
-
-Result<IceServers, Failure> Router::ice(const Now& now, ConnectionId id, Outbox& out) {
-  const auto at = member(id, out);
-  if (!at) return at.error();
-  Connection& c = *connections_.find(*at);
-  IceServers servers = fresh_ice(now, c);
-  arm(*at, c, false);
-  return servers;
-}
-
 TimePoint Router::next_due(const Connection& c) const noexcept {
+  if (c.lost) return c.session->lost_due;
   if (!c.member) return c.hello_due;
   const bool beats = options_.heartbeat > std::chrono::seconds(0);
   return std::min(c.ice_due, beats ? c.seen + 2 * options_.heartbeat : kNever);
@@ -264,13 +230,19 @@ void Router::arm(SlotHandle at, Connection& c, bool popped) {
 void Router::look(const Now& now, SlotHandle at, Outbox& out) {
   Connection* c = connections_.find(at);
   if (c == nullptr || c->armed > now.mono) return;
+  if (c->lost) {
+    if (c->session->lost_due > now.mono) return arm(at, *c, true);
+    ++counters_.sessions_expired;
+    return shut(at, CloseReason::Lost, out);
+  }
   if (!c->member && c->hello_due <= now.mono) {
     return close(c->id, CloseReason::HelloTimeout, CloseCode::Limit, "no hello in time", out);
   }
   if (c->member && options_.heartbeat.count() > 0 && c->seen + 2 * options_.heartbeat <= now.mono) {
-    return close(c->id, CloseReason::Silent, CloseCode::Limit, "silent for too long", out);
+    out.post(c->receiver(), Close{CloseCode::Limit, "silent for too long"});
+    return lose(now, at, CloseReason::Silent, out);
   }
-  if (c->member && c->ice_due <= now.mono) out.post(c->receiver(), IceRenewed{fresh_ice(now, *c)});
+  if (c->member && c->ice_due <= now.mono) renew_ice(now, *c, out);
   arm(at, *c, true);
 }
 
@@ -293,14 +265,16 @@ void Router::drain(std::chrono::milliseconds retry_after, Outbox& out) {
   retry_after_ = retry_after;
   out.begin(GoAway{retry_after});
   connections_.for_each([&](SlotHandle, Connection& c) {
-    if (c.member) out.to(c.receiver());
+    if (c.member && !c.lost) out.to(c.receiver());
   });
   out.end();
 }
 
 void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {
   out.begin(Close{code, why});
-  connections_.for_each([&](SlotHandle, Connection& c) { out.to(c.receiver()); });
+  connections_.for_each([&](SlotHandle, Connection& c) {
+    if (!c.lost) out.to(c.receiver());
+  });
   out.end();
   Outbox unsaid;  // what the leaving would tell those who leave as well
   connections_.for_each([&](SlotHandle at, Connection&) {

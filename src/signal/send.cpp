@@ -19,13 +19,20 @@ struct Router::Sending {
   Sent sent;
   bool full = false;
 
-  void deliver(const Connection& to) { out.to(to.receiver()), ++sent.delivered; }
+  /// Of a lost connection, until it is resumed.
+  std::uint32_t kept = 0;
+
+  void deliver(const Connection& to) {
+    out.to(to.receiver());
+    ++(to.lost ? kept : sent.delivered);
+  }
 };
 
 Result<Sent, Failure> Router::send(const Now& now, ConnectionId id, const SendRequest& request, Outbox& out) {
   const auto at = member(id, out);
   if (!at) return at.error();
   Connection& c = *connections_.find(*at);
+  if (!c.identity->can.has(Right::Send)) return Failure{ErrorCode::Forbidden, "not allowed to send"};
   const bool named = !request.room.empty();
   if (c.rooms.empty()) return Failure{ErrorCode::NotJoined, "in no room"};
   const SlotHandle room = named ? room_handle(request.room) : c.rooms.front().room;
@@ -47,7 +54,8 @@ Result<Sent, Failure> Router::send(const Now& now, ConnectionId id, const SendRe
     for (std::size_t i = 0; i < request.to.size(); ++i) target(s, i);
   }
   out.end();
-  counters_.relayed[index(request.kind)] += s.sent.delivered;
+  s.sent.queued += s.kept;
+  counters_.relayed[index(request.kind)] += s.sent.delivered + s.kept;
   if (request.everyone || s.sent.delivered + s.sent.queued > 0) return s.sent;
   if (s.full) return Failure{ErrorCode::QueueFull, "too many messages wait already"};
   return Failure{ErrorCode::UnknownTarget, "no such peer here"};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include <turnstone/auth/credentials.hpp>
 #include <turnstone/auth/realms.hpp>
@@ -58,42 +59,31 @@ Revocation with_end(Revocation revocation, const auth::Options& options, WallTim
 }
 
 void RevocationList::add(const Revocation& revocation, WallTime now) {
-  forget_lapsed(now);
+  while (!by_end_.empty() && by_end_.begin()->first.first <= now) forget_first();
   if (revocation.name.empty() || revocation.until <= now) return;
-  first_lapse_ = std::min(first_lapse_, revocation.until);
-  const std::string key = key_of(revocation.kind, revocation.name, revocation.realm);
+  std::string key = key_of(revocation.kind, revocation.name, revocation.realm);
+  End end{revocation.until, ++added_};
   if (const auto found = until_.find(key); found != until_.end()) {
-    found->second = std::max(found->second, revocation.until);
-    by_age_.erase(std::find(by_age_.begin(), by_age_.end(), key));
+    end.first = std::max(end.first, found->second.first);
+    by_end_.erase(found->second);
+    found->second = end;
   } else {
-    if (by_age_.size() >= kMax) {
-      until_.erase(by_age_.front());
-      by_age_.pop_front();
-    }
-    until_.emplace(key, revocation.until);
+    if (until_.size() >= kMax) forget_first();
+    until_.emplace(key, end);
   }
-  by_age_.push_back(key);
+  by_end_.emplace(end, std::move(key));
 }
 
-void RevocationList::forget_lapsed(WallTime now) {
-  if (now < first_lapse_) return;
-  first_lapse_ = WallTime::max();
-  std::erase_if(by_age_, [&](const std::string& key) {
-    const auto found = until_.find(key);
-    if (found->second <= now) {
-      until_.erase(found);
-      return true;
-    }
-    first_lapse_ = std::min(first_lapse_, found->second);
-    return false;
-  });
+void RevocationList::forget_first() {
+  until_.erase(by_end_.begin()->second);
+  by_end_.erase(by_end_.begin());
 }
 
 bool RevocationList::listed(Kind kind, std::string_view name, auth::RealmId realm, WallTime now) const {
   if (name.empty()) return false;
   const auto holds = [&](const std::string& key) {
     const auto found = until_.find(key);
-    return found != until_.end() && now < found->second;
+    return found != until_.end() && now < found->second.first;
   };
   return holds(key_of(kind, name, std::nullopt)) || holds(key_of(kind, name, realm));
 }

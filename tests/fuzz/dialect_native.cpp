@@ -39,6 +39,8 @@ signal::Options options() {
   o.max_connections = 6;
   o.max_message_bytes = 4096;
   o.message_burst = 300;
+  o.max_resume_messages = 6;
+  o.max_resume_bytes = 4096;
   return o;
 }
 
@@ -54,6 +56,10 @@ constexpr std::string_view kTexts[] = {
     R"({"t":"send","id":3,"room":"r","to":["a","b"],"kind":"offer","queue":900})",
     R"({"t":"update","meta":7})",
     R"({"t":"bye"})",
+    R"({"t":"room","id":4,"room":"r","size":2,"locked":false,"meta":1})",
+    R"({"t":"kick","id":5,"room":"r","peer":"b","reason":"x"})",
+    R"({"t":"ack","seq":3})",
+    R"({"t":"list","id":6,"room":"r"})",
 };
 
 class Session {
@@ -74,7 +80,15 @@ class Session {
       case 2: now_.mono += std::chrono::milliseconds(in.u16()); break;
       case 3: native_.tick(now_, frames_); break;
       case 4: op < 250 ? native_.alive(now_, id) : native_.slow_consumer(now_, id, frames_); break;
-      case 5: native_.text(now_, id, kTexts[in.u8() % std::size(kTexts)], frames_); break;
+      case 5: {
+        const std::uint8_t which = in.u8();
+        if (which >= 0xE0) {
+          resume(id, which % 8);
+        } else {
+          native_.text(now_, id, kTexts[which % std::size(kTexts)], frames_);
+        }
+        break;
+      }
       default: {
         const std::size_t size = in.u16() % 2048;
         native_.text(now_, id, as_text(in.bytes(std::min(size, in.remaining()))), frames_);
@@ -82,6 +96,13 @@ class Session {
     }
     if (op % 8 == 1) live_.erase(id);
     check();
+  }
+
+  /// Goes on with the newest session, as though it had got messages up to `seq`.
+  void resume(ConnectionId id, unsigned seq) {
+    const std::string text =
+        R"({"t":"hello","v":1,"resume":)" + session_ + R"("seq":)" + std::to_string(seq) + "}}";
+    native_.text(now_, id, text, frames_);
   }
 
   void connect(std::size_t slot) {
@@ -98,15 +119,27 @@ class Session {
         require(live_.erase(frame.connection) == 1 && frame.text->size() <= 123);
       } else {
         require(live_.contains(frame.connection) && dialect::json::valid(*frame.text, 40));
+        note_session(*frame.text);
       }
     }
     frames_.clear();
     require(router_.counters().connections == live_.size());
   }
 
+  /// Of a welcome: its sid and key, up to where the seq of a resume stands.
+  void note_session(const std::string& text) {
+    const std::size_t sid = text.find("\"sid\":");
+    const std::size_t peer = text.find("\"peer\":");
+    if (!text.starts_with(R"({"t":"welcome")") || sid == std::string::npos || peer < sid) return;
+    session_ = "{" + text.substr(sid, peer - sid);
+  }
+
   void finish() {
     for (const ConnectionId id : slots_) native_.closed(now_, id, signal::CloseReason::Lost, frames_);
+    now_.mono += std::chrono::minutes(1);
+    native_.tick(now_, frames_);
     const signal::Counters& c = router_.counters();
+    require(c.lost == 0 && c.replay_bytes == 0);
     require(c.connections == 0 && c.members == 0 && c.rooms == 0 && c.memberships == 0 && c.queued == 0);
   }
 
@@ -122,6 +155,7 @@ class Session {
   Now now_{TimePoint(std::chrono::hours(1)), WallTime(std::chrono::seconds(1))};
   std::array<ConnectionId, kSlots> slots_{};
   std::set<ConnectionId> live_;
+  std::string session_ = R"({"sid":"a","key":"b",)";
   ConnectionId last_id_ = 0;
 };
 

@@ -45,6 +45,31 @@ TEST(HttpRoutes, AnAssetThatTheClientHasIsNotSentAgain) {
   EXPECT_EQ(client.get("/demo.js", "If-None-Match: \"x\"\r\n").status, 200U);
 }
 
+TEST(HttpRoutes, AssetsAreCompressedForWhoTakesIt) {
+  Server server(open_settings());
+  Client client = server.connect();
+  for (const Asset& asset : assets()) {
+    const Answer answer = client.get(asset.path, "Accept-Encoding: br, gzip, deflate\r\n");
+    EXPECT_EQ(answer.status, 200U) << asset.path;
+    EXPECT_EQ(answer.field("content-encoding"), "gzip");
+    EXPECT_EQ(answer.field("vary"), "Accept-Encoding");
+    EXPECT_EQ(answer.body, asset.gzip);
+    ASSERT_GT(answer.body.size(), 18U);
+    EXPECT_EQ(answer.body.substr(0, 3), "\x1f\x8b\x08");
+    // RFC 1952 §2.3.1: the trailer ends with the size of what was compressed.
+    std::size_t bytes = 0;
+    for (std::size_t i = 1; i <= 4; ++i)
+      bytes = bytes * 256 + static_cast<unsigned char>(answer.body[answer.body.size() - i]);
+    EXPECT_EQ(bytes, asset.body.size());
+    const std::string tag = answer.field("etag");
+    EXPECT_NE(tag, asset.etag);
+    EXPECT_EQ(client.get(asset.path, "Accept-Encoding: gzip\r\nIf-None-Match: " + tag + "\r\n").status, 304U);
+    EXPECT_EQ(client.get(asset.path, "If-None-Match: " + tag + "\r\n").status, 200U) << "another one";
+  }
+  EXPECT_EQ(client.get("/", "Accept-Encoding: gzip;q=0\r\n").field("content-encoding"), "");
+  EXPECT_LT(find_asset("/client/turnstone.js")->gzip.size(), 12U * 1024) << "what people are promised";
+}
+
 TEST(HttpRoutes, HeadIsAGetWithoutBody) {
   Server server(open_settings());
   Client client = server.connect();

@@ -119,7 +119,7 @@ TEST(WebSocket, ManyMessagesStayInOrder) {
   }
   std::thread sender([&] { a.send(all); });
   for (int i = 0; i < kCount; ++i)
-    ASSERT_THAT(b.next_text(), HasSubstr("\"data\":" + std::to_string(i) + "}"));
+    ASSERT_THAT(b.next_text(), HasSubstr("\"data\":" + std::to_string(i) + ",\"seq\":"));
   sender.join();
 }
 

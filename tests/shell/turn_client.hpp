@@ -407,6 +407,12 @@ class TurnClient {
   static constexpr const char* user = "alice";
   static constexpr const char* password = "wonderland";
 
+  /// With other credentials from now on.
+  void log_in(std::string name, std::string_view secret) {
+    name_ = std::move(name);
+    key_ = auth::long_term_key(name_, "turnstone", secret);
+  }
+
   bool ok() const { return udp_ ? udp_->ok() : dtls_ ? dtls_->ok() : wire_->ok(); }
   Wire& wire() { return *wire_; }
   UdpSocket& udp() { return *udp_; }
@@ -426,7 +432,7 @@ class TurnClient {
     stun::MessageBuilder b(out, MessageClass::Request, method, new_id());
     if (fill) fill(b);
     if (!nonce_.empty() && method != Method::Binding) {
-      b.add(AttributeType::Username, std::string_view(user))
+      b.add(AttributeType::Username, std::string_view(name_))
           .add(AttributeType::Realm, std::string_view("turnstone"))
           .add(AttributeType::Nonce, nonce_)
           .add_integrity(key_);
@@ -585,6 +591,7 @@ class TurnClient {
   Endpoint last_from;
 
  private:
+  std::string name_{user};
   std::optional<Endpoint> xor_address(AttributeType type) const {
     const auto m = stun::MessageView::parse(answer_);
     const auto value = m ? m->find(type) : std::nullopt;

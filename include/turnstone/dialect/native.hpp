@@ -27,7 +27,7 @@ struct Frame {
   /// 0: send `text`. Else: send what is queued, then close with this code and `text` as its reason (123 bytes
   /// at most).
   std::uint16_t close_code = 0;
-  /// Shared by all receivers of a broadcast; never null.
+  /// May be shared with other frames; never null.
   std::shared_ptr<const std::string> text;
 };
 
@@ -48,8 +48,9 @@ class Native {
   void text(const Now& now, signal::ConnectionId connection, std::string_view message, Frames& out);
   /// A sign of life that is not a message (a WebSocket pong).
   void alive(const Now& now, signal::ConnectionId connection) noexcept;
-  /// The connection is gone, or the shell is closing it: GoingAway for a client's close code 1001, TooLarge,
-  /// else Lost. Idempotent, and harmless after a close that we asked for.
+  /// The connection is gone, or the shell is closing it: Bye for a client's close code 1000 or none,
+  /// GoingAway for 1001, TooLarge, else Lost, after which the client may resume. Idempotent, and harmless
+  /// after a close that we asked for.
   void closed(const Now& now, signal::ConnectionId connection, signal::CloseReason reason, Frames& out);
   /// More than Options::max_send_queue_bytes wait for this connection: closes it (4008); what waits may be
   /// dropped.
@@ -76,12 +77,17 @@ class Native {
   void handle_update(const Call& call);
   void handle_list(const Call& call);
   void handle_ice(const Call& call);
+  void handle_ack(const Call& call);
+  void handle_room(const Call& call);
+  void handle_kick(const Call& call);
   void answer(const Call& call, std::string text);
+  void reply(const Call& call, std::string text);
   void ok(const Call& call);
   void refuse(const Call& call, const signal::Failure& failure);
   void bad_request(const Call& call, std::string_view message);
   void count(const Call& call, signal::ErrorCode code) noexcept;
-  void push(signal::ConnectionId connection, std::string text, Frames& out);
+  void push(signal::ConnectionId connection, std::shared_ptr<const std::string> text, Frames& out);
+  void push_numbered(signal::ConnectionId connection, const signal::Replay::Text& text, Frames& out);
   void deliver(Frames& out);
 
   signal::Router& router_;

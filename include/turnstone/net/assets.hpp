@@ -16,6 +16,8 @@ struct Asset {
   /// A strong entity tag with its quotes (RFC 9110 §8.8.3).
   std::string_view etag;
   std::string_view body;
+  /// The same, compressed (RFC 1952).
+  std::string_view gzip;
 };
 
 /// All embedded files, sorted by path.

@@ -22,10 +22,12 @@ enum class MessageType : std::uint8_t {
   Ping,
   Bye,
   Ack,
+  Room,
+  Kick,
   Unknown,
   Invalid
 };
-inline constexpr std::size_t kMessageTypeCount = 12;
+inline constexpr std::size_t kMessageTypeCount = 14;
 
 /// How a message was answered. None is success; the rest are the protocol's stable error codes.
 enum class ErrorCode : std::uint8_t {
@@ -70,14 +72,21 @@ enum class CloseReason : std::uint8_t {
   RateLimited,
   SlowConsumer,
   Kicked,
-  Drain
+  Drain,
+  Superseded
 };
-inline constexpr std::size_t kCloseReasonCount = 14;
+inline constexpr std::size_t kCloseReasonCount = 15;
+
+/// What became of a resume that was asked for. Unknown: no such session (any more), or the wrong key; Gap:
+/// more was missed than is kept.
+enum class ResumeOutcome : std::uint8_t { Resumed, Unknown, Gap };
+inline constexpr std::size_t kResumeOutcomeCount = 3;
 
 /// Label of a metric, and `t` of the native protocol.
 constexpr std::string_view label(MessageType type) noexcept {
   constexpr std::array<std::string_view, kMessageTypeCount> names{
-      "hello", "join", "leave", "send", "update", "ice", "list", "ping", "bye", "ack", "unknown", "invalid"};
+      "hello", "join", "leave", "send", "update", "ice",     "list",
+      "ping",  "bye",  "ack",   "room", "kick",   "unknown", "invalid"};
   return names[static_cast<std::size_t>(type)];
 }
 
@@ -100,9 +109,16 @@ constexpr std::string_view label(Kind kind) noexcept {
 /// Label of a metric.
 constexpr std::string_view label(CloseReason reason) noexcept {
   constexpr std::array<std::string_view, kCloseReasonCount> names{
-      "bye",           "going_away", "lost",  "too_large",    "unauthorized",  "bad_hello", "peer_taken",
-      "hello_timeout", "silent",     "limit", "rate_limited", "slow_consumer", "kicked",    "drain"};
+      "bye",          "going_away",    "lost",          "too_large", "unauthorized",
+      "bad_hello",    "peer_taken",    "hello_timeout", "silent",    "limit",
+      "rate_limited", "slow_consumer", "kicked",        "drain",     "superseded"};
   return names[static_cast<std::size_t>(reason)];
+}
+
+/// Label of a metric, and `reason` of a welcome.
+constexpr std::string_view label(ResumeOutcome outcome) noexcept {
+  constexpr std::array<std::string_view, kResumeOutcomeCount> names{"resumed", "unknown", "gap"};
+  return names[static_cast<std::size_t>(outcome)];
 }
 
 /// Messages and their bytes, as text on the wire without framing.
@@ -131,6 +147,10 @@ struct Counters {
   std::uint64_t memberships = 0;
   /// Sends that wait for their target.
   std::uint64_t queued = 0;
+  /// Members without a connection, who may resume.
+  std::uint64_t lost = 0;
+  /// Bytes of messages that were not acknowledged, kept for a resume.
+  std::uint64_t replay_bytes = 0;
 
   std::uint64_t connections_opened = 0;
   /// Received messages, by type and by how they were answered.
@@ -139,6 +159,9 @@ struct Counters {
   std::array<std::uint64_t, kKindCount> relayed{};
   /// Queued sends that ran out.
   std::uint64_t expired = 0;
+  std::array<std::uint64_t, kResumeOutcomeCount> resumes{};
+  /// Lost members who did not come back.
+  std::uint64_t sessions_expired = 0;
   Traffic received;
   Traffic sent;
   std::array<std::uint64_t, kCloseReasonCount> closed{};
@@ -147,6 +170,8 @@ struct Counters {
   Counters& operator+=(const Counters& o) noexcept {
     connections += o.connections, members += o.members, rooms += o.rooms, memberships += o.memberships;
     queued += o.queued, connections_opened += o.connections_opened, expired += o.expired;
+    lost += o.lost, replay_bytes += o.replay_bytes, sessions_expired += o.sessions_expired;
+    for (std::size_t i = 0; i < kResumeOutcomeCount; ++i) resumes[i] += o.resumes[i];
     for (std::size_t t = 0; t < kMessageTypeCount; ++t) {
       for (std::size_t c = 0; c < kErrorCodeCount; ++c) messages[t][c] += o.messages[t][c];
     }

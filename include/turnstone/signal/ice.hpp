@@ -37,6 +37,10 @@ class IceProvider {
   /// The servers for `peer`. `room` is empty except at a join: then, what that room adds (no servers:
   /// nothing).
   virtual IceServers servers(const Now& now, std::string_view room, std::string_view peer) = 0;
+
+  /// The member has left the room; without a room: it is in none any more, or gone. What servers() gave it
+  /// for that is to be good for nothing from now on. True when it must get other ones if it stays.
+  virtual bool ended(std::string_view /*room*/, std::string_view /*peer*/) { return false; }
 };
 
 /// An ephemeral TURN credential.

@@ -2,17 +2,39 @@
 // What an operator may set about signaling. A leaf: data only.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ts::signal {
 
+/// In the order of signal::Right.
+inline constexpr std::array<std::string_view, 6> kRightNames{"join", "create", "send", "ice", "room", "kick"};
+
+/// What members with the shared token may do, if nobody says otherwise.
+inline std::vector<std::string> default_token_rights() { return {"join", "create", "send", "ice"}; }
+
 struct Options {
+  /// True when somebody could be let in.
+  bool lets_anybody_in() const noexcept {
+    return open || !token.empty() || !jwt_secrets.empty() || !jwt_key_files.empty();
+  }
+
   /// Shared token that a hello must carry. Empty: nobody is let in, unless `open`.
   std::string token;
-  /// Everybody is let in (development).
+  /// What members with the shared token may do (signal::Right), beside moderating a room in which nobody is
+  /// longer than they.
+  std::vector<std::string> token_can = default_token_rights();  // g++ 12.2 fails at a list here
+  /// JSON Web Tokens (auth/jwt_keys.hpp) that a hello may carry instead: shared secrets (HS256), files of
+  /// public keys, and what `aud` and `iss` must be (empty: anything).
+  std::vector<std::string> jwt_secrets;
+  std::vector<std::string> jwt_key_files;
+  std::string jwt_audience;
+  std::string jwt_issuer;
+  /// Everybody is let in, with all rights (development).
   bool open = false;
   /// Origins (scheme://host[:port]) of web pages that may open a WebSocket, besides pages of this very host;
   /// "*" is any. Clients that are not browsers send none and pass. With `open`, all pass.
@@ -20,6 +42,8 @@ struct Options {
 
   /// URLs given to members as ICE servers. STUN URLs are given bare, TURN URLs with a minted credential.
   std::vector<std::string> ice_urls;
+  /// Bind those credentials to the membership, and revoke them with it.
+  bool bind_turn = true;
 
   std::chrono::milliseconds hello_timeout{10'000};
   /// Clients ping this often; a connection silent for more than twice as long is closed.
@@ -36,6 +60,14 @@ struct Options {
   std::chrono::milliseconds max_queue_time{10'000};
   /// Text that waits for one slow connection before it is closed as a slow consumer.
   std::uint32_t max_send_queue_bytes = 1'048'576;
+
+  /// How long a member whose connection was lost stays in its rooms and may resume; 0: there is no resume.
+  std::chrono::milliseconds resume_time{30'000};
+  /// What is kept for one member until it is acknowledged.
+  std::uint32_t max_resume_messages = 256;
+  std::uint32_t max_resume_bytes = 262'144;
+  /// The same for all members together.
+  std::uint32_t max_resume_total_bytes = 268'435'456;
 };
 
 }  // namespace ts::signal

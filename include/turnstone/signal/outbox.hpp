@@ -70,14 +70,31 @@ struct Expired {
   std::string_view to;
 };
 
-/// Renewed ICE servers.
+/// Renewed ICE servers: what a room adds, or (empty `room`) all others.
 struct IceRenewed {
   IceServers ice;
+  std::string_view room{};
 };
 
+/// The receiver was removed from a room; without a room, a Close follows.
 struct Kicked {
   ErrorCode code = ErrorCode::Forbidden;
   std::string_view reason;
+  std::string_view room{};
+};
+
+/// A member is back whose connection had been lost.
+struct PeerResumed {
+  std::string_view room;
+  std::string_view peer;
+};
+
+/// The options of a room are these now. `meta` is empty when there is none.
+struct RoomUpdated {
+  std::string_view room;
+  std::uint32_t size = 0;
+  bool locked = false;
+  std::string_view meta;
 };
 
 /// We are about to stop: come back elsewhere after this time.
@@ -91,12 +108,14 @@ struct Close {
   std::string_view reason;
 };
 
-using Event =
-    std::variant<PeerJoined, PeerLeft, PeerUpdated, Message, Expired, IceRenewed, Kicked, GoAway, Close>;
+using Event = std::variant<PeerJoined, PeerLeft, PeerUpdated, Message, Expired, IceRenewed, Kicked, GoAway,
+                           Close, PeerResumed, RoomUpdated>;
 
 struct Receiver {
   ConnectionId connection = 0;
   DialectId dialect = 0;
+  /// There is no connection any more: the message waits for a resume, and is not sent.
+  bool lost = false;
 };
 
 /// Events in order. The views in them are valid until the next call on the Router, and as long as the

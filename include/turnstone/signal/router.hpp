@@ -23,9 +23,12 @@
 #include <turnstone/base/slot_map.hpp>
 #include <turnstone/base/time.hpp>
 #include <turnstone/signal/counters.hpp>
+#include <turnstone/signal/failure.hpp>
 #include <turnstone/signal/ice.hpp>
+#include <turnstone/signal/identity.hpp>
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
+#include <turnstone/signal/replay.hpp>
 
 namespace ts::signal {
 
@@ -37,26 +40,30 @@ inline constexpr std::size_t kMaxMetaBytes = 4096;
 inline constexpr std::uint32_t kMaxRefusals = 200;
 /// Names in one send.
 inline constexpr std::size_t kMaxTargets = 64;
+/// Of the reason of a kick.
+inline constexpr std::size_t kMaxReasonBytes = 256;
 
 /// True for 1 to `max_bytes` bytes of valid UTF-8 without control characters (U+0000-001F, U+007F-009F).
 bool valid_name(std::string_view name, std::size_t max_bytes) noexcept;
 
-/// Why a request was refused. Nothing else has changed, except that the connection may be closed by the
-/// Outbox.
-struct Failure {
-  ErrorCode code = ErrorCode::Internal;
-  /// For people; static.
-  std::string_view message;
-  std::chrono::milliseconds retry_after{0};
-};
-
 /// Views in requests need to live as long as the Outbox that the call fills. Opaque texts may be empty: none
 /// was sent.
+/// A session that a client wants to go on with.
+struct Resume {
+  std::string_view sid;
+  std::string_view key;
+  /// The number of the last message that it has; 0: none.
+  std::uint64_t seq = 0;
+};
+
 struct Hello {
-  std::string_view token;
+  std::string_view token{};
   /// Wanted peer id; empty: any.
-  std::string_view peer;
-  std::string_view meta;
+  std::string_view peer{};
+  std::string_view meta{};
+  /// The dialect numbers messages, and the client may resume.
+  bool resumable = false;
+  std::optional<Resume> resume{};
 };
 
 struct Welcome {
@@ -64,6 +71,10 @@ struct Welcome {
   std::string key;
   std::string_view peer;
   IceServers ice;
+  /// What became of the resume, if one was asked for. If not Resumed, this is a new session.
+  std::optional<ResumeOutcome> outcome{};
+  /// What the client has missed, to be sent after the welcome.
+  std::vector<Replay::Kept> missed{};
 };
 
 /// A room-mate as one member sees it.
@@ -72,12 +83,42 @@ struct PeerView {
   std::string_view meta;
   /// What the one who asked is towards this peer.
   bool polite = false;
+  /// Its connection was lost, and it may resume.
+  bool lost = false;
+};
+
+/// Options of a room. Only what is there is changed.
+struct RoomChange {
+  /// Members at a time; 0: as many as the server allows.
+  std::optional<std::uint32_t> size{};
+  /// Nobody may join who is not in it.
+  std::optional<bool> locked{};
+  /// Opaque JSON; empty: none was sent.
+  std::string_view meta{};
+
+  bool empty() const noexcept { return !size && !locked && meta.empty(); }
+};
+
+struct RoomView {
+  std::uint32_t size = 0;
+  bool locked = false;
+  std::string_view meta;
+
+  bool is_plain() const noexcept { return size == 0 && !locked && meta.empty(); }
 };
 
 struct Joined {
   std::vector<PeerView> peers;
   /// What the room adds; often nothing.
   IceServers ice;
+  RoomView room{};
+};
+
+struct KickRequest {
+  std::string_view room;
+  std::string_view peer;
+  /// For people; at most kMaxReasonBytes.
+  std::string_view reason{};
 };
 
 struct SendRequest {
@@ -95,14 +136,16 @@ struct SendRequest {
 
 struct Sent {
   std::uint32_t delivered = 0;
+  /// Targets that are not there, or whose connection is lost.
   std::uint32_t queued = 0;
 };
 
 /// The engine behind all dialects. Answers and events hold views into it that are valid until the next call.
 class Router {
  public:
-  /// `random` makes session and peer ids, and seeds the tables; it and `ice` must outlive the Router.
-  Router(Options options, RandomSource& random, IceProvider& ice);
+  /// `random` makes session and peer ids, and seeds the tables; it, `ice` and `authenticator` must outlive
+  /// the Router. Without an authenticator, tokens are those of the options.
+  Router(Options options, RandomSource& random, IceProvider& ice, Authenticator* authenticator = nullptr);
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
@@ -118,8 +161,12 @@ class Router {
   void alive(const Now& now, ConnectionId id) noexcept;
   /// The dialect could not make sense of a message: a connection that has not said hello is closed.
   void rejected(ConnectionId id, ErrorCode code, Outbox& out);
-  /// The connection is gone, or is being closed by the shell. Unknown ids are ignored.
+  /// The connection is gone, or is being closed by the shell, and its member with it. Unknown ids are
+  /// ignored.
   void closed(ConnectionId id, CloseReason reason, Outbox& out);
+  /// The same, but a member that may resume (Hello::resumable) stays for Options::resume_time when the reason
+  /// is Lost or Silent.
+  void closed(const Now& now, ConnectionId id, CloseReason reason, Outbox& out);
   /// Closes a connection with a code and a static text; its room-mates are told "lost".
   void close(ConnectionId id, CloseReason reason, CloseCode code, std::string_view why, Outbox& out);
   /// Tells a member why (a static text), and closes it with 4003.
@@ -127,13 +174,23 @@ class Router {
 
   // Requests. Before hello, all but hello fail with unauthorized, and close.
 
-  /// unauthorized, peer_taken or bad_request; all of them close the connection.
+  /// unauthorized, token_expired, forbidden (another peer id than the token's), peer_taken or bad_request;
+  /// all of them close the connection. Takes over the session that is to be resumed, and closes the
+  /// connection that it had (4009); a session with the same peer id and credential whose connection was lost,
+  /// ends.
   Result<Welcome, Failure> hello(const Now& now, ConnectionId id, const Hello& hello, Outbox& out);
-  /// Joins a room, or refreshes the membership (then an absent meta changes nothing). room_full, forbidden
-  /// (too many rooms), bad_request, too_large. Delivers what was queued.
+  /// Joins a room, or refreshes the membership (then an absent meta changes nothing). room_full, room_locked,
+  /// forbidden (too many rooms, or not allowed), bad_request, too_large. Delivers what was queued.
   Result<Joined, Failure> join(const Now& now, ConnectionId id, std::string_view room, std::string_view meta,
-                               Outbox& out);
-  /// not_joined.
+                               Outbox& out) {
+    return join(now, id, room, meta, RoomChange{}, out);
+  }
+  /// The same; the options are those of the room if this makes it, and else are ignored.
+  Result<Joined, Failure> join(const Now& now, ConnectionId id, std::string_view room, std::string_view meta,
+                               const RoomChange& options, Outbox& out);
+  /// not_joined. Of one who is in no room any more, what the ICE provider ended is renewed at once.
+  Result<void, Failure> leave(const Now& now, ConnectionId id, std::string_view room, Outbox& out);
+  /// The same, for those who have no ICE servers of us.
   Result<void, Failure> leave(ConnectionId id, std::string_view room, Outbox& out);
   /// Sends to room-mates. not_joined; unknown_target or queue_full when no target was reached; bad_request.
   Result<Sent, Failure> send(const Now& now, ConnectionId id, const SendRequest& request, Outbox& out);
@@ -143,6 +200,25 @@ class Router {
   Result<std::vector<PeerView>, Failure> list(ConnectionId id, std::string_view room, Outbox& out);
   /// Fresh ICE servers.
   Result<IceServers, Failure> ice(const Now& now, ConnectionId id, Outbox& out);
+  /// Changes the options of a room; whoever is in it longest may, and whoever has Right::Room. not_joined,
+  /// forbidden, bad_request, too_large.
+  Result<void, Failure> configure(ConnectionId id, std::string_view room, const RoomChange& change,
+                                  Outbox& out);
+  /// Removes a room-mate from a room; whoever is in it longest may, and whoever has Right::Kick. not_joined,
+  /// forbidden, unknown_target, bad_request (oneself).
+  Result<void, Failure> kick(const Now& now, ConnectionId id, const KickRequest& request, Outbox& out);
+  /// Ends all memberships of a room, as a kick does. False: there is no such room.
+  bool close_room(const Now& now, std::string_view room, std::string_view reason, Outbox& out);
+
+  // Messages that are numbered, for a resume.
+
+  /// Numbers a message to a member and keeps it until it is acknowledged. 0: the receiver's messages are not
+  /// numbered, or it is not known (any more).
+  std::uint64_t number(ConnectionId id, const Replay::Text& text);
+  /// True when the member's connection is gone, so that messages only wait for a resume.
+  bool is_lost(ConnectionId id) const noexcept;
+  /// The client has all messages up to this number.
+  void acknowledge(ConnectionId id, std::uint64_t seq) noexcept;
 
   // Time and the end.
 
@@ -157,7 +233,8 @@ class Router {
 
   // Views.
 
-  bool knows(ConnectionId id) const noexcept { return by_id_.contains(id); }
+  /// True for an open connection.
+  bool knows(ConnectionId id) const noexcept { return connections_.find(handle(id)) != nullptr; }
   /// True when its hello was accepted.
   bool is_member(ConnectionId id) const noexcept;
   const Options& options() const noexcept { return options_; }
@@ -171,10 +248,20 @@ class Router {
     std::uint64_t order = 0;
     std::string meta;
   };
+  /// What a resume needs.
+  struct Session {
+    std::string sid;
+    std::string key;
+    Replay replay;
+    TimePoint lost_due;
+    /// The newest message when the connection was lost.
+    std::uint64_t lost_seq = 0;
+  };
   struct Connection {
-    ConnectionId id = 0;
+    ConnectionId id = 0;  // of the last one, when it is lost
     DialectId dialect = 0;
     bool member = false;
+    bool lost = false;
     std::uint32_t refusals = 0;
     Endpoint remote;
     std::string peer;
@@ -183,12 +270,14 @@ class Router {
     std::vector<SlotHandle> waiting;
     std::size_t waiting_bytes = 0;
     std::uint64_t mark = 0;
+    std::shared_ptr<const Identity> identity;  // of a member
+    std::unique_ptr<Session> session;          // of one that may resume
     TimePoint seen;
     TimePoint hello_due;
     TimePoint ice_due;
     TimePoint bucket;
     TimePoint armed;
-    Receiver receiver() const noexcept { return {id, dialect}; }
+    Receiver receiver() const noexcept { return {id, dialect, lost}; }
     Membership* in(SlotHandle room) noexcept;
   };
   struct Hash {
@@ -203,7 +292,10 @@ class Router {
   struct Room {
     Room(std::string room_name, const Hash& hash) : name(std::move(room_name)), waiting(0, hash) {}
     std::string name;
-    std::vector<SlotHandle> members;
+    std::string meta;
+    std::uint32_t size = 0;
+    bool locked = false;
+    std::vector<SlotHandle> members;  // in the order in which they came
     Table<std::string, std::vector<SlotHandle>> waiting;
   };
   struct Pending {
@@ -217,6 +309,7 @@ class Router {
   };
 
   SlotHandle handle(ConnectionId id) const noexcept;
+  SlotHandle handle_of_any(ConnectionId id) const noexcept;
   Connection* peer(std::string_view name) noexcept;
   SlotHandle room_handle(std::string_view name) const noexcept;
   Result<SlotHandle, Failure> member(ConnectionId id, Outbox& out);
@@ -227,10 +320,28 @@ class Router {
   void shut(SlotHandle at, CloseReason reason, Outbox& out);
   Failure refuse_hello(SlotHandle at, ErrorCode code, std::string_view message, Outbox& out);
   std::string new_peer_name();
+  Result<void, Failure> check_names(const Identity& identity, const Hello& hello) const;
+  bool make_way(const Now& now, SlotHandle old, const Identity& identity, Outbox& out);
+  Welcome admit_member(const Now& now, SlotHandle at, std::shared_ptr<const Identity> identity,
+                       const Hello& hello);
+  void renew_ice(const Now& now, Connection& c, Outbox& out);
   IceServers fresh_ice(const Now& now, Connection& c);
+  IceServers ice_of(const Now& now, Connection& c, std::string_view room);
+  void renew_room_ice(const Now& now, Connection& c, Outbox& out);
+
+  void lose(const Now& now, SlotHandle at, CloseReason reason, Outbox& out);
+  SlotHandle session_of(const Resume& resume) const noexcept;
+  Welcome take_over(const Now& now, SlotHandle at, SlotHandle was, std::uint64_t seq, Outbox& out);
+  void end_session(SlotHandle at, Outbox& out);
+  void forget_session(Connection& c);
 
   SlotHandle open_room(std::string_view name);
   void leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out);
+  void in_no_room(const Now& now, SlotHandle at, Connection& c, Outbox& out);
+  void throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out);
+  Result<void, Failure> may_join(const Connection& c, std::string_view name, const RoomChange& options) const;
+  static void apply(Room& room, const RoomChange& change);
+  bool moderates(SlotHandle at, const Connection& c, const Room& room, Right right) const noexcept;
   std::vector<PeerView> mates(SlotHandle at, Connection& c, SlotHandle room);
   void set_meta(SlotHandle at, Connection& c, Membership& m, std::string_view meta, Outbox& out);
 
@@ -246,6 +357,8 @@ class Router {
   Options options_;
   RandomSource& random_;
   IceProvider& ice_;
+  TokenAuthenticator shared_token_;
+  Authenticator& authenticator_;
   Counters counters_;
   bool draining_ = false;
   std::chrono::milliseconds retry_after_{0};
@@ -258,6 +371,7 @@ class Router {
   SlotMap<Pending> pending_;
   Table<ConnectionId, SlotHandle> by_id_;
   Table<std::string, SlotHandle> peers_;
+  Table<std::string, SlotHandle> sessions_;
   Table<std::string, SlotHandle> room_names_;
   DeadlineQueue<SlotHandle> connection_deadlines_;
   DeadlineQueue<SlotHandle> pending_deadlines_;

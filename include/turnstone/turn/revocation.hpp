@@ -2,10 +2,12 @@
 // Who is let in no more: credentials, users, rooms and members, each until a time.
 #pragma once
 
-#include <deque>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
@@ -50,10 +52,12 @@ struct Bearer {
 /// True when the revocation means this bearer.
 bool revokes(const Revocation& revocation, const Bearer& bearer) noexcept;
 
-/// The revocations that still count. When there are too many, the oldest one goes.
+/// The revocations that still count. When there are too many, the one that would lapse first goes, of several
+/// the oldest.
 class RevocationList {
  public:
-  static constexpr std::size_t kMax = 8192;
+  /// Members who leave their rooms are among them, as long as their credentials would have lived.
+  static constexpr std::size_t kMax = 65'536;
 
   void add(const Revocation& revocation, WallTime now);
   bool empty() const noexcept { return until_.empty(); }
@@ -67,12 +71,14 @@ class RevocationList {
       return std::hash<std::string_view>{}(text);
     }
   };
-  void forget_lapsed(WallTime now);
+  /// When it lapses, and its number.
+  using End = std::pair<WallTime, std::uint64_t>;
   bool listed(Revocation::Kind kind, std::string_view name, auth::RealmId realm, WallTime now) const;
+  void forget_first();
 
-  WallTime first_lapse_ = WallTime::max();
-  std::deque<std::string> by_age_;  // keys: kind, realm, name
-  boost::unordered_flat_map<std::string, WallTime, TextHash, std::equal_to<>> until_;
+  std::uint64_t added_ = 0;
+  std::map<End, std::string> by_end_;  // keys: kind, realm, name
+  boost::unordered_flat_map<std::string, End, TextHash, std::equal_to<>> until_;
 };
 
 }  // namespace ts::turn

@@ -4,6 +4,70 @@
 
 namespace ts::config {
 
+namespace {
+
+void add_tokens(std::vector<Key>& t) {
+  t.push_back(many<JwtSecretCodec>(
+      TS_AT(signal.jwt_secrets),
+      {"signaling.jwt_secrets", "", JwtSecretCodec::kRange,
+       "Secrets of 32 characters or more that sign JSON Web Tokens (HS256) which clients may show instead of "
+       "the "
+       "token. Each one verifies.",
+       "Make one with: openssl rand -hex 32", "\"the output of: openssl rand -hex 32\""}));
+  t.push_back(
+      many<PathCodec>(TS_AT(signal.jwt_key_files), {"signaling.jwt_key_files",
+                                                    "",
+                                                    {1, 4096},
+                                                    "Files of keys that check JSON Web Tokens: PEM public "
+                                                    "keys, or a JWK Set (RS256, ES256, EdDSA, HS256). Read "
+                                                    "anew when they change.",
+                                                    "Name files that the server's user may read.",
+                                                    "/etc/turnstone/jwks.json"}));
+  t.push_back(one<TextCodec>(TS_AT(signal.jwt_audience),
+                             {"signaling.jwt_audience",
+                              "",
+                              {0, 255},
+                              "The aud claim of such a token must name this. Empty: it is not looked at.",
+                              "Write the name that your application gives this server in aud.",
+                              "signal.example.org"}));
+  t.push_back(
+      one<TextCodec>(TS_AT(signal.jwt_issuer), {"signaling.jwt_issuer",
+                                                "",
+                                                {0, 255},
+                                                "The iss claim must be this. Empty: it is not looked at.",
+                                                "Write what your identity provider puts into iss.",
+                                                "https://id.example.org"}));
+}
+
+void add_resume(std::vector<Key>& t) {
+  t.push_back(one<MillisecondsCodec>(
+      TS_AT(signal.resume_time),
+      {"signaling.resume_time",
+       "",
+       {0, 10 * kMinute},
+       "How long a client whose connection was lost stays in its rooms and may resume; 0 is not at all.",
+       "Write a duration with a unit."}));
+  t.push_back(one<CountCodec>(
+      TS_AT(signal.max_resume_messages),
+      {"signaling.max_resume_messages",
+       "",
+       {1, 100'000},
+       "Messages kept for one client until it acknowledges them; what it missed beyond that ends its resume.",
+       "Write a number."}));
+  t.push_back(one<SizeCodec>(TS_AT(signal.max_resume_bytes), {"signaling.max_resume_size",
+                                                              "",
+                                                              {4096, 256U << 20},
+                                                              "The same in bytes.",
+                                                              "Write a size with a unit."}));
+  t.push_back(one<SizeCodec>(TS_AT(signal.max_resume_total_bytes), {"signaling.max_resume_total",
+                                                                    "",
+                                                                    {65'536, 1U << 31},
+                                                                    "The same for all clients together.",
+                                                                    "Write a size with a unit."}));
+}
+
+}  // namespace
+
 void add_signaling(std::vector<Key>& t) {
   t.push_back(one<BoolCodec>(
       TS_AT(signaling_enabled),
@@ -20,6 +84,16 @@ void add_signaling(std::vector<Key>& t) {
                                                          "A file that holds the token.",
                                                          "Name a file that the server's user may read.",
                                                          "/run/secrets/turnstone-token"}));
+  t.push_back(many<TextCodec>(
+      TS_AT(signal.token_can),
+      {"signaling.token_can",
+       "",
+       {1, 16},
+       "What clients with the token may do: join, create (a room), send, ice, room (options of any room they "
+       "are in), kick. Who is in a room longest moderates it anyway.",
+       "Write some of: join, create, send, ice, room, kick.",
+       "join, create, send, ice"}));
+  add_tokens(t);
   t.push_back(one<BoolCodec>(
       TS_AT(signal.open), {"signaling.open", "", kAny, "Let everybody in without a token (for development).",
                            "Write true or false."}));
@@ -39,6 +113,11 @@ void add_signaling(std::vector<Key>& t) {
        "ICE servers that members are told; TURN URLs get a minted credential (needs auth.secrets).",
        "Write URLs as a browser takes them.",
        "\"stun:turn.example.org:3478\", \"turn:turn.example.org:3478\""}));
+  t.push_back(
+      one<BoolCodec>(TS_AT(signal.bind_turn), {"signaling.bind_turn", "", kAny,
+                                               "Bind those credentials to the member and its room: they are "
+                                               "revoked, and allocations end, when it leaves.",
+                                               "Write true or false."}));
   t.push_back(
       one<MillisecondsCodec>(TS_AT(signal.hello_timeout), {"signaling.hello_timeout",
                                                            "",
@@ -97,6 +176,7 @@ void add_signaling(std::vector<Key>& t) {
                               {4096, 256U << 20},
                               "Text that waits for one slow connection before it is closed.",
                               "Write a size with a unit."}));
+  add_resume(t);
 }
 
 }  // namespace ts::config

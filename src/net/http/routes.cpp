@@ -47,13 +47,19 @@ HttpResponse serve_asset(const Asset& asset, const HttpRequest& request) {
   if (shared && request.method == "OPTIONS") return preflight(kReadOrAsk);
   if (!is_read(request)) return not_allowed(shared ? kReadOrAsk : kRead);
   HttpResponse out;
-  if (http_text::matches_etag(request.header("If-None-Match"), asset.etag)) {
+  const bool packed = asset.gzip.size() < asset.body.size() &&
+                      http_text::has_token(request.header("Accept-Encoding"), "gzip");
+  std::string etag(asset.etag);
+  if (packed) etag.insert(etag.size() - 1, "-gzip");  // RFC 9110 §8.8.3.3: another representation
+  if (http_text::matches_etag(request.header("If-None-Match"), etag)) {
     out.status = 304;
   } else {
     out.content_type = asset.mime;
-    out.static_body = asset.body;
+    out.static_body = packed ? asset.gzip : asset.body;
+    if (packed) out.fields.emplace_back("Content-Encoding", "gzip");
   }
-  out.fields.emplace_back("ETag", asset.etag);
+  out.fields.emplace_back("ETag", std::move(etag));
+  out.fields.emplace_back("Vary", "Accept-Encoding");
   out.fields.emplace_back("Cache-Control", "no-cache");
   if (shared) allow_any_origin(out);
   return out;

@@ -29,6 +29,16 @@ constexpr std::size_t kSlackBytes = 65'536;
 /// A larger message's buffer is given back.
 constexpr std::size_t kKeptBytes = 16'384;
 
+/// A client that ends in good order has left; any other code of its own means that it may come back.
+signal::CloseReason reason_of(std::uint16_t code) noexcept {
+  switch (code) {
+    case websocket::close_code::none:
+    case websocket::close_code::normal: return signal::CloseReason::Bye;
+    case websocket::close_code::going_away: return signal::CloseReason::GoingAway;
+    default: return signal::CloseReason::Lost;
+  }
+}
+
 class WebSocketSession final : public Socket, public std::enable_shared_from_this<WebSocketSession> {
  public:
   WebSocketSession(std::shared_ptr<HttpServer::Impl> server, Stream stream)
@@ -120,9 +130,7 @@ asio::awaitable<signal::CloseReason> WebSocketSession::read_messages() {
   while (!closing_) {
     const auto [error, bytes] = co_await socket_.async_read(buffer_, kTuple);
     if (error == websocket::error::message_too_big) co_return signal::CloseReason::TooLarge;
-    if (error == websocket::error::closed && socket_.reason().code == websocket::close_code::going_away) {
-      co_return signal::CloseReason::GoingAway;
-    }
+    if (error == websocket::error::closed) co_return reason_of(socket_.reason().code);
     if (error) break;
     if (closing_) break;
     if (!socket_.got_text()) {

@@ -9,6 +9,16 @@ export interface Peer {
   meta?: Meta;
   /** What this side is towards that peer in perfect negotiation. */
   polite: boolean;
+  /** Its connection was lost, and it may resume. */
+  lost?: boolean;
+}
+
+export interface RoomOptions {
+  /** Members at a time; 0: as many as the server allows. */
+  size?: number;
+  /** Nobody may join who is not in the room. */
+  locked?: boolean;
+  meta?: Meta;
 }
 
 export interface ConnectOptions {
@@ -34,18 +44,23 @@ export class SignalError extends Error {
 
 export interface ClientEvents {
   state: { state: State; code?: number; reason?: string; delay?: number; error?: Error };
-  joined: { room: string; peers: Peer[]; rejoined: boolean };
+  joined: { room: string; peers: Peer[]; options?: RoomOptions; rejoined: boolean };
   /** A room could not be joined again after a reconnect. */
   left: { room: string; error: SignalError };
   'peer-joined': Peer & { room: string };
   'peer-left': { room: string; peer: string; reason: string };
+  /** It had been lost, and is back. */
+  'peer-resumed': { room: string; peer: string };
+  'room-updated': RoomOptions & { room: string };
   'peer-updated': { room: string; peer: string; meta?: Meta };
   msg: { room?: string; from: string; kind: Kind; data: unknown };
   /** A new link, by `call()` or by an incoming offer: add tracks and channels here. */
   link: PeerLink;
-  ice: { servers: RTCIceServer[]; ttl?: number };
+  /** With `room`: what that room adds. */
+  ice: { servers: RTCIceServer[]; ttl?: number; room?: string };
   expired: { to: string };
-  kicked: { code: string; reason: string };
+  /** With `room`: out of that room only. */
+  kicked: { code: string; reason: string; room?: string };
   goaway: { retryAfter?: number };
   /** An error of the server that answers no request. */
   error: SignalError;
@@ -73,12 +88,17 @@ export class Client extends Emitter<ClientEvents> {
   readonly peer?: string;
   readonly iceServers: RTCIceServer[];
   readonly rtcConfig: RTCConfiguration;
+  /** The same for a room: with TURN credentials of its own, if it has any. */
+  rtcConfigOf(room?: string): RTCConfiguration;
   readonly features: string[];
   readonly limits: Record<string, unknown>;
   readonly rooms: Map<string, Map<string, Peer>>;
   readonly links: PeerLink[];
   ready(ms?: number): Promise<this>;
-  join(room: string, meta?: Meta): Promise<Peer[]>;
+  /** Whoever makes the room sets its options. */
+  join(room: string, meta?: Meta, options?: RoomOptions): Promise<Peer[]>;
+  configureRoom(room: string, options: RoomOptions): Promise<unknown>;
+  kick(room: string, peer: string, reason?: string): Promise<unknown>;
   leave(room: string): Promise<void>;
   send(to: string | string[], kind: Kind, data: unknown, options?: { room?: string; queue?: number }):
     Promise<{ delivered?: number; queued?: number }>;
@@ -89,6 +109,8 @@ export class Client extends Emitter<ClientEvents> {
   /** `room` defaults to the first one that both are in. */
   call(peer: string, room?: string): PeerLink;
   isPolite(peer: string, room?: string): boolean;
+  /** What is going on, in words: states, candidates, the path of each link, and what went wrong. */
+  diagnose(): Promise<string>;
   close(): void;
 }
 
@@ -121,6 +143,8 @@ export class PeerLink extends Emitter<LinkEvents> {
   channel(label: string, options?: RTCDataChannelInit): RTCDataChannel;
   restart(): void;
   stats(): Promise<LinkStats>;
+  /** Lines for `Client.diagnose()`. */
+  diagnose(): Promise<string[]>;
   close(): void;
 }
 

@@ -4,6 +4,8 @@
 const FATAL_CLOSE = [4001, 4003, 4009]; // unauthorized, forbidden, superseded: trying again cannot help
 const FATAL_ERROR = ['unauthorized', 'token_expired', 'forbidden', 'unsupported_version', 'bad_request'];
 const REQUEST_MS = 10_000, CONNECT_MS = 15_000, ORPHAN_MS = 20_000, DISCONNECTED_MS = 3_000, ANSWER_MS = 5_000;
+const ACK_EVERY = 16; // messages
+const MAX_NOTES = 50; // of what diagnose() tells about a link
 const MAX_EARLY = 128; // candidates kept for a description that has not come yet
 const UP = ['connected', 'completed'];
 
@@ -62,10 +64,16 @@ export class Client extends Emitter {
   #retryTimer; #iceTimer; #goawayTimer; #connectionType;
   #pending = new Map(); // request id → {resolve, reject, timer}
   #waiting = new Set(); // requests made while there is no session
-  #wanted = new Map(); // room → meta: what is joined again after a reconnect
+  #wanted = new Map(); // room → {meta, options}: what is joined again after a reconnect
   #links = new Map(); // room + peer → PeerLink
   #strays = []; // candidates that came before the offer they belong to
+  #session; // {sid, key} of what can be resumed
+  #seq = 0; #acked = 0; // the last message seen, and acknowledged
+  #present = new Set(); // rooms that the session is in
+  #roomIce = new Map(); // room → what it adds
+  #log = []; // state changes, for diagnose()
   #onNetwork = () => this.#networkChanged();
+  #onVisible = () => globalThis.document.visibilityState === 'visible' && this.#wake();
 
   constructor({ url, rtcConfig, ...options } = {}) {
     super();
@@ -75,11 +83,22 @@ export class Client extends Emitter {
     this.#connectionType = globalThis.navigator?.connection?.type;
     globalThis.addEventListener?.('online', this.#onNetwork);
     globalThis.navigator?.connection?.addEventListener?.('change', this.#onNetwork);
+    globalThis.document?.addEventListener?.('visibilitychange', this.#onVisible);
     this.#open();
   }
 
   /** Configuration for RTCPeerConnection, with the current ICE servers. */
-  get rtcConfig() { return { ...this.#rtc, iceServers: this.iceServers }; }
+  get rtcConfig() { return this.rtcConfigOf(); }
+
+  /** The same for a room: with its own TURN credentials, if it has any. */
+  rtcConfigOf(room) {
+    const own = this.#roomIce.get(room);
+    const others = own ? this.iceServers.filter((s) => s.username === undefined) : this.iceServers;
+    return { ...this.#rtc, iceServers: [...others, ...(own ?? [])] };
+  }
+
+  /** @internal Messages will go out, now or with the resume. */
+  get canSend() { return this.state === 'open' || (this.state === 'reconnecting' && this.#session !== undefined); }
 
   /** All live links to peers. */
   get links() { return [...this.#links.values()]; }
@@ -96,12 +115,12 @@ export class Client extends Emitter {
     });
   }
 
-  /** Joins a room (and joins it again after every reconnect); resolves to the peers already there. */
-  async join(room, meta) {
+  /** Joins a room, now and after every reconnect; resolves to the peers already there. Who makes it sets its options. */
+  async join(room, meta, options) {
     await this.ready(REQUEST_MS);
-    this.#wanted.set(room, meta);
+    this.#wanted.set(room, { meta, options });
     try {
-      return (await this.#request({ t: 'join', room, meta })).peers;
+      return (await this.#request({ t: 'join', room, meta, options })).peers;
     } catch (e) {
       this.#wanted.delete(room);
       throw e;
@@ -123,7 +142,7 @@ export class Client extends Emitter {
   /** Changes own meta, in a room or everywhere. */
   async update(meta, room) {
     await this.ready(REQUEST_MS);
-    if (this.#wanted.has(room)) this.#wanted.set(room, meta);
+    if (this.#wanted.has(room)) this.#wanted.get(room).meta = meta;
     return this.#request({ t: 'update', room, meta });
   }
 
@@ -131,6 +150,18 @@ export class Client extends Emitter {
   async list(room) {
     await this.ready(REQUEST_MS);
     return (await this.#request({ t: 'list', room })).peers;
+  }
+
+  /** Changes options of a room: {size, locked, meta}. */
+  async configureRoom(room, { size, locked, meta }) {
+    await this.ready(REQUEST_MS);
+    return this.#request({ t: 'room', room, size, locked, meta });
+  }
+
+  /** Removes a peer from a room. */
+  async kick(room, peer, reason) {
+    await this.ready(REQUEST_MS);
+    return this.#request({ t: 'kick', room, peer, reason });
   }
 
   /** Fetches fresh ICE servers now. */
@@ -149,6 +180,18 @@ export class Client extends Emitter {
   /** The link to a peer, made if there is none; add tracks or channels to it to start the call. */
   call(peer, room = [...this.rooms].find(([, peers]) => peers.has(peer))?.[0]) {
     return this.#links.get(linkKey(room, peer)) ?? this.#link(peer, room);
+  }
+
+  /** What is going on, in words: states, candidates, the path of each link, and what went wrong. */
+  async diagnose() {
+    const lines = [`${this.url}: ${this.state}${this.peer ? ` as ${this.peer}` : ''}`];
+    const urls = this.iceServers.flatMap((s) => s.urls);
+    lines.push(`ICE servers: ${urls.join(', ') || 'none'}`);
+    if (!urls.some((u) => u.startsWith('turn'))) lines.push('  no TURN server: calls between strict networks will fail');
+    for (const [room, peers] of this.rooms) lines.push(`room ${room}: ${[...peers.keys()].join(', ') || 'nobody else'}`);
+    lines.push(...this.#log);
+    for (const link of this.links) lines.push(...await link.diagnose());
+    return lines.join('\n');
   }
 
   /** Ends the session and all links. */
@@ -176,7 +219,8 @@ export class Client extends Emitter {
       try {
         const { token, peer, meta } = this.#options;
         const secret = typeof token === 'function' ? await token() : token;
-        if (socket === this.#socket) this.#write({ t: 'hello', v: 1, token: secret, peer: this.peer ?? peer, meta });
+        const resume = this.#session && { ...this.#session, seq: this.#seq };
+        if (socket === this.#socket) this.#write({ t: 'hello', v: 1, token: secret, peer: this.peer ?? peer, meta, resume });
       } catch { this.#lost(socket); }
     };
     socket.onmessage = ({ data }) => {
@@ -191,6 +235,8 @@ export class Client extends Emitter {
   #setState(state, detail) {
     if (this.state === state) return;
     this.state = state;
+    const why = detail?.error?.message ?? [detail?.code, detail?.reason].filter(Boolean).join(' ');
+    note(this.#log, `signalling ${state}${why ? ` (${why})` : ''}`);
     this.emit('state', { state, ...detail });
   }
 
@@ -199,8 +245,10 @@ export class Client extends Emitter {
     if (socket !== this.#socket) return;
     this.#socket = undefined;
     this.#stopTimers(socket);
-    socket.close();
-    for (const entry of [...this.#pending.values()]) entry.reject(new SignalError('disconnected'));
+    socket.close(4000, 'coming back'); // 1000 would be leaving
+    for (const entry of [...this.#pending.values()]) {
+      if (!this.#session || entry.message.t === 'ping') entry.reject(new SignalError('disconnected'));
+    }
     const refusal = this.#refusal;
     if (refusal?.code === 'peer_taken' && this.peer && this.peer !== this.#options.peer) {
       this.peer = undefined; // an id the server had chosen: any other will do
@@ -221,9 +269,11 @@ export class Client extends Emitter {
     this.#stopTimers(socket);
     globalThis.removeEventListener?.('online', this.#onNetwork);
     globalThis.navigator?.connection?.removeEventListener?.('change', this.#onNetwork);
+    globalThis.document?.removeEventListener?.('visibilitychange', this.#onVisible);
     this.#dropLinks('closed');
     this.rooms.clear();
     this.#wanted.clear();
+    this.#session = undefined;
     socket?.close();
     this.#setState('closed', { error });
     for (const entry of [...this.#pending.values(), ...this.#waiting]) entry.reject(error);
@@ -245,12 +295,18 @@ export class Client extends Emitter {
     const online = globalThis.navigator?.onLine !== false;
     if (!online || (type !== undefined && type === this.#connectionType && this.state === 'open')) return;
     this.#connectionType = type;
+    note(this.#log, `network changed${type ? ` to ${type}` : ''}`);
+    this.#wake();
+    if (this.state === 'open') for (const link of this.links) link.pc.restartIce();
+  }
+
+  // Timers may have slept, and the connection may be gone without anybody having told.
+  #wake() {
     if (this.state === 'reconnecting' && !this.#socket && Date.now() >= this.#retryAt) {
       clearTimeout(this.#retryTimer);
       this.#open();
     } else if (this.state === 'open') {
       this.#ping(3000);
-      for (const link of this.links) link.pc.restartIce();
     }
   }
 
@@ -264,19 +320,32 @@ export class Client extends Emitter {
       const id = String(this.#nextId++);
       const settle = (how, value) => { clearTimeout(timer); this.#pending.delete(id); how(value); };
       const timer = setTimeout(() => settle(reject, new SignalError('timeout', `${message.t}: no answer`)), ms);
-      this.#pending.set(id, { resolve: (v) => settle(resolve, v), reject: (e) => settle(reject, e) });
+      const socket = this.#socket;
+      this.#pending.set(id, { message, socket, resolve: (v) => settle(resolve, v), reject: (e) => settle(reject, e) });
       this.#write({ ...message, id });
     });
   }
 
+  #ack(after) {
+    if (this.#seq - this.#acked < after) return;
+    this.#acked = this.#seq;
+    this.#write({ t: 'ack', seq: this.#seq });
+  }
+
   #ping(ms) {
     const socket = this.#socket;
+    this.#ack(1);
     this.#request({ t: 'ping' }, ms).then(() => { this.#attempt = 0; }, () => this.#lost(socket));
   }
 
   #receive(m) {
     const answer = m.id === undefined ? undefined : this.#pending.get(String(m.id));
     const peers = this.rooms.get(m.room);
+    if (m.seq > 0 && this.#session) {
+      if (m.seq <= this.#seq) return; // seen before the resume
+      this.#seq = m.seq;
+      this.#ack(ACK_EVERY);
+    }
     switch (m.t) {
       case 'welcome': this.#onWelcome(m); break;
       case 'joined': this.#onJoined(m); break;
@@ -287,6 +356,10 @@ export class Client extends Emitter {
         break;
       case 'peer-left':
         this.#onPeerLeft(m);
+        break;
+      case 'peer-resumed':
+        this.#links.get(linkKey(m.room, m.peer))?.adopt();
+        this.emit(m.t, m);
         break;
       case 'peer-updated':
         if (peers?.has(m.peer)) peers.get(m.peer).meta = m.meta;
@@ -311,6 +384,10 @@ export class Client extends Emitter {
       }
       case 'kicked':
         this.emit(m.t, m);
+        if (m.room !== undefined) {
+          this.#forget(m.room, 'kicked');
+          break;
+        }
         return this.#finish(new SignalError(m.code ?? 'kicked', m.reason));
       case 'goaway': {
         const socket = this.#socket;
@@ -320,7 +397,8 @@ export class Client extends Emitter {
         this.#goawayTimer = setTimeout(() => this.#lost(socket), Math.max(0, this.#retryAt - Date.now()));
         break;
       }
-      case 'expired': this.emit(m.t, m); break;
+      case 'expired':
+      case 'room-updated': this.emit(m.t, m); break;
     }
     answer?.resolve(m);
   }
@@ -338,7 +416,27 @@ export class Client extends Emitter {
     if (m.ice) this.#setIce(m.ice);
     const beat = (m.heartbeat > 0 ? m.heartbeat : 25) * 1000;
     this.#heartbeat = setInterval(() => this.#ping(Math.min(beat, REQUEST_MS)), beat);
-    for (const [room, meta] of [...this.#wanted]) await this.#rejoin(socket, room, meta);
+    if (m.resumed) {
+      // After the pong, what still has no answer has never come to the server.
+      try { await this.#request({ t: 'ping' }); } catch { return this.#lost(socket); }
+      if (socket !== this.#socket) return;
+      this.#attempt = Math.min(this.#attempt, 2); // it works: a network that comes and goes must not cost the session
+      for (const [id, entry] of this.#pending) {
+        if (entry.socket !== socket) this.#write({ ...entry.message, id });
+        entry.socket = socket;
+      }
+    } else {
+      this.#session = this.features.includes('resume') ? { sid: m.sid, key: m.key } : undefined;
+      this.#seq = this.#acked = 0;
+      this.#present.clear();
+      this.#roomIce.clear();
+      for (const entry of [...this.#pending.values()]) {
+        if (entry.socket !== socket) entry.reject(new SignalError('disconnected'));
+      }
+    }
+    for (const [room, how] of [...this.#wanted]) {
+      if (!this.#present.has(room)) await this.#rejoin(socket, room, how);
+    }
     if (socket !== this.#socket) return;
     this.#welcomed = true;
     this.#setState('open');
@@ -346,10 +444,10 @@ export class Client extends Emitter {
     for (const link of this.links) link.resync();
   }
 
-  async #rejoin(socket, room, meta) {
+  async #rejoin(socket, room, how) {
     while (socket === this.#socket) {
       try {
-        return await this.#request({ t: 'join', room, meta });
+        return await this.#request({ t: 'join', room, ...how });
       } catch (e) {
         if (socket !== this.#socket) return;
         if (e.code === 'timeout') return this.#lost(socket);
@@ -363,6 +461,8 @@ export class Client extends Emitter {
   }
 
   #onJoined(m) {
+    this.#present.add(m.room);
+    if (m.ice) this.#roomIce.set(m.room, m.ice.servers);
     const before = this.rooms.get(m.room);
     this.rooms.set(m.room, new Map(m.peers.map((p) => [p.peer, p])));
     // After a reconnect, tell what changed meanwhile.
@@ -387,7 +487,7 @@ export class Client extends Emitter {
   #forget(room, reason) {
     this.#wanted.delete(room);
     this.#dropLinks(reason, (link) => link.room === room);
-    this.rooms.delete(room);
+    for (const each of [this.rooms, this.#present, this.#roomIce]) each.delete(room);
   }
 
   #dropLinks(reason, which = () => true) {
@@ -396,9 +496,11 @@ export class Client extends Emitter {
     return dropped;
   }
 
-  #setIce({ servers, ttl }) {
-    this.iceServers = servers ?? [];
-    for (const link of this.links) link.pc.setConfiguration(this.rtcConfig);
+  #setIce({ servers = [], ttl, room }) {
+    if (room === undefined) this.iceServers = servers;
+    else this.#roomIce.set(room, servers);
+    for (const link of this.links) link.pc.setConfiguration(this.rtcConfigOf(link.room));
+    if (room !== undefined) return this.emit('ice', { servers, ttl, room });
     clearTimeout(this.#iceTimer);
     // The server renews at 75 % of the life; ask for it if that did not come.
     if (ttl > 0) this.#iceTimer = setTimeout(() => this.ice().catch(() => {}), Math.min(ttl * 850, 2 ** 31 - 1));
@@ -443,6 +545,11 @@ export class Client extends Emitter {
   }
 }
 
+function note(notes, text) {
+  notes.push(`  ${new Date().toISOString().slice(11, 23)} ${text}`);
+  if (notes.length > MAX_NOTES) notes.shift();
+}
+
 const CLOSE_NAMES = { 4001: 'unauthorized', 4003: 'forbidden', 4009: 'superseded' };
 const SIGNALS = { offer: 1, answer: 1, candidate: 1, end: 1 };
 const linkKey = (room, peer) => JSON.stringify([room, peer]);
@@ -455,20 +562,27 @@ export class PeerLink extends Emitter {
   closed = false;
   #client; #queue = Promise.resolve(); #makingOffer = false; #ignoreOffer = false; #round = 0; #answered;
   #early = []; #senders = new Map(); #orphanTimer; #downTimer; #answerTimer; #successor; #last;
+  #notes = []; // what diagnose() tells
 
   constructor(client, peer, room) {
     super();
     this.#client = client;
     this.peer = peer;
     this.room = room;
-    const pc = this.pc = new RTCPeerConnection(client.rtcConfig);
+    const pc = this.pc = new RTCPeerConnection(client.rtcConfigOf(room));
     pc.onnegotiationneeded = () => this.#offer();
     pc.onicecandidate = ({ candidate }) => {
       if (!candidate) this.#signal('end', {});
       else if (candidate.candidate) this.#signal('candidate', candidate.toJSON());
     };
+    pc.onicecandidateerror = (e) => {
+      note(this.#notes, `${e.url ?? 'a server'} failed: ${e.errorCode} ${e.errorText ?? ''}`.trim());
+    };
     pc.oniceconnectionstatechange = () => this.#iceState(pc.iceConnectionState);
-    pc.onconnectionstatechange = () => this.emit('state', pc.connectionState);
+    pc.onconnectionstatechange = () => {
+      note(this.#notes, `connection ${pc.connectionState}`);
+      this.emit('state', pc.connectionState);
+    };
     pc.ontrack = ({ track, streams }) => this.emit('track', { track, streams });
     pc.ondatachannel = ({ channel }) => this.emit('channel', channel);
   }
@@ -534,6 +648,7 @@ export class PeerLink extends Emitter {
 
   #iceState(state) {
     clearTimeout(this.#downTimer);
+    note(this.#notes, `ICE ${state}`);
     if (state === 'failed') this.pc.restartIce();
     // Often heals by itself; after a change of network it does not.
     if (state === 'disconnected') this.#downTimer = setTimeout(() => this.pc.restartIce(), DISCONNECTED_MS);
@@ -565,10 +680,11 @@ export class PeerLink extends Emitter {
   }
 
   async #signal(kind, data, retry = true) {
-    if (this.#client.state !== 'open') return; // resync() makes up for it
+    if (!this.#client.canSend) return; // resync() makes up for it
     try {
       await this.#client.send(this.peer, kind, { ...data, link: this.id, to: this.remoteId }, { room: this.room });
     } catch (e) {
+      if (['timeout', 'disconnected', 'closed'].includes(e.code)) return; // so it does for this
       if (e.code !== 'rate_limited' || !retry) return this.#fail(e);
       await wait((e.retryAfter ?? 1) * 1000);
       return this.#signal(kind, data, false);
@@ -629,6 +745,24 @@ export class PeerLink extends Emitter {
       // Of a description that is still to come; of an offer that is being ignored, it is of no use.
       if (!this.#ignoreOffer) this.#early = [...this.#early, candidate].slice(-MAX_EARLY);
     }
+  }
+
+  /** Lines for `client.diagnose()`. */
+  async diagnose() {
+    const report = [...(await this.pc.getStats()).values()];
+    const count = (type) => {
+      const kinds = report.filter((s) => s.type === type).map((s) => [s.candidateType, s.relayProtocol ?? s.protocol].join('/'));
+      return [...new Set(kinds)].map((k) => `${kinds.filter((x) => x === k).length} ${k}`).join(', ') || 'none';
+    };
+    const { path, protocol, rtt, local, remote, state } = await this.stats();
+    const show = (c) => (c ? `${c.candidateType} ${c.address ?? ''}:${c.port ?? ''}` : '?');
+    const lines = [`link to ${this.peer}${this.room === undefined ? '' : ` in ${this.room}`}: ${state}, ICE ${this.pc.iceConnectionState}`,
+      `  candidates here: ${count('local-candidate')}; there: ${count('remote-candidate')}`];
+    if (path) lines.push(`  path: ${path} over ${protocol}, ${show(local)} to ${show(remote)}${rtt === undefined ? '' : `, ${Math.round(rtt)} ms`}`);
+    else if (!report.some((s) => s.type === 'remote-candidate')) lines.push('  the peer has sent no candidate: does it get the messages?');
+    else if (!report.some((s) => s.type === 'local-candidate' && s.candidateType === 'relay')) lines.push('  no path, and no relay candidate here: is TURN reachable, and the credential good?');
+    else lines.push('  no path yet, though there is a relay candidate: does the relay reach the peer?');
+    return [...lines, ...this.#notes];
   }
 
   /** Selected pair, path, round trip, and rates since the last call. */

@@ -68,6 +68,7 @@ TEST(Sample, ExamplesLoadToo) {
   const Files files = {{"/etc/turnstone/tls.crt", "-----BEGIN "},
                        {"/etc/turnstone/tls.key", "-----BEGIN "},
                        {"/etc/turnstone/hook-ca.crt", "-----BEGIN "},
+                       {"/etc/turnstone/jwks.json", "{}"},
                        {"/run/secrets/turnstone-users", "a:b"},
                        {"/run/secrets/turnstone-secrets", "s"},
                        {"/run/secrets/turnstone-jwt-secrets", std::string(32, 's')},

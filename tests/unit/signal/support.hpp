@@ -36,6 +36,13 @@ class FakeIce final : public IceProvider {
     out.ttl = ttl;
     return out;
   }
+  bool ended(std::string_view room, std::string_view peer) override {
+    ends.push_back(std::string(room) + "/" + std::string(peer));
+    return revokes;
+  }
+  /// What ended() was called with.
+  std::vector<std::string> ends;
+  bool revokes = false;
   std::chrono::seconds ttl{100};
   std::string extra_room = "closed-relay";
   int calls = 0;
@@ -76,6 +83,13 @@ inline std::vector<std::string> lines(const Outbox& out) {
     }
     std::string operator()(const Close& e) const {
       return "close " + std::to_string(static_cast<int>(e.code)) + " " + std::string(e.reason);
+    }
+    std::string operator()(const PeerResumed& e) const {
+      return "peer-resumed " + text(e.room) + std::string(e.peer);
+    }
+    std::string operator()(const RoomUpdated& e) const {
+      return "room-updated " + text(e.room) + std::to_string(e.size) + (e.locked ? " locked " : " open ") +
+             std::string(e.meta);
     }
     static std::string text(std::string_view t) { return std::string(t) + " "; }
   };

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Notices that files have changed, by looking at them once a second. HTTP thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace ts::app {
+
+class FileWatch {
+ public:
+  /// `changed` is called when a version of the files that is not the one before has stood for a second.
+  FileWatch(boost::asio::io_context& context, std::vector<std::string> files, std::function<void()> changed);
+
+  /// Does nothing when there are no files.
+  void start();
+  void stop() {
+    stopped_ = true;
+    timer_.cancel();
+  }
+
+ private:
+  /// What tells one version of a file from another.
+  struct Version {
+    std::uint64_t inode = 0;
+    std::int64_t bytes = -1;
+    std::int64_t changed_seconds = 0;
+    std::int64_t changed_nanoseconds = 0;
+    friend bool operator==(const Version&, const Version&) = default;
+  };
+  using Versions = std::vector<Version>;
+
+  static Version version_of(const std::string& path);
+  Versions versions() const;
+  void wait();
+  void look();
+
+  std::vector<std::string> files_;
+  std::function<void()> changed_;
+  boost::asio::steady_timer timer_;
+  bool stopped_ = false;
+  Versions read_;
+  Versions seen_;
+};
+
+}  // namespace ts::app

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// ICE servers whose TURN credentials live and die with a membership: each is bound to a room and a member by
+// its policy, and revoked when the membership ends. HTTP thread.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <turnstone/auth/credentials.hpp>
+#include <turnstone/auth/policy.hpp>
+#include <turnstone/base/random.hpp>
+#include <turnstone/signal/ice.hpp>
+
+namespace ts::app {
+
+class MemberIce final : public signal::IceProvider {
+ public:
+  /// Makes a credential for a user with a policy, good until a time; nothing: it cannot be.
+  using Mint = std::function<std::optional<auth::Minted>(std::string_view user, const auth::Policy& policy,
+                                                         WallTime expiry)>;
+  /// Ends whatever was granted to a member of a policy, none of which is good after `until`.
+  using Revoke = std::function<void(const std::string& member, WallTime until)>;
+
+  /// STUN URLs are given bare, TURN URLs with a credential that lives for `ttl`. `random` outlives this
+  /// object.
+  MemberIce(const std::vector<std::string>& urls, std::chrono::seconds ttl, RandomSource& random, Mint mint,
+            Revoke revoke);
+
+  signal::IceServers servers(const Now& now, std::string_view room, std::string_view peer) override;
+  bool ended(std::string_view room, std::string_view peer) override;
+
+ private:
+  /// A membership that has got credentials; without a room, a session.
+  struct Grant {
+    /// The member of the policies: no two memberships ever have the same, so that whoever comes back is not
+    /// revoked with what it was before.
+    std::string member;
+    WallTime until;
+  };
+
+  static std::string key_of(std::string_view room, std::string_view peer);
+  Grant& grant(std::string_view room, std::string_view peer);
+
+  std::vector<std::string> stun_urls_;
+  std::vector<std::string> turn_urls_;
+  std::chrono::seconds ttl_;
+  RandomSource& random_;
+  Mint mint_;
+  Revoke revoke_;
+  boost::unordered_flat_map<std::string, Grant> grants_;
+};
+
+}  // namespace ts::app

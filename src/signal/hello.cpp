@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hello: who it is, which peer id it gets, a new session or an old one, and ICE servers for it.
+#include <algorithm>
+#include <utility>
+
+#include <turnstone/signal/router.hpp>
+
+namespace ts::signal {
+namespace {
+
+constexpr TimePoint kNever = TimePoint::max();
+/// Renewal is not planned further ahead than this.
+constexpr std::chrono::hours kMaxIceLife{24 * 365};
+
+}  // namespace
+
+std::string Router::new_peer_name() {
+  for (;;) {
+    std::string name = base64url(random_.bytes<12>());
+    if (!peers_.contains(name)) return name;
+  }
+}
+
+Result<void, Failure> Router::check_names(const Identity& identity, const Hello& hello) const {
+  // "*" is how a send names everyone.
+  if (!hello.peer.empty() && (hello.peer == "*" || !valid_name(hello.peer, kMaxPeerNameBytes))) {
+    return Failure{ErrorCode::BadRequest, "not a valid peer id"};
+  }
+  if (!identity.peer.empty() && !hello.peer.empty() && hello.peer != identity.peer) {
+    return Failure{ErrorCode::Forbidden, "the token is for another peer id"};
+  }
+  if (hello.meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
+  return {};
+}
+
+Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const Hello& hello, Outbox& out) {
+  const SlotHandle at = handle(id);
+  const Connection* c = connections_.find(at);
+  if (c == nullptr) return Failure{ErrorCode::Internal, "the connection is closed"};
+  if (c->member) return Failure{ErrorCode::BadRequest, "hello was said already"};
+  if (draining_) return refuse_hello(at, ErrorCode::ServerDraining, "the server is about to stop", out);
+  const SlotHandle was = hello.resume ? session_of(*hello.resume) : SlotHandle{};
+  Connection* old = connections_.find(was);
+  // The key of a session proves more than a shared token does; only a token that has run out must be
+  // replaced.
+  const bool proven = old != nullptr && old->identity->expires > now.wall;
+  std::shared_ptr<const Identity> identity;
+  if (proven) {
+    identity = old->identity;
+  } else {
+    auto known = authenticator_.authenticate(now, hello.token);
+    if (!known) return refuse_hello(at, known.error().code, known.error().message, out);
+    identity = std::move(*known);
+  }
+  const bool same = old != nullptr && old->identity->credential == identity->credential;
+  if (same && old->session->replay.covers(hello.resume->seq)) {
+    ++counters_.resumes[index(ResumeOutcome::Resumed)];
+    old->identity = std::move(identity);
+    return take_over(now, at, was, hello.resume->seq, out);
+  }
+  // Its client is the session's, if not its heir: it keeps the peer id.
+  const std::string former = same ? old->peer : std::string();
+  Hello wanted = hello;
+  if (wanted.peer.empty()) wanted.peer = same ? std::string_view(former) : std::string_view(identity->peer);
+  if (const auto named = check_names(*identity, wanted); !named) {
+    return refuse_hello(at, named.error().code, named.error().message, out);
+  }
+  std::optional<ResumeOutcome> outcome;
+  if (hello.resume) {
+    outcome = same ? ResumeOutcome::Gap : ResumeOutcome::Unknown;
+    ++counters_.resumes[index(*outcome)];
+  }
+  const auto taken = peers_.find(wanted.peer);
+  if (taken != peers_.end() && !(same && taken->second == was) &&
+      !make_way(now, taken->second, *identity, out)) {
+    return refuse_hello(at, ErrorCode::PeerTaken, "another connection has this peer id", out);
+  }
+  // Its client has given it up with this.
+  if (same) end_session(was, out);
+  Welcome welcome = admit_member(now, at, identity, wanted);
+  welcome.outcome = outcome;
+  return welcome;
+}
+
+/// Whoever has the peer id must be gone, as far as one can tell, and the newcomer its equal.
+bool Router::make_way(const Now& now, SlotHandle old, const Identity& identity, Outbox& out) {
+  const Connection& c = *connections_.find(old);
+  // Clients ping once a heartbeat, and so does the server.
+  const bool overdue = options_.heartbeat.count() > 0 && c.seen + options_.heartbeat * 5 / 4 < now.mono;
+  if (!c.lost && !overdue) return false;
+  if (c.identity->credential != identity.credential) return false;
+  end_session(old, out);
+  return true;
+}
+
+/// Ends a member for the sake of a newer connection of its client.
+void Router::end_session(SlotHandle at, Outbox& out) {
+  const Connection& c = *connections_.find(at);
+  if (!c.lost) out.post(c.receiver(), Close{CloseCode::Superseded, "superseded"});
+  shut(at, CloseReason::Superseded, out);
+}
+
+Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<const Identity> identity,
+                             const Hello& hello) {
+  Connection& c = *connections_.find(at);
+  c.member = true;
+  c.peer = hello.peer.empty() ? new_peer_name() : std::string(hello.peer);
+  c.meta = hello.meta;
+  c.identity = std::move(identity);
+  peers_.emplace(c.peer, at);
+  ++counters_.members;
+  Welcome welcome;
+  welcome.sid = base64url(random_.bytes<16>());
+  welcome.key = base64url(random_.bytes<32>());
+  welcome.peer = c.peer;
+  if (hello.resumable && options_.resume_time.count() > 0) {
+    c.session = std::make_unique<Session>();
+    c.session->sid = welcome.sid;
+    c.session->key = welcome.key;
+    sessions_.emplace(welcome.sid, at);
+  }
+  welcome.ice = fresh_ice(now, c);
+  arm(at, c, false);
+  return welcome;
+}
+
+IceServers Router::fresh_ice(const Now& now, Connection& c) {
+  c.ice_due = kNever;
+  return ice_of(now, c, {});
+}
+
+/// What the provider gives for a room (or, without one, for all), if the member may have it. Its end is
+/// noted.
+IceServers Router::ice_of(const Now& now, Connection& c, std::string_view room) {
+  if (!c.identity->can.has(Right::Ice)) return {};
+  IceServers servers = ice_.servers(now, room, c.peer);
+  const Duration life = std::min<Duration>(servers.ttl, kMaxIceLife);
+  if (life > Duration::zero()) c.ice_due = std::min(c.ice_due, now.mono + life / 4 * 3);
+  return servers;
+}
+
+void Router::renew_ice(const Now& now, Connection& c, Outbox& out) {
+  IceServers servers = fresh_ice(now, c);
+  if (!servers.servers.empty()) out.post(c.receiver(), IceRenewed{std::move(servers)});
+  renew_room_ice(now, c, out);
+}
+
+void Router::renew_room_ice(const Now& now, Connection& c, Outbox& out) {
+  for (const Membership& m : c.rooms) {
+    const std::string& room = rooms_.find(m.room)->name;
+    IceServers servers = ice_of(now, c, room);
+    if (!servers.servers.empty()) out.post(c.receiver(), IceRenewed{std::move(servers), room});
+  }
+}
+
+Result<IceServers, Failure> Router::ice(const Now& now, ConnectionId id, Outbox& out) {
+  const auto at = member(id, out);
+  if (!at) return at.error();
+  Connection& c = *connections_.find(*at);
+  IceServers servers = fresh_ice(now, c);
+  renew_room_ice(now, c, out);
+  arm(*at, c, false);
+  return servers;
+}
+
+}  // namespace ts::signal

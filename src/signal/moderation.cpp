@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Moderation of rooms: who may do what, options, removing members.
+#include <algorithm>
+#include <utility>
+
+#include <turnstone/signal/router.hpp>
+
+namespace ts::signal {
+
+/// Whoever is in a room longest, or has the right anywhere.
+bool Router::moderates(SlotHandle at, const Connection& c, const Room& room, Right right) const noexcept {
+  return room.members.front() == at || c.identity->can.has(right);
+}
+
+Result<void, Failure> Router::may_join(const Connection& c, std::string_view name,
+                                       const RoomChange& options) const {
+  const Identity& identity = *c.identity;
+  const Room* room = rooms_.find(room_handle(name));
+  if (!identity.can.has(room == nullptr ? Right::Create : Right::Join) || !identity.may_enter(name)) {
+    return Failure{ErrorCode::Forbidden, "not allowed in this room"};
+  }
+  const std::size_t most = identity.limits.rooms != 0 ? identity.limits.rooms : options_.max_rooms_per_member;
+  if (c.rooms.size() >= most) return Failure{ErrorCode::Forbidden, "in too many rooms"};
+  if (room == nullptr) {
+    if (options.meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
+    return {};
+  }
+  if (room->locked && !identity.can.has(Right::Room)) {
+    return Failure{ErrorCode::RoomLocked, "the room is locked"};
+  }
+  const std::size_t size =
+      std::min(room->size != 0 ? room->size : options_.max_members_per_room, options_.max_members_per_room);
+  if (room->members.size() >= size) return Failure{ErrorCode::RoomFull, "the room is full"};
+  return {};
+}
+
+Result<void, Failure> Router::configure(ConnectionId id, std::string_view name, const RoomChange& change,
+                                        Outbox& out) {
+  const auto at = member(id, out);
+  if (!at) return at.error();
+  Connection& c = *connections_.find(*at);
+  const SlotHandle room = room_handle(name);
+  if (c.in(room) == nullptr) return Failure{ErrorCode::NotJoined, "not in this room"};
+  Room& r = *rooms_.find(room);
+  if (!moderates(*at, c, r, Right::Room))
+    return Failure{ErrorCode::Forbidden, "not a moderator of this room"};
+  if (change.empty()) return Failure{ErrorCode::BadRequest, "size, locked or meta is needed"};
+  if (change.meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
+  apply(r, change);
+  out.begin(RoomUpdated{r.name, r.size, r.locked, r.meta});
+  for (const SlotHandle other : r.members) {
+    if (!(other == *at)) out.to(connections_.find(other)->receiver());
+  }
+  out.end();
+  return {};
+}
+
+void Router::apply(Room& room, const RoomChange& change) {
+  if (change.size) room.size = *change.size;
+  if (change.locked) room.locked = *change.locked;
+  if (!change.meta.empty()) room.meta = change.meta;
+}
+
+Result<void, Failure> Router::kick(const Now& now, ConnectionId id, const KickRequest& request, Outbox& out) {
+  const auto at = member(id, out);
+  if (!at) return at.error();
+  const Connection& c = *connections_.find(*at);
+  const SlotHandle room = room_handle(request.room);
+  const Room* r = rooms_.find(room);
+  if (r == nullptr || std::find(r->members.begin(), r->members.end(), *at) == r->members.end()) {
+    return Failure{ErrorCode::NotJoined, "not in this room"};
+  }
+  if (request.reason.size() > kMaxReasonBytes) return Failure{ErrorCode::TooLarge, "reason is too large"};
+  const auto target = peers_.find(request.peer);
+  const bool there = target != peers_.end() && connections_.find(target->second)->in(room) != nullptr;
+  if (there && target->second == *at) return Failure{ErrorCode::BadRequest, "leave, rather"};
+  if (!moderates(*at, c, *r, Right::Kick))
+    return Failure{ErrorCode::Forbidden, "not a moderator of this room"};
+  if (!there) return Failure{ErrorCode::UnknownTarget, "no such peer here"};
+  throw_out(now, target->second, room, request.reason, out);
+  return {};
+}
+
+bool Router::close_room(const Now& now, std::string_view name, std::string_view reason, Outbox& out) {
+  const SlotHandle room = room_handle(name);
+  if (rooms_.find(room) == nullptr) return false;
+  const std::vector<SlotHandle> all = rooms_.find(room)->members;
+  for (const SlotHandle at : all) throw_out(now, at, room, reason, out);
+  return true;
+}
+
+void Router::throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out) {
+  Connection& c = *connections_.find(at);
+  out.post(c.receiver(),
+           Kicked{ErrorCode::Forbidden, out.keep(std::string(reason)), out.keep(rooms_.find(room)->name)});
+  leave_room(at, c, room, "kicked", out);
+  in_no_room(now, at, c, out);
+}
+
+/// Of one who has just left a room: what the ICE provider gave it for all rooms may have ended with the last.
+void Router::in_no_room(const Now& now, SlotHandle at, Connection& c, Outbox& out) {
+  if (!c.rooms.empty() || !ice_.ended({}, c.peer) || c.lost) return;
+  renew_ice(now, c, out);
+  arm(at, c, false);
+}
+
+}  // namespace ts::signal

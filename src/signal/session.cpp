@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions that outlive their connection: what is lost, waits, is resumed, or runs out.
+#include <utility>
+
+#include <turnstone/signal/router.hpp>
+
+namespace ts::signal {
+
+/// The member stays in its rooms without a connection, where it may come back; else it ends.
+void Router::lose(const Now& now, SlotHandle at, CloseReason reason, Outbox& out) {
+  Connection& c = *connections_.find(at);
+  const bool network = reason == CloseReason::Lost || reason == CloseReason::Silent;
+  // As many as there may be connections: else a client could fill the memory by connecting again and again.
+  if (!network || !c.session || draining_ || counters_.lost >= options_.max_connections) {
+    return shut(at, reason, out);
+  }
+  c.lost = true;
+  c.session->lost_due = now.mono + options_.resume_time;
+  c.session->lost_seq = c.session->replay.last();
+  --counters_.connections, --counters_.members, ++counters_.lost;
+  ++counters_.closed[index(reason)];
+  arm(at, c, true);  // the entry that it had may be the one that has just told of its silence
+}
+
+/// The session of that name, if the key is its own.
+SlotHandle Router::session_of(const Resume& resume) const noexcept {
+  const auto at = sessions_.find(resume.sid);
+  if (at == sessions_.end()) return {};
+  const std::string& key = connections_.find(at->second)->session->key;
+  return equal_constant_time(as_bytes(key), as_bytes(resume.key)) ? at->second : SlotHandle{};
+}
+
+/// The session goes on with the connection at `at`, whose own slot is given back.
+Welcome Router::take_over(const Now& now, SlotHandle at, SlotHandle was, std::uint64_t seq, Outbox& out) {
+  Connection& fresh = *connections_.find(at);
+  Connection& c = *connections_.find(was);
+  if (c.lost) {
+    --counters_.lost, ++counters_.members;
+  } else {
+    out.post(c.receiver(), Close{CloseCode::Superseded, "superseded"});
+    --counters_.connections;
+    ++counters_.closed[index(CloseReason::Superseded)];
+  }
+  by_id_.erase(c.id);
+  by_id_[fresh.id] = was;
+  c.id = fresh.id;
+  c.dialect = fresh.dialect;
+  c.remote = fresh.remote;
+  c.bucket = fresh.bucket;
+  c.refusals = fresh.refusals;
+  c.seen = now.mono;
+  c.lost = false;
+  connections_.erase(at);
+  acknowledge(c.id, seq);
+
+  Welcome welcome;
+  welcome.sid = c.session->sid;
+  welcome.key = c.session->key;
+  welcome.peer = c.peer;
+  welcome.outcome = ResumeOutcome::Resumed;
+  welcome.missed = c.session->replay.after(seq);
+  welcome.ice = fresh_ice(now, c);
+  renew_room_ice(now, c, out);
+  for (const Membership& m : c.rooms) {
+    const Room& r = *rooms_.find(m.room);
+    out.begin(PeerResumed{r.name, c.peer});
+    for (const SlotHandle other : r.members) {
+      if (!(other == was)) out.to(connections_.find(other)->receiver());
+    }
+    out.end();
+  }
+  arm(was, c, false);
+  return welcome;
+}
+
+std::uint64_t Router::number(ConnectionId id, const Replay::Text& text) {
+  const SlotHandle at = handle_of_any(id);
+  Connection* c = connections_.find(at);
+  if (c == nullptr || !c->session) return 0;
+  Session& s = *c->session;
+  counters_.replay_bytes -= s.replay.bytes();
+  const std::uint64_t seq = s.replay.push(text);
+  const auto too_much = [&] {
+    return s.replay.count() > options_.max_resume_messages || s.replay.bytes() > options_.max_resume_bytes ||
+           counters_.replay_bytes + s.replay.bytes() > options_.max_resume_total_bytes;
+  };
+  while (too_much() && s.replay.drop()) {
+  }
+  if (c->lost && !s.replay.covers(s.lost_seq)) {
+    // Nothing that the client may have makes up for what is gone: the next tick ends it.
+    s.replay.clear();
+    s.lost_due = TimePoint{};
+    arm(at, *c, false);
+  }
+  counters_.replay_bytes += s.replay.bytes();
+  return seq;
+}
+
+bool Router::is_lost(ConnectionId id) const noexcept {
+  const Connection* c = connections_.find(handle_of_any(id));
+  return c != nullptr && c->lost;
+}
+
+void Router::acknowledge(ConnectionId id, std::uint64_t seq) noexcept {
+  Connection* c = connections_.find(handle(id));
+  if (c == nullptr || !c->session) return;
+  Replay& replay = c->session->replay;
+  counters_.replay_bytes -= replay.bytes();
+  replay.acknowledge(seq);
+  counters_.replay_bytes += replay.bytes();
+}
+
+void Router::forget_session(Connection& c) {
+  if (!c.session) return;
+  counters_.replay_bytes -= c.session->replay.bytes();
+  sessions_.erase(c.session->sid);
+  c.session.reset();
+}
+
+}  // namespace ts::signal
