@@ -35,18 +35,23 @@ void Native::push(ConnectionId connection, std::string text, Frames& out) {
 }
 
 void Native::deliver(Frames& out) {
-  for (const signal::Outbox::Item& item : outbox_.items()) {
+  deliver(outbox_, out);
+  if (others_ && !outbox_.empty()) others_(outbox_);
+  outbox_.clear();
+}
+
+void Native::deliver(const signal::Outbox& outbox, Frames& out) {
+  for (const signal::Outbox::Item& item : outbox.items()) {
     const auto* close = std::get_if<signal::Close>(&item.event);
     const auto text = std::make_shared<const std::string>(
         close != nullptr ? std::string(close->reason) : native::encode_event(item.event));
     const auto code = close != nullptr ? static_cast<std::uint16_t>(close->code) : std::uint16_t{0};
-    for (const signal::Receiver& receiver : outbox_.receivers(item)) {
+    for (const signal::Receiver& receiver : outbox.receivers(item)) {
       if (receiver.dialect != id_) continue;
       if (close == nullptr) router_.counters().sent.add(text->size());
       out.push_back(Frame{receiver.connection, code, text});
     }
   }
-  outbox_.clear();
 }
 
 void Native::count(const Call& call, ErrorCode code) noexcept {
