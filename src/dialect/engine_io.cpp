@@ -350,14 +350,19 @@ void EngineIo::flush(const Now& now, EngineSession at) {
   if (s->queued_bytes > options_.max_send_queue_bytes) return end(now, at, EngineEnd::SlowConsumer, '1');
   if (s->get == 0) return;
   if (s->queue.empty()) {
-    if (s->probed) answer(s->get, "6");
-    return;
+    if (!s->closing) {
+      if (s->probed) answer(s->get, "6");
+      return;
+    }
+    answer(s->get, "1");
+    return erase(at);
   }
   std::string payload;
   for (const EngineWire& wire : std::exchange(s->queue, {})) append_engine_packet(payload, wire);
   s->queued_bytes = 0;
+  // Of a closed session, the close comes with the next request: in one payload with what was said last,
+  // clients would act upon it first and drop the rest.
   answer(s->get, std::move(payload));
-  if (s->ended) erase(at);
 }
 
 void EngineIo::tell_end(const Now& now, EngineSession at, EngineEnd why) {
@@ -390,7 +395,6 @@ void EngineIo::close(const Now& now, EngineSession session, EngineEnd why) {
   Session* s = sessions_.find(session);
   if (s == nullptr || s->ended) return;
   if (s->transport == EngineTransport::WebSocket) return end(now, session, why, '1');
-  s->queue.push_back(text_wire("1"));
   s->due = now.mono + options_.close_timeout;
   s->closing = true;
   arm(session, *s, false);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <turnstone/dialect/counters.hpp>
 #include <turnstone/net/counters.hpp>
 #include <turnstone/signal/counters.hpp>
 #include <turnstone/turn/counters.hpp>
@@ -34,6 +35,7 @@ struct Snapshot {
   turn::Counters turn;
   net::Counters net;
   signal::Counters signal;
+  dialect::SocketIoCounters socketio;
   /// Allocations of each shard, by shard index.
   std::vector<std::uint64_t> shard_allocations;
   /// How often TS_BUG fired.
