@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include <ifaddrs.h>
@@ -23,6 +25,10 @@ namespace ts::net {
 namespace {
 
 constexpr int kBacklog = 1024;
+
+// For all listeners together.
+constexpr std::chrono::milliseconds kPatience{2000};
+constexpr std::chrono::milliseconds kLookAgain{10};
 
 bool set_option(int descriptor, int level, int name, int value) noexcept {
   return ::setsockopt(descriptor, level, name, &value, sizeof value) == 0;
@@ -77,7 +83,10 @@ Steering steering_for(std::size_t shard_count) {
 class Opener {
  public:
   Opener(const Options& options, Listeners& out)
-      : options_(options), out_(out), steering_(steering_for(out.shards.size())) {}
+      : options_(options),
+        out_(out),
+        steering_(steering_for(out.shards.size())),
+        patient_until_(std::chrono::steady_clock::now() + kPatience) {}
 
   /// Binds the port of each address on each shard, for UDP, TCP or both. A port of 0 becomes the kernel's
   /// choice. What fails is noted, and the rest is tried all the same, so that everything is said at once.
@@ -143,16 +152,26 @@ class Opener {
     const bool udp = type == SOCK_DGRAM;
     if (shared) {
       // SO_REUSEPORT would let us share a port with a stranger of the same user in silence.
-      const Attempt probe = bind_socket(wanted, type, false);
+      const Attempt probe = bind_patiently(wanted, type, false);
       if (probe.error != 0) return fail(wanted, udp, flag, probe.error);
     }
     for (ShardSockets& shard : out_.shards) {
-      Attempt attempt = bind_socket(wanted, type, shared);
+      Attempt attempt = bind_patiently(wanted, type, shared);
       if (attempt.error != 0) return fail(wanted, udp, flag, attempt.error);
       if (udp) prepare_udp(attempt.socket);
       // The first one's program is that of all who join it, in the order of the shards.
       if (udp && shared && &shard == &out_.shards.front()) steer(attempt.socket);
       (udp ? shard.udp : shard.tcp).push_back(std::move(attempt.socket));
+    }
+  }
+
+  /// The sockets of a server that used io_uring and was killed are closed some time after its end, by a
+  /// thread of the kernel: whoever starts it anew at once would meet its ports.
+  Attempt bind_patiently(const Endpoint& wanted, int type, bool share_port) const {
+    while (true) {
+      Attempt attempt = bind_socket(wanted, type, share_port);
+      if (attempt.error != EADDRINUSE || std::chrono::steady_clock::now() >= patient_until_) return attempt;
+      std::this_thread::sleep_for(kLookAgain);
     }
   }
 
@@ -182,6 +201,7 @@ class Opener {
   const Options& options_;
   Listeners& out_;
   Steering steering_;
+  std::chrono::steady_clock::time_point patient_until_;
   bool warned_of_steering_ = false;
 };
 

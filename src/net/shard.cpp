@@ -154,7 +154,10 @@ class Shard::Impl {
 
   /// Does all that the Outbox asks for.
   void flush() {
-    if (outbox_.empty()) return arm_timer();
+    if (outbox_.empty()) {
+      streams_.turn_ended();
+      return arm_timer();
+    }
     for (const turn::ToPeer& transmit : outbox_.to_peers) udp_.queue(transmit);
     // What a relay was still given leaves before it closes; and it closes before another one opens, which may
     // want its port.
@@ -194,6 +197,7 @@ class Shard::Impl {
       for (turn::AskCredential& ask : outbox_.asks) surroundings_.ask_credential(std::move(ask));
     }
     outbox_.clear();
+    streams_.turn_ended();
     streams_.write_queued();
     arm_timer();
   }

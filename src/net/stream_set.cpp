@@ -30,9 +30,7 @@ StreamSet::StreamSet(asio::io_context& context, std::vector<BoundSocket> listene
       read_buffer_(std::make_unique<std::uint8_t[]>(kReadBufferBytes)),
       sweep_timer_(context),
       door_(context, std::move(listeners), surroundings, counters,
-            [this](Stream stream, StreamKind kind) { admit(std::move(stream), kind); }) {
-  static_assert(kReadBufferBytes > 2 * stun::kMaxFrameBytes, "a partial frame and one more read must fit");
-}
+            [this](Stream stream, StreamKind kind) { admit(std::move(stream), kind); }) {}
 
 StreamSet::~StreamSet() = default;
 
@@ -88,6 +86,22 @@ void StreamSet::adopt(MovedStream moved) {
   run(Stream(context_, std::move(moved.stream)), kind, &moved);
 }
 
+MutableBytes StreamSet::read_buffer() {
+  // A partial frame and one more read must fit.
+  constexpr std::size_t kLeast = 2 * stun::kMaxFrameBytes;
+  static_assert(kReadBufferBytes > kLeast);
+  if (kReadBufferBytes - taken_bytes_ < kLeast) flush_();
+  return MutableBytes(read_buffer_.get(), kReadBufferBytes).subspan(taken_bytes_);
+}
+
+void StreamSet::end_turn_soon() {
+  if (std::exchange(ending_turn_, true)) return;
+  asio::post(context_, [this] {
+    ending_turn_ = false;
+    flush_();
+  });
+}
+
 void StreamSet::frame(TurnStream& stream, ByteView bytes) {
   const Now moment = now();
   stream.touch(moment.mono);
@@ -104,8 +118,7 @@ void StreamSet::ended(TurnStream& stream) {
   if (stream.is_proxied()) proxied_.erase(stream.tuple());
   server_.client_closed(now(), stream.tuple(), outbox_);
   streams_.erase(stream.route());
-  // Not flushed here: the end may come in the middle of a flush.
-  asio::post(context_, [this] { flush_(); });
+  end_turn_soon();  // not now: it may come in the middle of a flush
 }
 
 void StreamSet::queue(const turn::ToClient& transmit) {

@@ -29,6 +29,9 @@ class StreamSet final : public TurnStreamOwner {
   void start();
   void stop();
 
+  /// The Outbox was flushed: bytes of streams are not needed any more.
+  void turn_ended() noexcept { taken_bytes_ = 0; }
+
   /// Queues bytes for a stream; write_queued() writes them.
   void queue(const turn::ToClient& transmit);
   void write_queued();
@@ -59,10 +62,12 @@ class StreamSet final : public TurnStreamOwner {
   void schedule_sweep();
   void run(Stream stream, StreamKind kind, MovedStream* moved);
 
+  MutableBytes read_buffer() override;
+  void take(std::size_t bytes) override { taken_bytes_ += bytes; }
   void frame(TurnStream& stream, ByteView bytes) override;
-  void end_of_turn() override { flush_(); }
+  void end_turn_soon() override;
+  void end_turn() override { flush_(); }
   void ended(TurnStream& stream) override;
-  MutableBytes read_buffer() override { return {read_buffer_.get(), kReadBufferBytes}; }
   void dropped_datagram() override { ++dropped_; }
   bool has_allocation(const TurnStream& stream) const override {
     return server_.has_allocation(stream.tuple());
@@ -76,7 +81,10 @@ class StreamSet final : public TurnStreamOwner {
   turn::Outbox& outbox_;
   Counters& counters_;
   std::function<void()> flush_;
+  /// What the streams that were ready together have read, one after the other.
   std::unique_ptr<std::uint8_t[]> read_buffer_;
+  std::size_t taken_bytes_ = 0;
+  bool ending_turn_ = false;
   asio::steady_timer sweep_timer_;
   std::uint64_t next_id_ = 0;
   std::uint64_t dropped_ = 0;

@@ -76,6 +76,9 @@ void TurnStream::on_readable() {
     if (step.status == Stream::Status::Closed) return close();
     if (step.status != Stream::Status::Done) return wait_readable(Stream::wait_type(step.status));
     if (!take_frames(buffer.first(carried + step.bytes))) return close();
+    // A read that was not filled has emptied the socket; of TLS it has emptied a record.
+    const bool emptied = !stream_.is_tls() && step.bytes < kReadBytes;
+    if (emptied && !closed_) return wait_readable(tcp::socket::wait_read);
   }
   // More may wait inside TLS, of which the socket knows nothing: look again, after the others had their turn.
   if (!closed_) {
@@ -86,6 +89,7 @@ void TurnStream::on_readable() {
 }
 
 bool TurnStream::take_frames(MutableBytes bytes) {
+  owner_.take(bytes.size());
   ByteView rest = bytes;
   bool well_formed = true;
   const bool carried_on = !partial_.empty();
@@ -102,11 +106,14 @@ bool TurnStream::take_frames(MutableBytes bytes) {
   // What came before a malformed frame is done first.
   partial_.assign(rest.begin(), rest.end());
   if (partial_.empty()) std::vector<std::uint8_t>().swap(partial_);
-  owner_.end_of_turn();
-  // Released in end_of_turn() it is somebody else's.
+  const bool too_long = partial_.size() > kStrangersFrameBytes && !owner_.has_allocation(*this);
+  if (well_formed && !too_long && framing_ == Framing::On) {
+    owner_.end_turn_soon();
+    return true;
+  }
+  owner_.end_turn();  // in which there may come an allocation, or the stream may be released
   if (framing_ != Framing::On || closed_) return well_formed;
-  if (partial_.size() > kStrangersFrameBytes && !owner_.has_allocation(*this)) return false;
-  return well_formed;
+  return well_formed && (!too_long || owner_.has_allocation(*this));
 }
 
 void TurnStream::send(ByteView bytes, bool droppable) {

@@ -19,13 +19,19 @@ class TurnStream;
 /// What a TurnStream needs of its shard.
 class TurnStreamOwner {
  public:
-  /// A frame; its bytes live until end_of_turn() returns.
+  /// Room for what is carried over and one read: the front of it that take() is told of stays untouched until
+  /// the turn's end, the rest is offered again.
+  virtual MutableBytes read_buffer() = 0;
+  /// The first so many bytes of read_buffer() were used.
+  virtual void take(std::size_t bytes) = 0;
+  /// A frame in bytes that were taken.
   virtual void frame(TurnStream& stream, ByteView bytes) = 0;
-  virtual void end_of_turn() = 0;
+  /// Has the turn ended before long, together with what else is ready.
+  virtual void end_turn_soon() = 0;
+  /// Does all that the frames asked for.
+  virtual void end_turn() = 0;
   /// The stream is over: it is not used again once this returns.
   virtual void ended(TurnStream& stream) = 0;
-  /// Room for one read, shared by all streams of the shard.
-  virtual MutableBytes read_buffer() = 0;
   virtual void dropped_datagram() = 0;
   virtual bool has_allocation(const TurnStream& stream) const = 0;
 

@@ -78,7 +78,7 @@ void Server::join_shares(Allocation& allocation, TimePoint now) {
   const CredentialName name(allocation.realm, allocation.username);
   auto limits =
       Limits::make(options_, allocation.policy.get(), name.view(), allocation.account, *shares_, now);
-  if (limits != nullptr) limits->go_on_from(*allocation.limits);
+  if (limits != nullptr && allocation.limits != nullptr) limits->go_on_from(*allocation.limits);
   allocation.limits = std::move(limits);
 }
 

@@ -65,6 +65,7 @@ void Server::tick(Now now, Outbox& out) {
 
 void Server::end(SlotHandle handle, EndReason reason, Now now, Outbox& out) {
   Allocation* allocation = allocations_.find(handle);
+  if (allocation == nullptr) return;
   drop_connections(*allocation, out);
   if (allocation->state == Allocation::State::Ready) {
     ++counters_.allocations_ended[index(reason)];

@@ -47,8 +47,10 @@ bool Server::handed_over(const Request& r) {
 }
 
 bool Server::has_connection_to(const Allocation& allocation, const Endpoint& peer) noexcept {
-  return std::any_of(allocation.connections.begin(), allocation.connections.end(),
-                     [&](ConnectionId id) { return connections_.find(id)->second->peer == peer; });
+  return std::any_of(allocation.connections.begin(), allocation.connections.end(), [&](ConnectionId id) {
+    const auto found = connections_.find(id);
+    return found != connections_.end() && found->second->peer == peer;
+  });
 }
 
 PeerConnection& Server::add_connection(SlotHandle handle, Allocation& allocation, const Endpoint& peer) {
@@ -70,7 +72,9 @@ PeerConnection& Server::add_connection(SlotHandle handle, Allocation& allocation
 void Server::connection_closed(ConnectionId id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
-  std::erase(allocations_.find(found->second->allocation)->connections, id);
+  if (Allocation* allocation = allocations_.find(found->second->allocation)) {
+    std::erase(allocation->connections, id);
+  }
   connections_.erase(found);
 }
 

@@ -13,7 +13,7 @@ PortPool::PortPool(PortRange range)
       taken_((size_ + 63) / 64) {}
 
 bool PortPool::is_free(std::uint32_t port) const noexcept {
-  if (port > range_.high) return false;
+  if (port < range_.low || port > range_.high) return false;
   const std::uint32_t bit = port - range_.low;
   return (taken_[bit / 64] >> (bit % 64) & 1) == 0;
 }
@@ -135,7 +135,7 @@ void LocalLedger::leave(std::string_view account) {
 
 bool LocalLedger::admit_credential(std::string_view username, std::uint32_t most) {
   const auto found = by_credential_.find(username);
-  if (found == by_credential_.end()) return by_credential_.emplace(username, 1U).second;
+  if (found == by_credential_.end()) return most != 0 && by_credential_.emplace(username, 1U).second;
   if (found->second >= most) return false;
   ++found->second;
   return true;

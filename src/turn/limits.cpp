@@ -50,7 +50,7 @@ Share* Shares::join(const std::string& name, TokenRate rate, TimePoint now) {
 
 void Shares::leave(const std::string& name) {
   const auto found = shares_.find(name);
-  if (--found->second.users != 0) return;
+  if (found == shares_.end() || --found->second.users != 0) return;
   ledger_.leave_budget(found->second.budget, found->second.tokens);
   shares_.erase(found);
 }
@@ -104,8 +104,8 @@ void Limits::bound_reads(std::uint64_t bytes_per_second) noexcept {
 }
 
 void Limits::go_on_from(const Limits& former) {
-  bytes_ = former.bytes_;
-  packets_ = former.packets_;
+  if (bytes_ && former.bytes_) bytes_ = former.bytes_;
+  if (packets_ && former.packets_) packets_ = former.packets_;
 }
 
 void Limits::release(Shares& shares) {

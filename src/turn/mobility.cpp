@@ -124,10 +124,9 @@ Allocation* Server::find_mobile(std::uint64_t id, TimePoint now, SlotHandle& han
   const auto place = ledger_.place_of(id);
   if (!place || place->shard != shard_) return nullptr;
   handle = place->allocation;
-  // Nothing while it is on its way to another shard.
   Allocation* allocation = allocations_.find(handle);
-  const bool good =
-      allocation != nullptr && allocation->state == Allocation::State::Ready && now < allocation->expires;
+  const bool good = allocation != nullptr && allocation->mobility && allocation->mobility->id == id &&
+                    allocation->state == Allocation::State::Ready && now < allocation->expires;
   return good ? allocation : nullptr;
 }
 
@@ -193,7 +192,7 @@ Letter Server::move(Now now, const Letter& query, Outbox& out) {
     prolong(handle, *allocation, only, reply, now);
   }
   // Nobody is left on the old five-tuple.
-  if (m.detached && m.next->shard == shard_) settle(handle, *allocation);
+  if (m.detached && m.next && m.next->shard == shard_) settle(handle, *allocation);
   return reply;
 }
 
@@ -245,9 +244,10 @@ bool Server::is_left(const Allocation& allocation, const FiveTuple& tuple) const
 }
 
 bool Server::survives_close(SlotHandle handle, const FiveTuple& tuple, Now now, Outbox& out) {
-  Allocation& allocation = *allocations_.find(handle);
-  if (!allocation.mobility || allocation.state != Allocation::State::Ready) return false;
-  Mobility& m = *allocation.mobility;
+  Allocation* allocation = allocations_.find(handle);
+  if (allocation == nullptr || !allocation->mobility || allocation->state != Allocation::State::Ready)
+    return false;
+  Mobility& m = *allocation->mobility;
   unlink(tuple, handle);
   if (m.next && m.next->shard == shard_ && m.next->tuple == tuple) {
     m.next.reset();
@@ -257,11 +257,11 @@ bool Server::survives_close(SlotHandle handle, const FiveTuple& tuple, Now now, 
       hand_over(handle, *m.next, m.id, out);
       return true;
     }
-    if (m.next) settle(handle, allocation);
+    if (m.next) settle(handle, *allocation);
   }
   if (m.detached) {
-    allocation.expires = std::min(allocation.expires, now.mono + kDetachedLife);
-    look_again_at(handle, allocation, allocation.expires);
+    allocation->expires = std::min(allocation->expires, now.mono + kDetachedLife);
+    look_again_at(handle, *allocation, allocation->expires);
   }
   return true;
 }

@@ -54,7 +54,7 @@ void Server::from_peer_error(Now now, const RelayId& relay, const Endpoint& peer
   builder.add(stun::AttributeType::Icmp, value);
   const ByteView bytes = builder.finish();
   out.commit(bytes.size());
-  out.to_clients.push_back(ToClient{allocation->route, allocation->tuple, bytes, true});
+  if (!bytes.empty()) out.to_clients.push_back(ToClient{allocation->route, allocation->tuple, bytes, true});
 }
 
 }  // namespace ts::turn

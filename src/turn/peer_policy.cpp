@@ -64,9 +64,8 @@ const std::vector<SpecialRange>& special_v6() {
   return table;
 }
 
-/// Of an IPv6 address.
 bool starts_with(const IpAddress& address, std::initializer_list<std::uint8_t> prefix) noexcept {
-  return std::equal(prefix.begin(), prefix.end(), address.bytes().begin());
+  return address.is_v6() && std::equal(prefix.begin(), prefix.end(), address.bytes().begin());
 }
 
 }  // namespace

@@ -150,7 +150,7 @@ void Server::drop_leg(SlotHandle handle, Allocation& allocation, IpFamily family
 }
 
 void Server::drop_expired_legs(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out) {
-  if (!allocation.is_dual()) return;
+  if (!allocation.is_dual() || now >= allocation.expires) return;
   for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
     if (now < allocation.second->expires[family_index(family)]) continue;
     drop_leg(handle, allocation, family, out);

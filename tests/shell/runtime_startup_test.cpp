@@ -2,6 +2,7 @@
 // What is wrong at start-up is said at once, all of it, with what to do.
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <openssl/evp.h>
@@ -80,6 +81,19 @@ TEST_P(PortInUse, IsSaidForEachProtocolAndFlag) {
   EXPECT_EQ(problems.size(), 5U) << "::1 is free";
 }
 INSTANTIATE_TEST_SUITE_P(Shards, PortInUse, testing::Combine(testing::Values(1U, 2U), testing::Bool()));
+
+TEST(Startup, WaitsForPortsThatAreGivenBackLate) {
+  Taken former(false);
+  config::Config config = loopback_config();
+  config.net.port = former.port;
+  std::thread end([&former] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    former.close();
+  });
+  const auto problems = problems_of(std::move(config));
+  end.join();
+  EXPECT_THAT(problems, IsEmpty());
+}
 
 TEST(Startup, AnAddressThatIsNotThisHosts) {
   config::Config config = loopback_config();

@@ -170,6 +170,38 @@ TEST_P(Framing, ManyFramesInOneWriteWithPadding) {
   for (std::uint32_t i = 0; i < 100; ++i) expect_at_peer(pattern(i, i));
 }
 
+// More than fits into the room that streams of one turn share, and each stream's last frame comes in two
+// parts.
+TEST_P(Framing, StreamsThatAreReadyTogetherKeepTheirFrames) {
+  constexpr std::uint32_t kClients = 12;
+  constexpr std::uint32_t kFrames = 40;
+  constexpr std::size_t kHeldBack = 500;
+  std::vector<std::unique_ptr<TurnClient>> clients;
+  std::vector<std::unique_ptr<UdpSocket>> peers;
+  std::vector<Bytes> streams(kClients);
+  for (std::uint32_t c = 0; c < kClients; ++c) {
+    clients.push_back(std::make_unique<TurnClient>(GetParam(), server.listener(GetParam())));
+    peers.push_back(std::make_unique<UdpSocket>(at("127.0.0.1")));
+    ASSERT_EQ(clients[c]->allocate(), 0);
+    ASSERT_EQ(clients[c]->bind(kChannel, peers[c]->local()), 0);
+    for (std::uint32_t i = 0; i < kFrames; ++i) {
+      const Bytes frame = clients[c]->channel_frame(kChannel, pattern(1001, c * kFrames + i));
+      streams[c].insert(streams[c].end(), frame.begin(), frame.end());
+    }
+  }
+  for (std::uint32_t c = 0; c < kClients; ++c)
+    ASSERT_TRUE(clients[c]->send(ByteView(streams[c]).first(streams[c].size() - kHeldBack)));
+  for (std::uint32_t c = 0; c < kClients; ++c)
+    ASSERT_TRUE(clients[c]->send(ByteView(streams[c]).last(kHeldBack)));
+  for (std::uint32_t c = 0; c < kClients; ++c) {
+    for (std::uint32_t i = 0; i < kFrames; ++i) {
+      const auto got = peers[c]->receive();
+      ASSERT_TRUE(got) << "client " << c << ", frame " << i;
+      ASSERT_EQ(got->bytes, pattern(1001, c * kFrames + i)) << "client " << c << ", frame " << i;
+    }
+  }
+}
+
 // RFC 8656 §12.5 MUST: over TCP and TLS ChannelData is padded to four bytes
 TEST_P(Framing, WhatIsRelayedToTheClientIsPadded) {
   for (std::uint32_t size = 0; size < 9; ++size) {

@@ -57,7 +57,8 @@ struct Listeners {
   std::vector<std::string> warnings;
 };
 
-/// Binds all of `options` for `shard_count` shards. `with_tls`: also the TLS and DTLS ports.
+/// Binds all of `options` for `shard_count` shards. `with_tls`: also the TLS and DTLS ports. Waits up to two
+/// seconds for ports that are in use: a server that used io_uring gives them back some time after its end.
 Listeners open_listeners(const Options& options, std::uint32_t shard_count, bool with_tls);
 
 /// RFC 5780: the endpoints of NAT behaviour discovery for the core, one pair a family; empty: off. With

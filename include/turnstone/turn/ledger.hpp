@@ -44,8 +44,7 @@ class Ledger {
   virtual std::optional<Denial> admit(std::string_view account) = 0;
   virtual void leave(std::string_view account) = 0;
 
-  /// Counts an allocation of a credential that allows `most` (not 0) of them at a time; false when it has as
-  /// many.
+  /// Counts an allocation of a credential that allows `most` of them at a time; false when it has as many.
   virtual bool admit_credential(std::string_view username, std::uint32_t most) = 0;
   virtual void leave_credential(std::string_view username) = 0;
 

@@ -48,8 +48,9 @@ void Server::handle_create_permission(Request& r) {
   }
   r.message.for_each([&](const stun::Attribute& attribute) {
     if (attribute.type != AttributeType::XorPeerAddress) return;
-    const auto peer = stun::decode_xor_address(attribute.value, id);
-    permit(r.handle, *r.allocation, peer->address, r.now.mono);
+    if (const auto peer = stun::decode_xor_address(attribute.value, id)) {
+      permit(r.handle, *r.allocation, peer->address, r.now.mono);
+    }
   });
   ResponseWriter response(r, stun::MessageClass::SuccessResponse);
   send_answer(r, response, Outcome::Success);

@@ -76,6 +76,16 @@ def free_ports():
     return Ports(*found, relay=(10000, 31999))
 
 
+def udp_ports_in_use():
+    """Of this network namespace."""
+    found = set()
+    for table in ("udp", "udp6"):
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as lines:
+            next(lines)
+            found.update(int(line.split()[1].rpartition(":")[2], 16) for line in lines)
+    return found
+
+
 LOOPBACK = Place("loopback", "127.0.0.1", "127.0.0.1", "127.0.0.0/8", "127.1.0.0")
 LOOPBACK6 = Place("loopback6", "::1", "::1", "::1/128", "")
 

@@ -8,11 +8,12 @@ import os
 import resource
 import socket
 import subprocess
+import tempfile
 import time
 
 from . import machine, peers, place, works
 
-START_SECONDS, LOAD_SECONDS, IDLE_SETTLE_SECONDS = 15, 90, 0.3
+START_SECONDS, LOAD_SECONDS, PORTS_SECONDS, IDLE_SETTLE_SECONDS = 15, 90, 5, 0.3
 # Of what turnload prints.
 FAULTS = ("corrupt", "wrong_channel", "wrong_source", "duplicate", "reordered", "wrong", "failed")
 # Descriptors of a server that are not relay sockets.
@@ -58,8 +59,9 @@ class Server:
 
     def __enter__(self):
         started = time.monotonic()
+        self.complaints = tempfile.TemporaryFile(dir=self.peer.context.folder)
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, cwd=self.peer.context.folder,
+                                        stderr=self.complaints, cwd=self.peer.context.folder,
                                         env={**os.environ, **self.peer.environment()})
         try:
             if self.peer.bare:
@@ -83,14 +85,27 @@ class Server:
                     if probe.recv(500)[8:20] == PROBE[8:20]:
                         return
                 if self.process.poll() is not None or time.monotonic() > until:
-                    raise Problem(f"does not start: {' '.join(self.command)}")
+                    raise Problem(f"does not start: {' '.join(self.command)}: {self.last_words()}")
+
+    def last_words(self):
+        self.complaints.seek(0)
+        return self.complaints.read()[-400:].decode(errors="replace").strip() or "it says nothing"
 
     def __exit__(self, *unused):
         # Nobody is to be spared: what a server does at its end is not measured, and the next one wants the ports.
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+        self.complaints.close()
+        self.wait_for_ports(time.monotonic() + PORTS_SECONDS)
         self.peer.clean_up()
+
+    def wait_for_ports(self, until):
+        """The kernel closes the sockets of a process with io_uring some time after its end."""
+        ports = self.peer.context.ports
+        wanted = {ports.server, ports.tls, ports.bare_peer, *range(ports.relay[0], ports.relay[1] + 1)}
+        while time.monotonic() < until and wanted & place.udp_ports_in_use():
+            time.sleep(0.005)
 
     def load_command(self, work, timing):
         prefix = [*self.at.load_prefix, "taskset", "-c", place.LOAD_CORE, self.peer.context.turnload]
