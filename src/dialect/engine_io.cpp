@@ -309,9 +309,10 @@ void EngineIo::packet(const Now& now, EngineSession at, const EnginePacket& pack
     case EngineType::Message: return upper_.engine_message(now, at, packet.binary, packet.data);
     case EngineType::Close: return end(now, at, EngineEnd::ClientClose, '6');
     case EngineType::Pong:
-      s.awaiting_pong = false;
       s.due = now.mono + options_.ping_interval;
-      return upper_.engine_alive(now, at);
+      // Only what was asked for says something, and one payload may hold a great many.
+      if (std::exchange(s.awaiting_pong, false)) upper_.engine_alive(now, at);
+      return;
     case EngineType::Open:
     case EngineType::Ping:
     case EngineType::Upgrade:

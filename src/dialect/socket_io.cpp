@@ -84,6 +84,10 @@ void SocketIo::engine_message(const Now& now, EngineSession session, bool binary
     if (!packet || assembly != nullptr) return refuse(now, at);
     ++counters_.received[static_cast<std::size_t>(packet->type)];
     if (packet->attachments == 0) return handle(now, at, *packet, {});
+    // Nothing is kept for somebody who has not been let in.
+    SioSocket joined;
+    const auto space = space_of(packet->nsp);
+    if (!space || in(*client, *space, joined) == nullptr) return refuse(now, at);
     client->assembly =
         std::make_unique<Assembly>(Assembly{std::string(data), packet->attachments, data.size(), {}});
     return;

@@ -244,7 +244,8 @@ TEST_F(SocketIoTest, WhatClosesTheTransport) {
        {Lines{"4abc"}, Lines{R"(42["early"])"}, Lines{"40", "40"}, Lines{"40", "42{}"},
         Lines{"40", R"(42abc["x"])"}, Lines{"40", R"(42["connect"])"}, Lines{"40", R"(42/custom,["x"])"},
         Lines{"40", "41", R"(42["x"])"}, Lines{"40", "44{\"message\":\"x\"}"}, Lines{"40", "41/custom,"},
-        Lines{"40", R"(451-["x"])", R"(42["x"])"}, Lines{"40", "b\x01"}, Lines{"40", R"(4511-["x"])"}}) {
+        Lines{"40", R"(451-["x"])", R"(42["x"])"}, Lines{"40", "b\x01"}, Lines{R"(451-["x"])"},
+        Lines{"40", R"(4511-["x"])"}}) {
     open(1);
     Lines last;
     for (const std::string& text : script) {
@@ -293,6 +294,10 @@ TEST_F(SocketIoTest, IsPutOut) {
 TEST_F(SocketIoTest, HeartbeatsAreTold) {
   join();
   log();
+  say("3");
+  EXPECT_EQ(log(), Lines{});  // nobody asked
+  sio_->probe(now_, last_);
+  EXPECT_EQ(said(), Lines{"2"});
   say("3");
   EXPECT_EQ(log(), Lines{"alive"});
 }
