@@ -123,14 +123,15 @@ constexpr std::array kNet{
     Metric{{"turnstone_udp_train_packets_total", kCounter,
             "Datagrams that were sent in trains, many to a call (UDP_SEGMENT).", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.net.udp_sent_in_trains); }},
-    Metric{
-        {"turnstone_udp_naps_total", kCounter, "Pauses of relay.coalesce in which datagrams gathered.", ""},
-        [](const Snapshot& s, Samples& out) { out.add(s.net.udp_naps); }},
-    Metric{{"turnstone_udp_coalesce_delay_seconds", kHistogram,
-            "Datagrams that gathered in a pause of relay.coalesce, by the pause's length: the most that each "
-            "was delayed by it, about half of it on average.",
+    Metric{{"turnstone_coalesce_pauses_total", kCounter,
+            "Pauses of relay.coalesce, in which datagrams and the bytes of streams gathered.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.net.naps); }},
+    Metric{{"turnstone_coalesce_delay_seconds", kHistogram,
+            "Datagrams, and reads of streams, that gathered in a pause of relay.coalesce, by the pause's "
+            "length: "
+            "the most that each was delayed by it, about half of it on average.",
             ""},
-           [](const Snapshot& s, Samples& out) { out.add(s.net.udp_nap_delays); }},
+           [](const Snapshot& s, Samples& out) { out.add(s.net.nap_delays); }},
     Metric{{"turnstone_peer_stream_pauses_total", kCounter,
             "Times that a rate made a flow of a TCP allocation (relay.tcp) wait.", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.net.data_pauses); }},

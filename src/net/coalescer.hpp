@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether to let datagrams gather before the next look at the sockets. A wake-up costs many times what a
-// datagram costs that waits already, so at a rate at which more will have come by then a short sleep saves
-// most of them. A pure function of what was seen. One thread.
+// Whether to let datagrams and the bytes of streams gather before the next look at the sockets. A wake-up
+// costs many times what a datagram costs that waits already, so at a rate at which more will have come by
+// then a short sleep saves most of them. A pure function of what was seen. One thread.
 #pragma once
 
 #include <bit>
@@ -17,7 +17,7 @@ class Coalescer {
   /// `nap`: the longest delay that a datagram may get; 0 switches it off.
   explicit Coalescer(Duration nap) noexcept : nap_(nap) {}
 
-  /// A look found datagrams of a flow: any number that tells flows apart.
+  /// A look found datagrams of a flow, or a stream was read: any number that tells flows apart.
   void saw(std::size_t datagrams, std::uint64_t flow) noexcept {
     datagrams_ += datagrams;
     // Fibonacci hashing: the top bits of the product depend on all of the number.

@@ -18,6 +18,11 @@ namespace ts::net {
 
 namespace {
 using RelayPair = std::array<Descriptor, 2>;
+
+/// So that what streams ask for does not wait long while more and more comes.
+constexpr int kHandlersOfATurn = 64;
+/// Streams that were read so lately gather with the datagrams.
+constexpr Duration kStreamsBusy = std::chrono::milliseconds(10);
 }  // namespace
 
 class Shard::Impl {
@@ -25,9 +30,10 @@ class Shard::Impl {
   Impl(ShardSurroundings surroundings, ShardSockets sockets)
       : surroundings_(std::move(surroundings)),
         server_(surroundings_.turn),
-        udp_(context_, std::move(sockets.udp), surroundings_.options, server_, outbox_, counters_,
+        coalescer_(surroundings_.options.udp_coalesce),
+        udp_(context_, std::move(sockets.udp), surroundings_.options, server_, outbox_, counters_, coalescer_,
              [this] { flush(); }),
-        streams_(context_, std::move(sockets.tcp), surroundings_, server_, outbox_, counters_,
+        streams_(context_, std::move(sockets.tcp), surroundings_, server_, outbox_, counters_, coalescer_,
                  [this] { flush(); }),
         peers_(context_, server_, outbox_, counters_, [this] { flush(); }),
         timer_(context_),
@@ -40,7 +46,7 @@ class Shard::Impl {
   void start() {
     std::promise<void> started;
     thread_ = std::thread([&] {
-      if (start_here(started)) context_.run();
+      if (start_here(started)) run();
     });
     auto outcome = started.get_future();
     outcome.wait();
@@ -125,6 +131,36 @@ class Shard::Impl {
     }
     started.set_value();
     return true;
+  }
+
+  /// Turn after turn: what is ready, what that asks for, and a pause where it pays.
+  void run() {
+    while (!context_.stopped()) {
+      const Duration paused = pause();
+      if (paused == Duration::zero()) context_.run_one();
+      for (int i = 0; i < kHandlersOfATurn && context_.poll_one() != 0; ++i) {
+      }
+      streams_.end_turn();
+      found_ = streams_.take_reads();
+      if (found_ != 0) streams_read_ = now().mono;
+      found_ += udp_.take_found();
+      if (paused > Duration::zero()) counters_.nap_delays.add(paused, found_);
+    }
+  }
+
+  /// While streams are read they and the datagrams gather together, and the engine of these does not pause by
+  /// itself. How long it was, 0: there was none.
+  Duration pause() {
+    if (!streams_read_) return Duration::zero();
+    const TimePoint began = now().mono;
+    const bool streams_busy = began - *streams_read_ < kStreamsBusy;
+    udp_.pause_alone(!streams_busy);
+    if (!streams_busy) streams_read_.reset();
+    const Duration wanted = streams_busy ? coalescer_.nap_after(began, found_) : Duration::zero();
+    if (wanted == Duration::zero()) return wanted;
+    ++counters_.naps;
+    std::this_thread::sleep_for(wanted);
+    return now().mono - began;
   }
 
   void receive(turn::Letter& letter, RelayPair& relays) {
@@ -258,6 +294,9 @@ class Shard::Impl {
   turn::Outbox outbox_;
   Counters counters_;
   turn::Server server_;
+  Coalescer coalescer_;
+  std::optional<TimePoint> streams_read_;  // when last, if lately
+  std::size_t found_ = 0;                  // in the last turn
   UdpEngine udp_;
   std::optional<DtlsSet> dtls_;  // without a certificate: none
   StreamSet streams_;

@@ -20,12 +20,13 @@ StreamKind kind_of(const TurnStream& stream) noexcept {
 
 StreamSet::StreamSet(asio::io_context& context, std::vector<BoundSocket> listeners,
                      const ShardSurroundings& surroundings, turn::Server& server, turn::Outbox& outbox,
-                     Counters& counters, std::function<void()> flush)
+                     Counters& counters, Coalescer& coalescer, std::function<void()> flush)
     : context_(context),
       surroundings_(surroundings),
       server_(server),
       outbox_(outbox),
       counters_(counters),
+      coalescer_(coalescer),
       flush_(std::move(flush)),
       read_buffer_(std::make_unique<std::uint8_t[]>(kReadBufferBytes)),
       sweep_timer_(context),
@@ -94,12 +95,14 @@ MutableBytes StreamSet::read_buffer() {
   return MutableBytes(read_buffer_.get(), kReadBufferBytes).subspan(taken_bytes_);
 }
 
-void StreamSet::end_turn_soon() {
-  if (std::exchange(ending_turn_, true)) return;
-  asio::post(context_, [this] {
-    ending_turn_ = false;
-    flush_();
-  });
+void StreamSet::take(TurnStream& stream, std::size_t bytes) {
+  taken_bytes_ += bytes;
+  coalescer_.saw(1, stream.route());
+  ++reads_;
+}
+
+void StreamSet::end_turn() {
+  if (std::exchange(turn_open_, false)) flush_();
 }
 
 void StreamSet::frame(TurnStream& stream, ByteView bytes) {

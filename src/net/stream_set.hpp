@@ -13,6 +13,7 @@
 #include <turnstone/net/listen.hpp>
 #include <turnstone/net/shard.hpp>
 
+#include "coalescer.hpp"
 #include "stream_door.hpp"
 #include "turn_stream.hpp"
 
@@ -20,17 +21,21 @@ namespace ts::net {
 
 class StreamSet final : public TurnStreamOwner {
  public:
-  /// `flush` is called at the end of each turn.
+  /// `coalescer` is told of all reads. `flush` is called at the end of each turn.
   StreamSet(asio::io_context& context, std::vector<BoundSocket> listeners,
             const ShardSurroundings& surroundings, turn::Server& server, turn::Outbox& outbox,
-            Counters& counters, std::function<void()> flush);
+            Counters& counters, Coalescer& coalescer, std::function<void()> flush);
   ~StreamSet();
 
   void start();
   void stop();
 
+  /// To be called when all that was ready has been done: does what the streams' frames asked for.
+  void end_turn() override;
   /// The Outbox was flushed: bytes of streams are not needed any more.
-  void turn_ended() noexcept { taken_bytes_ = 0; }
+  void turn_ended() noexcept { taken_bytes_ = 0, turn_open_ = false; }
+  /// Reads since it was last asked.
+  std::size_t take_reads() noexcept { return std::exchange(reads_, 0); }
 
   /// Queues bytes for a stream; write_queued() writes them.
   void queue(const turn::ToClient& transmit);
@@ -63,10 +68,9 @@ class StreamSet final : public TurnStreamOwner {
   void run(Stream stream, StreamKind kind, MovedStream* moved);
 
   MutableBytes read_buffer() override;
-  void take(std::size_t bytes) override { taken_bytes_ += bytes; }
+  void take(TurnStream& stream, std::size_t bytes) override;
   void frame(TurnStream& stream, ByteView bytes) override;
-  void end_turn_soon() override;
-  void end_turn() override { flush_(); }
+  void end_turn_soon() override { turn_open_ = true; }
   void ended(TurnStream& stream) override;
   void dropped_datagram() override { ++dropped_; }
   bool has_allocation(const TurnStream& stream) const override {
@@ -80,11 +84,13 @@ class StreamSet final : public TurnStreamOwner {
   turn::Server& server_;
   turn::Outbox& outbox_;
   Counters& counters_;
+  Coalescer& coalescer_;
   std::function<void()> flush_;
   /// What the streams that were ready together have read, one after the other.
   std::unique_ptr<std::uint8_t[]> read_buffer_;
   std::size_t taken_bytes_ = 0;
-  bool ending_turn_ = false;
+  bool turn_open_ = false;
+  std::size_t reads_ = 0;
   asio::steady_timer sweep_timer_;
   std::uint64_t next_id_ = 0;
   std::uint64_t dropped_ = 0;

@@ -89,7 +89,7 @@ void TurnStream::on_readable() {
 }
 
 bool TurnStream::take_frames(MutableBytes bytes) {
-  owner_.take(bytes.size());
+  owner_.take(*this, bytes.size());
   ByteView rest = bytes;
   bool well_formed = true;
   const bool carried_on = !partial_.empty();
@@ -107,10 +107,8 @@ bool TurnStream::take_frames(MutableBytes bytes) {
   partial_.assign(rest.begin(), rest.end());
   if (partial_.empty()) std::vector<std::uint8_t>().swap(partial_);
   const bool too_long = partial_.size() > kStrangersFrameBytes && !owner_.has_allocation(*this);
-  if (well_formed && !too_long && framing_ == Framing::On) {
-    owner_.end_turn_soon();
-    return true;
-  }
+  owner_.end_turn_soon();
+  if (well_formed && !too_long && framing_ == Framing::On) return true;
   owner_.end_turn();  // in which there may come an allocation, or the stream may be released
   if (framing_ != Framing::On || closed_) return well_formed;
   return well_formed && (!too_long || owner_.has_allocation(*this));

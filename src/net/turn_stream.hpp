@@ -22,13 +22,13 @@ class TurnStreamOwner {
   /// Room for what is carried over and one read: the front of it that take() is told of stays untouched until
   /// the turn's end, the rest is offered again.
   virtual MutableBytes read_buffer() = 0;
-  /// The first so many bytes of read_buffer() were used.
-  virtual void take(std::size_t bytes) = 0;
+  /// The first so many bytes of read_buffer() are used.
+  virtual void take(TurnStream& stream, std::size_t bytes) = 0;
   /// A frame in bytes that were taken.
   virtual void frame(TurnStream& stream, ByteView bytes) = 0;
-  /// Has the turn ended before long, together with what else is ready.
+  /// What the frames ask for is to be done before long, together with what else is ready.
   virtual void end_turn_soon() = 0;
-  /// Does all that the frames asked for.
+  /// What end_turn_soon() puts off.
   virtual void end_turn() = 0;
   /// The stream is over: it is not used again once this returns.
   virtual void ended(TurnStream& stream) = 0;

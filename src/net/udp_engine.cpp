@@ -63,7 +63,7 @@ constexpr std::size_t kMaxErrors = 64;
 
 UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners,
                      const Options& options, turn::Server& server, turn::Outbox& outbox, Counters& counters,
-                     std::function<void()> flush)
+                     Coalescer& coalescer, std::function<void()> flush)
     : kind_(options.udp_engine),
       ready_(context),
       listeners_(std::move(listeners)),
@@ -73,7 +73,7 @@ UdpEngine::UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> 
       outbox_(outbox),
       counters_(counters),
       flush_(std::move(flush)),
-      coalescer_(options.udp_coalesce) {
+      coalescer_(coalescer) {
   too_long_.reserve(kMaxErrors);
 }
 
@@ -116,11 +116,12 @@ void UdpEngine::turn() {
     found_ = 0;
     const TimePoint napping_since = nap > Duration::zero() ? now().mono : TimePoint{};
     mover_->look(nap, *this);
-    if (nap > Duration::zero()) counters_.udp_nap_delays.add(moment_.mono - napping_since, found_);
+    if (nap > Duration::zero()) counters_.nap_delays.add(moment_.mono - napping_since, found_);
+    found_in_all_ += found_;
     if (moment_.mono - began >= kLongestTurn) return;
-    nap = coalescer_.nap_after(moment_.mono, found_);
+    nap = pauses_ ? coalescer_.nap_after(moment_.mono, found_) : Duration::zero();
     if (nap > Duration::zero()) {
-      ++counters_.udp_naps;
+      ++counters_.naps;
     } else if (found_ < kBusyDatagrams) {
       return;
     }

@@ -23,10 +23,11 @@ namespace ts::net {
 
 class UdpEngine final : public DatagramSink, private DatagramHandler {
  public:
-  /// `coalesce`: how long datagrams may gather where that saves wake-ups. `flush` is called at the end of
-  /// each look; afterwards the receive buffers are used again.
+  /// `coalescer` is told of all datagrams. `flush` is called at the end of each look; afterwards the receive
+  /// buffers are used again.
   UdpEngine(boost::asio::io_context& context, std::vector<BoundSocket> listeners, const Options& options,
-            turn::Server& server, turn::Outbox& outbox, Counters& counters, std::function<void()> flush);
+            turn::Server& server, turn::Outbox& outbox, Counters& counters, Coalescer& coalescer,
+            std::function<void()> flush);
 
   /// Who takes DTLS's datagrams (RFC 7983), on every listener; without one they are not served.
   void set_dtls(DtlsSet* dtls) noexcept { dtls_ = dtls; }
@@ -34,6 +35,11 @@ class UdpEngine final : public DatagramSink, private DatagramHandler {
   /// On the thread of the context; before anything else. Throws std::system_error.
   void start();
   void stop() noexcept;
+
+  /// Whether to pause by itself where that pays, as it does at first, or somebody else pauses for all.
+  void pause_alone(bool alone) noexcept { pauses_ = alone; }
+  /// Datagrams that came since it was last asked.
+  std::size_t take_found() noexcept { return std::exchange(found_in_all_, 0); }
 
   /// The outcome of an OpenRelay: nothing when the socket is open.
   std::optional<turn::RelayError> open(const turn::OpenRelay& command);
@@ -103,7 +109,9 @@ class UdpEngine final : public DatagramSink, private DatagramHandler {
   Counters& counters_;
   std::function<void()> flush_;
   DtlsSet* dtls_ = nullptr;
-  Coalescer coalescer_;
+  Coalescer& coalescer_;
+  bool pauses_ = true;
+  std::size_t found_in_all_ = 0;
   SendBatch sends_;
   /// When the look that is under way was done with waiting, and how many datagrams it found.
   Now moment_;

@@ -201,7 +201,9 @@ TEST(Coalescing, IsOffAtZero) {
   EXPECT_EQ(nap_at(coalescer, now, 200, microseconds(5), 4, 10), Duration::zero());
 }
 
-TEST(Coalescing, ItsDelaysAreShown) {
+class Coalesced : public testing::TestWithParam<std::vector<Via>> {};
+
+TEST_P(Coalesced, DelaysAreShown) {
   config::Config config = loopback_config();
   config.net.udp_coalesce = microseconds(2000);
   config.net.udp_engine = net::UdpEngineKind::Epoll;  // pauses of io_uring end when much has come
@@ -210,11 +212,12 @@ TEST(Coalescing, ItsDelaysAreShown) {
   constexpr std::uint16_t kChannel = 0x4000;
   std::vector<std::unique_ptr<TurnClient>> clients;
   for (int i = 0; i < 8; ++i) {
-    clients.push_back(std::make_unique<TurnClient>(Via::Udp, server.turn()));
+    const Via via = GetParam()[static_cast<std::size_t>(i) % GetParam().size()];
+    clients.push_back(std::make_unique<TurnClient>(via, server.listener(via)));
     ASSERT_EQ(clients.back()->allocate(), 0);
     ASSERT_EQ(clients.back()->bind(kChannel, peer.local()), 0);
   }
-  const std::string name = "turnstone_udp_coalesce_delay_seconds";
+  const std::string name = "turnstone_coalesce_delay_seconds";
   const auto deadline = Clock::now() + kPatience;
   while (server.metric(name + "_count") < 100) {
     ASSERT_LT(Clock::now(), deadline);
@@ -224,11 +227,19 @@ TEST(Coalescing, ItsDelaysAreShown) {
     }
   }
   const std::string metrics = server.metrics();
-  EXPECT_GT(sample(metrics, "turnstone_udp_naps_total"), 0);
+  EXPECT_GT(sample(metrics, "turnstone_coalesce_pauses_total"), 0);
   // Nobody was paused for less than was asked.
   EXPECT_EQ(sample(metrics, name + "_bucket", "le=\"0.001\""), 0);
   EXPECT_GE(sample(metrics, name + "_sum"), 0.002 * sample(metrics, name + "_count"));
 }
+INSTANTIATE_TEST_SUITE_P(Clients, Coalesced,
+                         testing::Values(std::vector{Via::Udp}, std::vector{Via::Tcp}, std::vector{Via::Tls},
+                                         std::vector{Via::Udp, Via::Tcp}),
+                         [](const auto& p) {
+                           std::string out;
+                           for (const Via via : p.param) out += name(via);
+                           return out;
+                         });
 
 }  // namespace
 }  // namespace ts::shell_test

@@ -69,8 +69,8 @@ struct Counters {
   std::uint64_t udp_sent_in_trains = 0;
   /// Sleeps that let datagrams gather; and how long the one was in which each datagram that came of them
   /// waited, the most that it can have been delayed.
-  std::uint64_t udp_naps = 0;
-  DelayHistogram udp_nap_delays;
+  std::uint64_t naps = 0;
+  DelayHistogram nap_delays;
   /// Rests between two reads of a TCP allocation's data that a rate asks for, and how long they are together.
   std::uint64_t data_pauses = 0;
   std::uint64_t data_pause_nanoseconds = 0;
@@ -87,8 +87,8 @@ struct Counters {
     udp_received_packets += o.udp_received_packets;
     udp_sent_packets += o.udp_sent_packets;
     udp_sent_in_trains += o.udp_sent_in_trains;
-    udp_naps += o.udp_naps;
-    udp_nap_delays += o.udp_nap_delays;
+    naps += o.naps;
+    nap_delays += o.nap_delays;
     data_pauses += o.data_pauses;
     data_pause_nanoseconds += o.data_pause_nanoseconds;
     return *this;

@@ -65,13 +65,13 @@ void add_limits(std::vector<Key>& t) {
                                    "or epoll. auto: io_uring where the kernel allows it (Linux 6.1; many "
                                    "containers forbid it).",
                                    "Write auto, epoll or io_uring."}));
-  t.push_back(one<MicrosecondsCodec>(TS_AT(net.udp_coalesce),
-                                     {"relay.coalesce",
-                                      "",
-                                      {0, 10'000},
-                                      "How long datagrams may gather before they are relayed, at rates at "
-                                      "which that saves wake-ups; 0us: never.",
-                                      "Write a time up to 10ms, such as 100us."}));
+  t.push_back(one<MicrosecondsCodec>(
+      TS_AT(net.udp_coalesce), {"relay.coalesce",
+                                "",
+                                {0, 10'000},
+                                "How long datagrams, and what comes over TCP and TLS, may gather before "
+                                "they are relayed, at rates at which that saves wake-ups; 0us: never.",
+                                "Write a time up to 10ms, such as 100us."}));
   t.push_back(
       one<BoolCodec>(TS_AT(turn.tcp_relay),
                      {"relay.tcp", "", kAny, "Grant allocations that relay to peers over TCP (RFC 6062).",

@@ -134,17 +134,17 @@ TEST(Metrics, HistogramsAddUp) {
   using std::chrono::microseconds;
   using std::chrono::nanoseconds;
   Snapshot s = full();
-  net::DelayHistogram& delays = s.net.udp_nap_delays;
+  net::DelayHistogram& delays = s.net.nap_delays;
   delays.add(nanoseconds(1), 1);
   delays.add(microseconds(100), 2);
   delays.add(nanoseconds(100'001), 4);
   delays.add(microseconds(30'000), 8);
   net::Counters twice = s.net;
   twice += s.net;
-  EXPECT_EQ(twice.udp_nap_delays.nanoseconds, 2 * delays.nanoseconds);
-  EXPECT_EQ(twice.udp_nap_delays.counts[1], 4U);
+  EXPECT_EQ(twice.nap_delays.nanoseconds, 2 * delays.nanoseconds);
+  EXPECT_EQ(twice.nap_delays.counts[1], 4U);
   const std::string text = expose(s);
-  const std::string name = "turnstone_udp_coalesce_delay_seconds";
+  const std::string name = "turnstone_coalesce_delay_seconds";
   for (const char* line :
        {"_count 15\n", "_bucket{le=\"5e-05\"} 1\n", "_bucket{le=\"0.0001\"} 3\n",
         "_bucket{le=\"0.00015\"} 7\n", "_bucket{le=\"0.02\"} 7\n", "_bucket{le=\"+Inf\"} 15\n"}) {
