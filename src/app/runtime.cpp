@@ -19,6 +19,7 @@
 #include <turnstone/base/check.hpp>
 #include <turnstone/config/load.hpp>
 #include <turnstone/dialect/native.hpp>
+#include <turnstone/dialect/sio_app.hpp>
 #include <turnstone/metrics/exposition.hpp>
 #include <turnstone/metrics/labels.hpp>
 #include <turnstone/net/clock.hpp>
@@ -44,6 +45,8 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
+/// The Router's number for connections that speak Socket.IO; the native protocol's is 0.
+constexpr signal::DialectId kSocketIoDialect = 1;
 /// Shards are numbered, and counted, in one byte.
 constexpr std::uint32_t kMaxShards = 255;
 
@@ -201,12 +204,15 @@ class Runtime::Impl {
         authenticator_(config_.signal, std::move(signal_keys)),
         router_(config_.signal, random_, *ice_, &authenticator_),
         native_(router_),
+        socketio_(socketio_options(), random_),
+        signal_app_(socketio_options(), router_, socketio_, kSocketIoDialect),
         http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
               config_.signaling_enabled ? &router_ : nullptr),
         watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
         signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
         hook_(make_hook()),
         work_(http_context_.get_executor()) {
+    if (serves_socketio()) mount_socketio();
     for (net::ShardSockets& sockets : listeners.shards) {
       const std::size_t index = shards_.size();
       shards_.push_back(std::make_unique<net::Shard>(surroundings(index), std::move(sockets)));
@@ -294,6 +300,36 @@ class Runtime::Impl {
     });
   }
 
+  bool serves_socketio() const noexcept { return config_.signaling_enabled && config_.socketio.enabled; }
+
+  dialect::SocketIoOptions socketio_options() const {
+    dialect::SocketIoOptions out = config_.socketio;
+    out.max_sessions = config_.signal.max_connections;
+    return out;
+  }
+
+  /// Socket.IO on the HTTP port; its members and the native protocol's meet in the Router's rooms.
+  void mount_socketio() {
+    native_.set_others([this](const signal::Outbox& said) { signal_app_.deliver(net::now(), said); });
+    signal_app_.set_others([this](const Now&, const signal::Outbox& said) { http_.deliver(said); });
+    net::EngineMount mount;
+    mount.path = config_.socketio.path;
+    mount.engine = &socketio_.engine();
+    mount.allowed_origins = config_.signal.allowed_origins;
+    mount.any_origin = config_.signal.open;
+    mount.credentials = config_.socketio.credentials;
+    mount.next_deadline = [this]() -> std::optional<TimePoint> {
+      const auto machine = socketio_.next_deadline();
+      const auto app = signal_app_.next_deadline();
+      return machine && app ? std::min(*machine, *app) : machine ? machine : app;
+    };
+    mount.tick = [this](const Now& now) {
+      socketio_.tick(now);
+      signal_app_.tick(now);
+    };
+    http_.mount(std::move(mount));
+  }
+
   /// On the HTTP thread. Shards change over one after the other.
   void use(auth::Options options) {
     auth_ = std::move(options);
@@ -338,6 +374,7 @@ class Runtime::Impl {
     out.metrics_allow_from = config_.metrics.allow_from;
     out.turn_token = config_.signal.token;
     out.turn_open = config_.signal.open;
+    out.public_connections = config_.socketio.public_connections;
     return out;
   }
 
@@ -356,6 +393,9 @@ class Runtime::Impl {
       out.metrics = [this](const net::HttpRequest&) -> asio::awaitable<net::HttpResponse> {
         return scrape();
       };
+    }
+    if (serves_socketio()) {
+      out.connections = [this](std::string_view room) { return signal_app_.connections(room); };
     }
     if (!config_.auth.secrets.empty()) {
       out.mint = [this](std::string_view user) -> std::optional<net::TurnCredential> {
@@ -418,6 +458,7 @@ class Runtime::Impl {
     }
     if (offload_) add_offloaded(snapshot);
     snapshot.signal = router_.counters();
+    snapshot.socketio = socketio_.counters();
     snapshot.bugs = g_bugs;
     snapshot.draining = stopping_;
     if (tls_)
@@ -452,6 +493,8 @@ class Runtime::Impl {
   signal::JwtAuthenticator authenticator_;
   signal::Router router_;
   dialect::Native native_;
+  dialect::SocketIo socketio_;
+  dialect::SioApp signal_app_;
   asio::io_context http_context_{1};
   net::HttpServer http_;
   CredentialsWatch watch_;

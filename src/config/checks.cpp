@@ -160,6 +160,13 @@ class Checks {
                   SizeCodec::print(c_.signal.max_message_bytes),
               "Raise signaling.max_send_queue.");
     }
+    if (c_.socketio.max_send_queue_bytes < c_.socketio.max_payload) {
+      problem({"signaling.socketio.max_send_queue", "signaling.socketio.max_payload"},
+              "a queue that takes the largest message",
+              SizeCodec::print(c_.socketio.max_send_queue_bytes) + " below " +
+                  SizeCodec::print(c_.socketio.max_payload),
+              "Raise signaling.socketio.max_send_queue.");
+    }
   }
 
   void key_files() {

@@ -308,6 +308,33 @@ std::string UdpEngineCodec::print(Value value) {
   return std::string(kEngines[static_cast<std::size_t>(value)]);
 }
 
+std::optional<std::string> MountPathCodec::parse(std::string_view text, const Range& range) {
+  // What a path may hold as it is (RFC 3986 §3.3), and nothing that would need to be decoded.
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/-._~").find(c) != std::string_view::npos;
+  };
+  const bool fits =
+      text.size() >= 2 && text.size() <= range.high && text.front() == '/' && text.back() == '/';
+  if (!fits || !std::all_of(text.begin(), text.end(), is_plain)) return std::nullopt;
+  return std::string(text);
+}
+
+std::optional<dialect::Recovery> RecoveryCodec::parse(std::string_view text, const Range&) {
+  for (const auto value : {dialect::Recovery::Off, dialect::Recovery::Asked, dialect::Recovery::All}) {
+    if (text == print(value)) return value;
+  }
+  return std::nullopt;
+}
+std::string RecoveryCodec::print(Value value) {
+  switch (value) {
+    case dialect::Recovery::Off: return "off";
+    case dialect::Recovery::Asked: return "asked";
+    case dialect::Recovery::All: break;
+  }
+  return "all";
+}
+
 std::optional<LogFormat> LogFormatCodec::parse(std::string_view text, const Range&) {
   if (text == "text") return LogFormat::Text;
   if (text == "json") return LogFormat::Json;

@@ -329,6 +329,26 @@ struct UdpEngineCodec {
   static std::string unit(const Range&) { return {}; }
 };
 
+/// Where something is mounted: "/a/b/".
+struct MountPathCodec : TextCodec {
+  static constexpr std::string_view kType = "URL path";
+  static std::string expected(const Range&) {
+    return "a path that begins and ends with /, such as /socket.io/";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct RecoveryCodec {
+  using Value = dialect::Recovery;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "off|asked|all";
+  static std::string expected(const Range&) { return "off, asked or all"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value);
+  static std::string unit(const Range&) { return {}; }
+};
+
 struct LogFormatCodec {
   using Value = LogFormat;
   static constexpr Form kForm = Form::Plain;

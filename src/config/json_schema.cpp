@@ -83,6 +83,23 @@ std::string property(const Key& key, const std::string& indent) {
          quoted(key.info.doc) + '}';
 }
 
+/// The properties of a section: its keys, and the sections inside of it.
+std::string properties_of(const Section& section, const std::string& indent) {
+  std::string out;
+  const auto add = [&out](const std::string& text) { out += (out.empty() ? "" : ",\n") + text; };
+  for (const Key& key : key_table()) {
+    if (section_of(key.info.path) == section.name) add(property(key, indent));
+  }
+  for (const Section& inner : sections()) {
+    if (inner.name.empty() || section_of(inner.name) != section.name) continue;
+    add(indent + quoted(leaf_of(inner.name)) + ": {\n" + indent + "  \"type\": [\"object\", \"null\"],\n" +
+        indent + "  \"description\": " + quoted(inner.doc) + ",\n" + indent +
+        "  \"additionalProperties\": false,\n" + indent + "  \"properties\": {\n" +
+        properties_of(inner, indent + "    ") + "\n" + indent + "  }\n" + indent + "}");
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string json_schema() {
@@ -91,25 +108,7 @@ std::string json_schema() {
       "  \"title\": \"Turnstone configuration\",\n  \"type\": \"object\",\n  \"additionalProperties\": "
       "false,\n"
       "  \"properties\": {\n";
-  std::string properties;
-  for (const Section& section : sections()) {
-    std::string inner;
-    const std::string indent = section.name.empty() ? "    " : "        ";
-    for (const Key& key : key_table()) {
-      if (section_of(key.info.path) != section.name) continue;
-      inner += (inner.empty() ? "" : ",\n") + property(key, indent);
-    }
-    if (!properties.empty()) properties += ",\n";
-    if (section.name.empty()) {
-      properties += inner;
-      continue;
-    }
-    properties +=
-        "    " + quoted(section.name) +
-        ": {\n      \"type\": [\"object\", \"null\"],\n      \"description\": " + quoted(section.doc) +
-        ",\n      \"additionalProperties\": false,\n      \"properties\": {\n" + inner + "\n      }\n    }";
-  }
-  return out + properties + "\n  }\n}\n";
+  return out + properties_of(Section{}, "    ") + "\n  }\n}\n";
 }
 
 }  // namespace ts::config

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table as sample file, documentation and effective configuration.
+#include <algorithm>
+
 #include <turnstone/config/schema.hpp>
 
 #include "schema_table.hpp"
@@ -36,6 +38,19 @@ std::string sample_entry(const Key& key, const std::string& indent) {
     out += indent + "# " + std::string(leaf_of(key.info.path)) + ": " + example + '\n';
   }
   return out + name + key.info.default_value + '\n';
+}
+
+/// Where the keys of a section stand; its name, two columns before. A section "a.b" stands inside of "a",
+/// which comes before it.
+std::string indent_of(const Section& section) {
+  if (section.name.empty()) return {};
+  return std::string(
+      2 + 2 * static_cast<std::size_t>(std::count(section.name.begin(), section.name.end(), '.')), ' ');
+}
+
+std::string name_line(const Section& section) {
+  if (section.name.empty()) return {};
+  return indent_of(section).substr(2) + std::string(leaf_of(section.name)) + ":\n";
 }
 
 std::string cell(std::string_view text) {
@@ -100,10 +115,10 @@ std::string sample_yaml() {
       "# Check your file with: turnstone check --config FILE\n";
   for (const Section& section : sections()) {
     out += '\n';
-    if (!section.name.empty()) out += comment(section.doc, "") + section.name + ":\n";
+    const std::string indent = indent_of(section);
+    if (!indent.empty()) out += comment(section.doc, indent.substr(2)) + name_line(section);
     for (const Key& key : key_table()) {
-      if (section_of(key.info.path) == section.name)
-        out += sample_entry(key, section.name.empty() ? "" : "  ");
+      if (section_of(key.info.path) == section.name) out += sample_entry(key, indent);
     }
   }
   return out;
@@ -127,10 +142,10 @@ std::string documentation() {
 std::string print(const Config& config) {
   std::string out;
   for (const Section& section : sections()) {
-    if (!section.name.empty()) out += section.name + ":\n";
+    out += name_line(section);
     for (const Key& key : key_table()) {
       if (section_of(key.info.path) != section.name) continue;
-      out += (section.name.empty() ? "" : "  ") + std::string(leaf_of(key.info.path)) + ": " +
+      out += indent_of(section) + std::string(leaf_of(key.info.path)) + ": " +
              yaml_value(key, key.get(config)) + '\n';
     }
   }

@@ -19,18 +19,22 @@ std::string environment_name(std::string_view path) {
 std::span<const Key> key_table() {
   static const std::vector<Key> kTable = [] {
     std::vector<Key> table;
-    for (const auto add : {add_listen, add_auth, add_realms, add_relay, add_signaling, add_rest}) add(table);
+    for (const auto add :
+         {add_listen, add_auth, add_realms, add_relay, add_signaling, add_socketio, add_rest})
+      add(table);
     return table;
   }();
   return kTable;
 }
 
 std::span<const Section> sections() {
-  static const std::array<Section, 7> kSections{{
+  static const std::array<Section, 9> kSections{{
       {"listen", "Where clients reach the server."},
       {"auth", "Who may use the relay. At least one source is needed: users, secrets, OAuth keys or a hook."},
       {"relay", "TURN: what clients are relayed from, and to whom."},
       {"signaling", "WebSocket signaling."},
+      {"signaling.socketio", "Socket.IO signaling."},
+      {"signaling.compat", "What servers did that Turnstone replaces, and that is not open by itself."},
       {"metrics", "Prometheus."},
       {"log", "Log lines, written to stderr."},
       {"", "Development mode."},

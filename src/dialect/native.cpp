@@ -54,12 +54,18 @@ void Native::push_numbered(ConnectionId connection, const signal::Replay::Text& 
 }
 
 void Native::deliver(Frames& out) {
-  for (const signal::Outbox::Item& item : outbox_.items()) {
+  deliver(outbox_, out);
+  if (others_ && !outbox_.empty()) others_(outbox_);
+  outbox_.clear();
+}
+
+void Native::deliver(const signal::Outbox& outbox, Frames& out) {
+  for (const signal::Outbox::Item& item : outbox.items()) {
     const auto* close = std::get_if<signal::Close>(&item.event);
     const auto text =
         shared(close != nullptr ? std::string(close->reason) : native::encode_event(item.event));
     const bool numbered = is_numbered(item.event);
-    for (const signal::Receiver& receiver : outbox_.receivers(item)) {
+    for (const signal::Receiver& receiver : outbox.receivers(item)) {
       if (receiver.dialect != id_) continue;
       if (close != nullptr) {
         out.push_back(Frame{receiver.connection, static_cast<std::uint16_t>(close->code), text});
@@ -72,7 +78,6 @@ void Native::deliver(Frames& out) {
       }
     }
   }
-  outbox_.clear();
 }
 
 void Native::count(const Call& call, ErrorCode code) noexcept {

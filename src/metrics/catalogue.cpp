@@ -230,6 +230,39 @@ constexpr std::array kSignal{
            }},
 };
 
+constexpr std::array kSocketIo{
+    Metric{{"turnstone_socketio_sessions", kGauge, "Open Engine.IO sessions, by transport.", "transport"},
+           [](const Snapshot& s, Samples& out) {
+             each<dialect::EngineTransport>(out, s.socketio.engine.sessions);
+           }},
+    Metric{{"turnstone_socketio_sessions_opened_total", kCounter, "Engine.IO sessions opened.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.socketio.engine.opened); }},
+    Metric{{"turnstone_socketio_sessions_closed_total", kCounter, "Engine.IO sessions ended, by reason.",
+            "reason"},
+           [](const Snapshot& s, Samples& out) { each<dialect::EngineEnd>(out, s.socketio.engine.ended); }},
+    Metric{{"turnstone_socketio_upgrades_total", kCounter,
+            "Sessions that changed over from polling to a WebSocket.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.socketio.engine.upgraded); }},
+    Metric{
+        {"turnstone_socketio_refusals_total", kCounter, "Engine.IO requests refused, by reason.", "reason"},
+        [](const Snapshot& s, Samples& out) { each<dialect::EngineError>(out, s.socketio.engine.refused); }},
+    Metric{{"turnstone_socketio_connects_total", kCounter,
+            "Answers to clients that asked to join a namespace, by result.", "result"},
+           [](const Snapshot& s, Samples& out) { each<dialect::SioConnect>(out, s.socketio.connects); }},
+    Metric{{"turnstone_socketio_packets_total", kCounter, "Socket.IO packets, by direction and type.",
+            "direction, type"},
+           [](const Snapshot& s, Samples& out) {
+             for (std::size_t i = 0; i < dialect::kSioTypeCount; ++i) {
+               const std::string_view type = label(static_cast<dialect::SioType>(i));
+               out.add(s.socketio.received[i], {"received", type});
+               out.add(s.socketio.sent[i], {"sent", type});
+             }
+           }},
+    Metric{{"turnstone_socketio_recoverable_connections", kGauge,
+            "Lost connections that may still be recovered.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.socketio.kept); }},
+};
+
 constexpr std::array kProcess{
     Metric{{"turnstone_build_info", kGauge, "What runs; always 1.", "version, commit, compiler"},
            [](const Snapshot& s, Samples& out) {
@@ -263,6 +296,7 @@ std::span<const Metric> metric_table() {
     std::vector<Metric> out(kTurn.begin(), kTurn.end());
     out.insert(out.end(), kNet.begin(), kNet.end());
     out.insert(out.end(), kSignal.begin(), kSignal.end());
+    out.insert(out.end(), kSocketIo.begin(), kSocketIo.end());
     out.insert(out.end(), kProcess.begin(), kProcess.end());
     return out;
   }();

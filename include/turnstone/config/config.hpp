@@ -9,6 +9,7 @@
 
 #include <turnstone/auth/options.hpp>
 #include <turnstone/base/address.hpp>
+#include <turnstone/dialect/options.hpp>
 #include <turnstone/net/options.hpp>
 #include <turnstone/offload/options.hpp>
 #include <turnstone/signal/options.hpp>
@@ -60,6 +61,7 @@ struct Config {
   /// False: no signaling endpoint at all.
   bool signaling_enabled = true;
   signal::Options signal;
+  dialect::SocketIoOptions socketio;
   MetricsOptions metrics;
   LogOptions log;
   SecretFiles secret_files;

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,6 +57,11 @@ class Native {
   /// dropped.
   void slow_consumer(const Now& now, signal::ConnectionId connection, Frames& out);
 
+  /// What a call that another dialect made on the Router says to members here.
+  void deliver(const signal::Outbox& outbox, Frames& out);
+  /// Takes what a call of ours says to members who speak another dialect. It may call the Router.
+  void set_others(std::function<void(const signal::Outbox&)> others) { others_ = std::move(others); }
+
   /// Does what is due; call at next_deadline() or later.
   void tick(const Now& now, Frames& out);
   /// When tick() has something to do; nothing: never.
@@ -93,6 +99,7 @@ class Native {
   signal::Router& router_;
   signal::DialectId id_;
   signal::Outbox outbox_;
+  std::function<void(const signal::Outbox&)> others_;
 };
 
 }  // namespace ts::dialect

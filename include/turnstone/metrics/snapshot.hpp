@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <turnstone/dialect/counters.hpp>
 #include <turnstone/net/counters.hpp>
 #include <turnstone/offload/counters.hpp>
 #include <turnstone/signal/counters.hpp>
@@ -37,6 +38,7 @@ struct Snapshot {
   /// Nothing where all is relayed by the sockets. Its packets are counted in `turn` too.
   std::optional<offload::Counters> offload;
   signal::Counters signal;
+  dialect::SocketIoCounters socketio;
   /// Allocations of each shard, by shard index.
   std::vector<std::uint64_t> shard_allocations;
   /// How often TS_BUG fired.

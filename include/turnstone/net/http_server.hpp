@@ -19,12 +19,14 @@
 #include <boost/asio/io_context.hpp>
 
 #include <turnstone/base/address.hpp>
+#include <turnstone/base/time.hpp>
 #include <turnstone/net/stream.hpp>
 #include <turnstone/signal/outbox.hpp>
 
 namespace ts::dialect {
+class EngineIo;
 class Native;
-}
+}  // namespace ts::dialect
 namespace ts::signal {
 class Router;
 }
@@ -85,6 +87,23 @@ struct HttpHandlers {
   HttpHandler ready;
   /// For /turn; `user` may be empty. Nothing: TURN credentials cannot be minted (404).
   std::function<std::optional<TurnCredential>(std::string_view user)> mint;
+  /// For /connections?room=: JSON. An empty room is the default one.
+  std::function<std::string(std::string_view room)> connections;
+};
+
+/// Where an Engine.IO machine is reached, and by whom. It must outlive the server.
+struct EngineMount {
+  /// Begins and ends with '/'; the last one may be missing in requests.
+  std::string path;
+  dialect::EngineIo* engine = nullptr;
+  /// Origins of web pages that may use it, besides pages of this host; "*" is any.
+  std::vector<std::string> allowed_origins;
+  bool any_origin = false;
+  /// CORS: pages may send cookies.
+  bool credentials = false;
+  /// Of the machine and what runs on top of it.
+  std::function<std::optional<TimePoint>()> next_deadline;
+  std::function<void(const Now&)> tick;
 };
 
 struct HttpOptions {
@@ -95,6 +114,8 @@ struct HttpOptions {
   /// What /turn wants as `Authorization: Bearer` or `?key=`. Empty: nobody, unless `turn_open`.
   std::string turn_token;
   bool turn_open = false;
+  /// Lets everybody read /connections.
+  bool public_connections = false;
 
   /// Connections at once; what comes beyond is closed. 0 is no limit.
   std::size_t max_connections = 0;
@@ -135,6 +156,11 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
   /// stop(); what is left of the connections goes with the io_context.
   ~HttpServer();
+
+  /// Before the first stream.
+  void mount(EngineMount mount);
+  /// What a call on the Router, made on top of a mounted machine, says to members of the native dialect.
+  void deliver(const signal::Outbox& outbox);
 
   /// Serves a connected stream (TLS handshake done) until it ends. After close_all() or stop(): closes it.
   void serve(DetachedStream stream);

@@ -37,22 +37,11 @@ bool Cork::append(std::string_view bytes) {
   return true;
 }
 
-bool Cork::append_text(std::string_view text) {
-  std::array<std::uint8_t, 10> head{0x81};  // FIN, text
-  std::size_t head_bytes = 2;
-  if (text.size() < 126) {
-    head[1] = static_cast<std::uint8_t>(text.size());
-  } else if (text.size() <= 0xFFFF) {
-    head[1] = 126;
-    store_be16(&head[2], static_cast<std::uint16_t>(text.size()));
-    head_bytes = 4;
-  } else {
-    head[1] = 127;
-    store_be64(&head[2], text.size());
-    head_bytes = 10;
-  }
-  if (waiting_bytes() + head_bytes + text.size() > limit_bytes_) return false;
-  return append(as_text(ByteView(head).first(head_bytes))) && append(text);
+bool Cork::append_frame(WsOpcode opcode, std::string_view payload) {
+  std::string head;  // short enough to need no memory
+  append_ws_head(head, opcode, payload.size());
+  if (waiting_bytes() + head.size() + payload.size() > limit_bytes_) return false;
+  return append(head) && append(payload);
 }
 
 void Cork::flush() {

@@ -12,6 +12,7 @@
 #include <turnstone/net/stream.hpp>
 
 #include "server_impl.hpp"
+#include "ws_frames.hpp"
 
 namespace ts::net {
 
@@ -31,7 +32,9 @@ class Cork : public std::enable_shared_from_this<Cork> {
   /// Takes bytes to be written soon. False: closed or full.
   bool append(std::string_view bytes);
   /// Takes a text message: one unmasked frame (RFC 6455 §5.2).
-  bool append_text(std::string_view text);
+  bool append_text(std::string_view text) { return append_frame(WsOpcode::Text, text); }
+  /// Takes one unmasked frame, or nothing of it.
+  bool append_frame(WsOpcode opcode, std::string_view payload);
   /// Writes what the socket takes; goes on by itself when it takes more.
   void flush();
   /// Bytes that wait.

@@ -14,6 +14,8 @@
 #include <turnstone/net/clock.hpp>
 
 #include "cork.hpp"
+#include "engine_endpoint.hpp"
+#include "engine_socket.hpp"
 #include "http_text.hpp"
 #include "websocket_session.hpp"
 
@@ -52,11 +54,14 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   /// Reads a request; false: the connection is of no more use (an error has been answered).
   asio::awaitable<bool> read_request();
   asio::awaitable<bool> refuse(error_code why);
-  void take_request();
+  void take_head();
   bool wants_websocket() const;
+  /// Engine.IO, whose answer may take its time.
+  asio::awaitable<void> serve_engine();
+  void watch_for_end(std::shared_ptr<EngineExchange> exchange);
   /// True: the stream is gone to the WebSocket.
   asio::awaitable<bool> upgrade();
-  asio::awaitable<void> write(const HttpResponse& response);
+  asio::awaitable<void> write(HttpResponse response);
   asio::awaitable<bool> send(std::string_view bytes);
 
   std::shared_ptr<HttpServer::Impl> server_;
@@ -71,6 +76,9 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   HttpRequest request_;
+  /// The machine that this request is for, and its place there; null: it is none.
+  EngineEndpoint* engine_ = nullptr;
+  std::shared_ptr<EngineExchange> exchange_;
 };
 
 void HttpSession::limit(std::chrono::milliseconds time) {
@@ -98,12 +106,17 @@ asio::awaitable<void> HttpSession::run() {
   while (keep_alive_ && !server_->closing) {
     if (!co_await wait_for_request()) break;
     if (!co_await read_request()) break;
-    if (request_.path == "/v1/ws" && wants_websocket()) {
+    const bool signals = engine_ != nullptr || (request_.path == "/v1/ws" && server_->signaling());
+    if (signals && wants_websocket()) {
       if (co_await upgrade()) co_return;
       continue;
     }
-    const HttpResponse response = co_await server_->respond(request_);
-    co_await write(response);
+    if (engine_ != nullptr) {
+      co_await serve_engine();
+      continue;
+    }
+    HttpResponse response = co_await server_->respond(request_);
+    co_await write(std::move(response));
   }
   if (unread_ && stream_.socket().is_open()) {
     // Closing with bytes unread would take the answer back (RFC 9112 §9.6).
@@ -129,13 +142,22 @@ asio::awaitable<bool> HttpSession::wait_for_request() {
 
 asio::awaitable<bool> HttpSession::read_request() {
   const HttpOptions& options = server_->options;
+  request_ = HttpRequest{};
+  engine_ = nullptr;
+  exchange_ = nullptr;
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(options.max_header_bytes));
-  parser_->body_limit(options.max_body_bytes);
+  parser_->body_limit(boost::none);  // which depends on the path
   limit(options.header_timeout);
   const auto [head_error, head_bytes] = co_await http::async_read_header(stream_, buffer_, *parser_, kTuple);
   if (head_error) co_return co_await refuse(head_error);
+  take_head();
+  engine_ = server_->engine_at(request_.path);
+  if (engine_ != nullptr && !wants_websocket()) exchange_ = engine_->begin(request_);
   if (!parser_->is_done()) {
+    const std::size_t most = engine_ != nullptr ? engine_->max_body_bytes() : options.max_body_bytes;
+    if (parser_->content_length().value_or(0) > most) co_return co_await refuse(http::error::body_limit);
+    parser_->body_limit(most);
     limit(options.body_timeout);
     if (beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
       if (!co_await send("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
@@ -144,11 +166,11 @@ asio::awaitable<bool> HttpSession::read_request() {
     if (body_error) co_return co_await refuse(body_error);
   }
   // RFC 9112 §3.2: a request without Host is no request.
-  const auto& message = parser_->get();
+  auto& message = parser_->get();
+  request_.body = std::move(message.body());
   const bool has_host = message.find(http::field::host) != message.end();
   // RFC 9112 §6.3: a last coding that is not chunked leaves the length of the body unknown.
   const bool unframed = message.find(http::field::transfer_encoding) != message.end() && !message.chunked();
-  take_request();
   if (unframed || (message.version() >= 11 && !has_host) || !request_.path.starts_with('/') ||
       message.version() / 10 != 1) {
     error_code bad = http::error::bad_target;
@@ -160,7 +182,9 @@ asio::awaitable<bool> HttpSession::read_request() {
 asio::awaitable<bool> HttpSession::refuse(error_code why) {
   const bool about_http = why.category() == make_error_code(http::error::bad_target).category();
   keep_alive_ = false;
-  request_ = HttpRequest{};
+  const bool too_large = why == http::error::body_limit;
+  if (exchange_) engine_->abandon(*std::exchange(exchange_, nullptr), too_large);
+  request_.method.clear();
   // Ended or cut off in the middle: nobody is there to be told.
   if (!about_http || why == http::error::end_of_stream || why == http::error::partial_message)
     co_return false;
@@ -168,16 +192,15 @@ asio::awaitable<bool> HttpSession::refuse(error_code why) {
   HttpResponse response = http_text::error(400, "bad_request", "this is not an HTTP request");
   if (why == http::error::header_limit || why == http::error::buffer_overflow) {
     response = http_text::error(431, "header_too_large", "the header is too large");
-  } else if (why == http::error::body_limit) {
+  } else if (too_large) {
     response = http_text::error(413, "too_large", "the body is too large");
   }
-  co_await write(response);
+  co_await write(std::move(response));
   co_return false;
 }
 
-void HttpSession::take_request() {
-  auto& message = parser_->get();
-  request_ = HttpRequest{};
+void HttpSession::take_head() {
+  const auto& message = parser_->get();
   request_.method = std::string(message.method_string());
   std::string_view target(message.target().data(), message.target().size());
   // Absolute form, RFC 9112 §3.2.2.
@@ -193,34 +216,78 @@ void HttpSession::take_request() {
   for (const auto& field : message) {
     request_.fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
   }
-  request_.body = std::move(message.body());
   request_.remote = stream_.remote();
   request_.local = stream_.local();
   request_.tls = tls_;
   keep_alive_ = message.keep_alive();
 }
 
-bool HttpSession::wants_websocket() const {
-  return server_->signaling() && beast::websocket::is_upgrade(parser_->get());
-}
+bool HttpSession::wants_websocket() const { return beast::websocket::is_upgrade(parser_->get()); }
 
 asio::awaitable<bool> HttpSession::upgrade() {
-  std::optional<HttpResponse> refusal = server_->refuse_websocket(request_);
+  std::optional<HttpResponse> refusal =
+      engine_ != nullptr ? engine_->refuse_upgrade(request_) : server_->refuse_websocket(request_);
   // Nothing may follow before our answer: it would be read past the WebSocket.
-  if (!refusal && buffer_.size() != 0) refusal = http_text::error(400, "bad_request", "too early");
+  if (!refusal && engine_ == nullptr && buffer_.size() != 0) {
+    refusal = http_text::error(400, "bad_request", "too early");
+  }
   if (refusal) {
     keep_alive_ = false;
     unread_ = true;
-    co_await write(*refusal);
+    co_await write(std::move(*refusal));
     co_return false;
   }
   timer_.cancel();
+  if (engine_ != nullptr) {
+    const auto data = buffer_.cdata();
+    std::string early(static_cast<const char*>(data.data()), data.size());
+    const auto socket = std::make_shared<EngineSocket>(server_, *engine_, std::move(stream_));
+    socket->start(request_, std::move(early));
+    co_return true;
+  }
   start_websocket(server_, std::move(stream_), parser_->release());
   co_return true;
 }
 
-asio::awaitable<void> HttpSession::write(const HttpResponse& response) {
+/// Ends the exchange when the client goes away before its answer. What else comes is left where it is.
+void HttpSession::watch_for_end(std::shared_ptr<EngineExchange> exchange) {
+  auto look = [self = shared_from_this(), exchange](error_code error) {
+    if (exchange->response) return;
+    std::uint8_t first = 0;
+    const Stream::Step step = error ? Stream::Step{} : self->stream_.peek(first);
+    if (step.status == Stream::Status::Done) return;
+    if (step.status != Stream::Status::Closed) return self->watch_for_end(exchange);
+    exchange->gone = true;
+    exchange->wake.cancel();
+  };
+  stream_.socket().async_wait(tcp::socket::wait_read, std::move(look));
+}
+
+asio::awaitable<void> HttpSession::serve_engine() {
+  const auto exchange = std::exchange(exchange_, nullptr);
+  engine_->finish(request_, *exchange);
+  if (!exchange->response) {
+    limit(engine_->longest_wait());
+    if (buffer_.size() == 0) watch_for_end(exchange);
+    while (!exchange->response && !exchange->gone) {
+      co_await exchange->wake.async_wait(kTuple);
+      if (!stream_.socket().is_open()) exchange->gone = true;
+    }
+  }
+  if (!exchange->response) {
+    engine_->abandon(*exchange, false);
+    keep_alive_ = false;
+    stream_.close();
+    co_return;
+  }
+  HttpResponse response = std::move(*exchange->response);
+  exchange->response.emplace();  // it stays answered
+  co_await write(std::move(response));
+}
+
+asio::awaitable<void> HttpSession::write(HttpResponse response) {
   constexpr std::size_t kJoinBytes = 16'384;
+  if (engine_ != nullptr) engine_->decorate(request_, response);
   server_->count(response.status);
   keep_alive_ = keep_alive_ && !server_->draining;
   http_text::Head head;

@@ -96,6 +96,7 @@ asio::awaitable<HttpResponse> HttpServer::Impl::respond(const HttpRequest& reque
     if (!is_read(request)) co_return not_allowed(kRead);
     co_return co_await handle(*handler, request);
   }
+  if (request.path == "/connections" && handlers.connections) co_return connections(request);
   if (request.path == "/turn" && handlers.mint) co_return turn(request);
   if (request.path == "/v1/ws" && native_ != nullptr) {
     if (request.method != "GET") co_return not_allowed("GET");
@@ -119,14 +120,27 @@ asio::awaitable<HttpResponse> HttpServer::Impl::handle(const HttpHandler& handle
   co_return http_text::error(500, "internal", "internal error");
 }
 
-std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest& request) const {
+bool origin_is_allowed(const HttpRequest& request, const std::vector<std::string>& allowed) {
   const std::string_view origin = request.header("Origin");
-  const signal::Options& rules = router_->options();
-  const auto is_origin = [&origin](const std::string& allowed) {
-    return allowed == "*" || http_text::equal_ignoring_case(allowed, origin);
+  const auto is_origin = [&origin](const std::string& one) {
+    return one == "*" || http_text::equal_ignoring_case(one, origin);
   };
-  if (!origin.empty() && !rules.open && !http_text::same_host(origin, request.header("Host")) &&
-      std::none_of(rules.allowed_origins.begin(), rules.allowed_origins.end(), is_origin)) {
+  return origin.empty() || http_text::same_host(origin, request.header("Host")) ||
+         std::any_of(allowed.begin(), allowed.end(), is_origin);
+}
+
+HttpResponse HttpServer::Impl::connections(const HttpRequest& request) const {
+  if (!is_read(request)) return not_allowed(kRead);
+  if (!options.public_connections) return http_text::error(403, "forbidden", "this list is not public");
+  HttpResponse out(200, "application/json", handlers.connections(request.parameter("room").value_or("")));
+  allow_any_origin(out);
+  out.fields.emplace_back("Cache-Control", "no-store");
+  return out;
+}
+
+std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest& request) const {
+  const signal::Options& rules = router_->options();
+  if (!rules.open && !origin_is_allowed(request, rules.allowed_origins)) {
     return http_text::error(403, "forbidden", "pages of this origin may not use this server");
   }
   // RFC 6455 §4.2.1: 16 bytes in base64. Beast does not look.

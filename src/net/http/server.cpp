@@ -4,6 +4,7 @@
 #include <turnstone/net/http_server.hpp>
 
 #include "cork.hpp"
+#include "engine_endpoint.hpp"
 #include "http_session.hpp"
 #include "server_impl.hpp"
 
@@ -18,6 +19,8 @@ HttpServer::Impl::Impl(asio::io_context& io, HttpOptions http, HttpHandlers prov
       router_(core),
       tick_timer_(io),
       grace_timer_(io) {}
+
+HttpServer::Impl::~Impl() = default;
 
 void HttpServer::Impl::add(Connection& connection, bool tls) {
   connections_.insert(&connection);
@@ -71,7 +74,24 @@ void HttpServer::Impl::socket_closed(signal::ConnectionId id, signal::CloseReaso
   deliver(at);
 }
 
-void HttpServer::Impl::deliver(const Now& at) {
+void HttpServer::Impl::mount(EngineMount mount) {
+  constexpr std::size_t kScratchBytes = 65'536;
+  scratch_.resize(kScratchBytes);
+  engines_.push_back(std::make_unique<EngineEndpoint>(*this, std::move(mount)));
+}
+
+EngineEndpoint* HttpServer::Impl::engine_at(std::string_view path) noexcept {
+  for (const auto& engine : engines_) {
+    if (engine->serves(path)) return engine.get();
+  }
+  return nullptr;
+}
+
+void HttpServer::Impl::deliver(const signal::Outbox& outbox) {
+  if (native_ != nullptr) native_->deliver(outbox, frames_);
+}
+
+void HttpServer::Impl::deliver_frames(const Now& at) {
   // By index: a slow consumer's end appends.
   std::size_t next = 0;
   while (next < frames_.size()) {
@@ -85,22 +105,48 @@ void HttpServer::Impl::deliver(const Now& at) {
     }
   }
   frames_.clear();
+}
+
+void HttpServer::Impl::deliver(const Now& at) {
+  if (std::exchange(delivering_, true)) return;  // the loop below goes on
+  bool more = true;
+  while (more) {
+    deliver_frames(at);
+    more = false;
+    for (const auto& engine : engines_) more = engine->carry_out(at) || more;
+    more = more || !frames_.empty();
+  }
+  delivering_ = false;
   plan_tick(at);
+}
+
+std::optional<TimePoint> HttpServer::Impl::next_deadline() const {
+  std::optional<TimePoint> out;
+  if (native_ != nullptr) out = native_->next_deadline();
+  for (const auto& engine : engines_) {
+    const auto due = engine->next_deadline();
+    if (due && (!out || *due < *out)) out = due;
+  }
+  return out;
+}
+
+void HttpServer::Impl::tick(const Now& at) {
+  if (native_ != nullptr) native_->tick(at, frames_);
+  for (const auto& engine : engines_) engine->tick(at);
+  deliver(at);
 }
 
 void HttpServer::Impl::plan_tick(const Now& at) {
   if (closing && connections_.empty()) return;  // a tick that was due already when the last one left
-  const auto due = native_->next_deadline();
+  const auto due = next_deadline();
   if (!due || (planned_ && *planned_ <= *due)) return;
   planned_ = due;
   tick_timer_.expires_after(std::max(*due - at.mono, Duration::zero()));
   tick_timer_.async_wait([weak = weak_from_this()](error_code error) {
     const auto self = weak.lock();
-    if (!self || error || self->native_ == nullptr) return;
+    if (!self || error || self->stopped) return;
     self->planned_.reset();
-    const Now then = now();
-    self->native_->tick(then, self->frames_);
-    self->deliver(then);
+    self->tick(now());
   });
 }
 
@@ -133,9 +179,9 @@ void HttpServer::Impl::flush_turn() {
 
 void HttpServer::Impl::drain(std::chrono::milliseconds retry_after) {
   draining = true;
-  if (native_ == nullptr) return;
   const Now at = now();
-  native_->drain(at, retry_after, frames_);
+  for (const auto& engine : engines_) engine->drain();
+  if (native_ != nullptr) native_->drain(at, retry_after, frames_);
   deliver(at);
 }
 
@@ -143,11 +189,10 @@ void HttpServer::Impl::close_all(signal::CloseCode code, std::chrono::millisecon
                                  std::function<void()> done) {
   draining = closing = true;
   done_ = std::move(done);
-  if (native_ != nullptr) {
-    const Now at = now();
-    native_->close_all(at, code, frames_);
-    deliver(at);
-  }
+  const Now at = now();
+  if (native_ != nullptr) native_->close_all(at, code, frames_);
+  for (const auto& engine : engines_) engine->close_all(at);
+  deliver(at);
   const std::vector<Connection*> present(connections_.begin(), connections_.end());
   for (Connection* connection : present) connection->retire();
   grace_timer_.expires_after(grace);
@@ -178,6 +223,10 @@ HttpServer::HttpServer(asio::io_context& context, HttpOptions options, HttpHandl
     : impl_(std::make_shared<Impl>(context, std::move(options), std::move(handlers), native, router)) {}
 
 HttpServer::~HttpServer() { impl_->abandon(); }
+
+void HttpServer::mount(EngineMount mount) { impl_->mount(std::move(mount)); }
+
+void HttpServer::deliver(const signal::Outbox& outbox) { impl_->deliver(outbox); }
 
 void HttpServer::serve(DetachedStream stream) {
   if (impl_->closing || stream.descriptor < 0) return;

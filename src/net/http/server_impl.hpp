@@ -22,6 +22,10 @@ namespace ts::net {
 inline constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 class Cork;
+class EngineEndpoint;
+
+/// A page of this request's own host, one of `allowed` ("*": any), or no page at all.
+bool origin_is_allowed(const HttpRequest& request, const std::vector<std::string>& allowed);
 
 /// A connection as the server sees it.
 class Connection {
@@ -49,11 +53,22 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
  public:
   Impl(asio::io_context& io, HttpOptions http, HttpHandlers provided, dialect::Native* dialect,
        signal::Router* core);
+  ~Impl();
 
   /// Any request but a WebSocket's. The request must live until the coroutine has ended.
   asio::awaitable<HttpResponse> respond(const HttpRequest& request);
   /// Why a request must not become a WebSocket; nothing when it may.
   std::optional<HttpResponse> refuse_websocket(const HttpRequest& request) const;
+
+  void mount(EngineMount mount);
+  /// The machine at this path; null: there is none.
+  EngineEndpoint* engine_at(std::string_view path) noexcept;
+  /// Hands the native dialect what somebody else's call on the Router says to its members.
+  void deliver(const signal::Outbox& outbox);
+  /// Hands what is to be said to the sockets and plans the next tick.
+  void deliver(const Now& now);
+  /// Room that a reader may use until it returns to the loop.
+  MutableBytes scratch() noexcept { return scratch_; }
 
   void add(Connection& connection, bool tls);
   void remove(Connection& connection, bool tls) noexcept;
@@ -96,8 +111,10 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   asio::awaitable<HttpResponse> handle(const HttpHandler& handler, const HttpRequest& request);
   HttpResponse turn(const HttpRequest& request);
   bool may_use_turn(const HttpRequest& request, const std::optional<std::string>& key) const;
-  /// Hands the dialect's frames to the sockets and plans the next tick.
-  void deliver(const Now& now);
+  HttpResponse connections(const HttpRequest& request) const;
+  void deliver_frames(const Now& now);
+  std::optional<TimePoint> next_deadline() const;
+  void tick(const Now& now);
   void plan_tick(const Now& now);
   void flush_turn();
   void finish_if_empty() noexcept;
@@ -105,6 +122,9 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   dialect::Native* native_;
   signal::Router* router_;
   dialect::Frames frames_;
+  std::vector<std::unique_ptr<EngineEndpoint>> engines_;
+  bool delivering_ = false;
+  std::vector<std::uint8_t> scratch_;
   signal::ConnectionId last_id_ = 0;
   boost::unordered_flat_map<signal::ConnectionId, Socket*> sockets_;
   std::unordered_set<Connection*> connections_;

@@ -28,7 +28,7 @@ TEST(Durations, PlainNumbersAreTakenWhereTheSchemaSaysSo) {
   for (const KeyInfo& key : keys()) {
     if (!key.type.starts_with("duration")) continue;
     ++durations;
-    const std::string leaf = '"' + key.path.substr(key.path.find('.') + 1) + "\": {";
+    const std::string leaf = '"' + key.path.substr(key.path.rfind('.') + 1) + "\": {";
     const std::string schema = json_schema();
     const std::size_t at = schema.find(leaf);
     ASSERT_NE(at, std::string::npos) << key.path;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simple signal server that people run today, as an application on a Socket.IO namespace: ready, message,
+// messageOne; in rooms of a signal::Router, where members who speak other dialects are met. Pure. One thread.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <turnstone/base/token_bucket.hpp>
+#include <turnstone/dialect/socket_io.hpp>
+#include <turnstone/signal/router.hpp>
+
+namespace ts::dialect {
+
+/// Names connections of the Router that are Socket.IO's: the shell numbers its own from 1.
+inline constexpr signal::ConnectionId kFirstSioConnection = signal::ConnectionId{1} << 62;
+
+class SioApp final : public SocketIo::Application {
+ public:
+  /// Takes what a call on the Router says to members who speak another dialect.
+  using Others = std::function<void(const Now&, const signal::Outbox&)>;
+
+  /// The Router and the SocketIo must outlive this object; it adds itself as namespace "/". `id` marks the
+  /// Router's connections that speak this dialect. The Router's options have the token.
+  SioApp(const SocketIoOptions& options, signal::Router& router, SocketIo& sio, signal::DialectId id);
+
+  void set_others(Others others) { others_ = std::move(others); }
+  /// What a call that somebody else made on the Router says to members here.
+  void deliver(const Now& now, const signal::Outbox& outbox);
+
+  /// GET /connections: who is ready in a room (empty: the default one), in the order of their coming.
+  std::string connections(std::string_view room) const;
+
+  std::optional<TimePoint> next_deadline() const noexcept { return contests_due_.next(); }
+  void tick(const Now& now);
+
+  // SocketIo::Application.
+  std::optional<std::string> refuses(const Now& now, std::string_view auth) override;
+  void connected(const Now& now, SioSocket socket, std::string_view auth) override;
+  void event(const Now& now, SioSocket socket, const SioEvent& event) override;
+  void alive(const Now& now, SioSocket socket) override;
+  void disconnected(const Now& now, SioSocket socket, bool may_recover) override;
+  void recovered(const Now& now, SioSocket socket) override;
+  void forgotten(SioSocket socket) override;
+
+ private:
+  struct Peer {
+    Peer(SioSocket s, TokenRate rate, TimePoint now) noexcept : socket(s), bucket(rate, now) {}
+    SioSocket socket;
+    SlotHandle room;
+    /// Member of the Router, as `name`. Without: a bystander, who hears what everybody hears.
+    bool member = false;
+    /// Somebody wants this name, and waits for a sign of life.
+    bool contested = false;
+    std::uint32_t refusals = 0;
+    TokenBucket bucket;
+    std::string name;
+    /// Raw JSON; empty: none was told.
+    std::string type;
+  };
+  struct Room {
+    std::string name;
+    std::vector<SlotHandle> members;
+    std::vector<SlotHandle> bystanders;
+  };
+  /// A newcomer who wants the name of somebody who may be a ghost.
+  struct Contest {
+    SlotHandle newcomer;
+    SlotHandle holder;
+    std::string name;
+    std::string type;
+    TimePoint due{};
+  };
+  /// What the Router's events are to look like that this call brings about.
+  struct Made {
+    SioMessage* joined = nullptr;
+    SioMessage* left = nullptr;
+    SioMessage* message = nullptr;
+  };
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept;
+    std::uint64_t seed = 0;
+  };
+  template <class Value>
+  using Names = boost::unordered_flat_map<std::string, Value, Hash, std::equal_to<>>;
+
+  Peer* peer_of(SioSocket socket, SlotHandle& at) noexcept;
+  static signal::ConnectionId connection_of(SlotHandle at) noexcept;
+  Peer* peer_of(signal::ConnectionId id, SlotHandle& at) noexcept;
+
+  void ready(const Now& now, SlotHandle at, const SioEvent& event);
+  void contend(const Now& now, SlotHandle at, SlotHandle holder, std::string name, std::string type);
+  void decide(const Now& now, SlotHandle holder, bool lives);
+  void enter(const Now& now, SlotHandle at, const std::string& name, const std::string& type);
+  void leave(const Now& now, SlotHandle at, bool stays);
+  void welcome(const Now& now, Peer& peer);
+  void turn_away(const Now& now, SlotHandle at, std::string_view name);
+  void message(const Now& now, SlotHandle at, const SioEvent& event);
+  void message_one(const Now& now, SlotHandle at, const SioEvent& event);
+  bool admit(const Now& now, SlotHandle at);
+  void error(const Now& now, const Peer& peer, std::string_view code, std::string_view more = {});
+  void settle(const Now& now, const Made& made);
+  void deliver(const Now& now, const signal::Outbox& outbox, const Made& made);
+  void to_bystanders(const Now& now, const Room& room, SlotHandle but, SioMessage& message);
+  std::string entry(std::string_view name) const;
+
+  const SocketIoOptions options_;
+  signal::Router& router_;
+  SocketIo& sio_;
+  const signal::DialectId id_;
+  Others others_;
+  signal::Outbox outbox_;
+  std::uint64_t seed_;
+  SlotMap<Peer> peers_;
+  SlotMap<Room> rooms_;
+  Names<SlotHandle> room_names_;
+  Names<SlotHandle> names_;
+  std::vector<Contest> contests_;
+  DeadlineQueue<SlotHandle> contests_due_;
+};
+
+}  // namespace ts::dialect

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is who in the Socket.IO application: connecting, names and who has them, leaving.
+#include <algorithm>
+#include <utility>
+
+#include <turnstone/dialect/sio_app.hpp>
+
+#include "sio_texts.hpp"
+
+namespace ts::dialect {
+namespace {
+
+/// So long a peer whose name somebody else wants may take to show that it is there.
+constexpr std::chrono::milliseconds kContestTime{1000};
+
+std::uint64_t pack(SlotHandle handle) noexcept {
+  return std::uint64_t{handle.generation} << 32 | handle.index;
+}
+SlotHandle unpack(std::uint64_t packed) noexcept {
+  return SlotHandle{static_cast<std::uint32_t>(packed), static_cast<std::uint32_t>(packed >> 32)};
+}
+
+}  // namespace
+
+std::size_t SioApp::Hash::operator()(std::string_view text) const noexcept {
+  std::uint64_t state = mix64(text.size(), seed);
+  for (const char c : text) state = mix64(state ^ static_cast<unsigned char>(c), seed);
+  return state;
+}
+
+SioApp::SioApp(const SocketIoOptions& options, signal::Router& router, SocketIo& sio, signal::DialectId id)
+    : options_(options),
+      router_(router),
+      sio_(sio),
+      id_(id),
+      seed_(sio.random_number()),
+      room_names_(0, Hash{seed_}),
+      names_(0, Hash{seed_}) {
+  sio.add_namespace("/", *this);
+}
+
+/// The generation's two top bits are spared, so that it fits below kFirstSioConnection.
+signal::ConnectionId SioApp::connection_of(SlotHandle at) noexcept {
+  return kFirstSioConnection | (pack(at) & (kFirstSioConnection - 1));
+}
+
+SioApp::Peer* SioApp::peer_of(signal::ConnectionId id, SlotHandle& at) noexcept {
+  at = unpack(id & (kFirstSioConnection - 1));
+  return peers_.find(at);
+}
+
+SioApp::Peer* SioApp::peer_of(SioSocket socket, SlotHandle& at) noexcept {
+  const std::uint64_t* user = sio_.user(socket);
+  if (user == nullptr) return nullptr;
+  at = unpack(*user);
+  return peers_.find(at);
+}
+
+// Coming.
+
+std::optional<std::string> SioApp::refuses(const Now&, std::string_view auth) {
+  const sio::Auth wanted(auth);
+  const std::string& token = router_.options().token;
+  const bool known = equal_constant_time(as_bytes(wanted.token), as_bytes(token));
+  if (!router_.options().open && (token.empty() || !known)) return R"({"message":"Authentication error"})";
+  if (!wanted.room_is_valid) return R"({"message":"Invalid room"})";
+  return std::nullopt;
+}
+
+void SioApp::connected(const Now& now, SioSocket socket, std::string_view auth) {
+  sio::Auth wanted(auth);
+  if (wanted.room.empty()) wanted.room = options_.default_room;
+  auto known = room_names_.find(wanted.room);
+  if (known == room_names_.end()) {
+    const SlotHandle made = rooms_.emplace(Room{wanted.room, {}, {}}).first;
+    known = room_names_.emplace(wanted.room, made).first;
+  }
+  const TokenRate rate{router_.options().messages_per_second, router_.options().message_burst};
+  const auto [at, peer] = peers_.emplace(socket, rate, now.mono);
+  peer.room = known->second;
+  rooms_.find(peer.room)->bystanders.push_back(at);
+  *sio_.user(socket) = pack(at);
+}
+
+void SioApp::event(const Now& now, SioSocket socket, const SioEvent& event) {
+  SlotHandle at;
+  if (peer_of(socket, at) == nullptr || !admit(now, at)) return;
+  if (event.name == "ready") {
+    ready(now, at, event);
+  } else if (event.name == "message") {
+    message(now, at, event);
+  } else if (event.name == "messageOne") {
+    message_one(now, at, event);
+  }
+  if (event.ack) sio_.acknowledge(socket, *event.ack, {});
+}
+
+bool SioApp::admit(const Now& now, SlotHandle at) {
+  Peer& peer = *peers_.find(at);
+  if (router_.options().messages_per_second == 0 || peer.bucket.take(1, now.mono)) {
+    peer.refusals = 0;
+    return true;
+  }
+  if (++peer.refusals >= signal::kMaxRefusals) {
+    sio_.disconnect(now, peer.socket, true);
+  } else {
+    error(now, peer, "rate_limited");
+  }
+  return false;
+}
+
+void SioApp::ready(const Now& now, SlotHandle at, const SioEvent& event) {
+  std::string storage;
+  const json::Value id = event.argument(0);
+  const json::Value type = event.argument(1);
+  const std::string name(id.is(json::Kind::String) ? json::decode(id, storage) : std::string_view());
+  Peer& peer = *peers_.find(at);
+  // "*" is how other dialects name everyone.
+  if (!signal::valid_name(name, signal::kMaxPeerNameBytes) || name == "*" ||
+      type.raw.size() > signal::kMaxMetaBytes / 2) {
+    return error(now, peer, "bad_request");
+  }
+  const std::string told(type.is(json::Kind::Null) ? std::string_view() : type.raw);
+  if (peer.member && peer.name == name) {
+    peer.type = told;
+    return welcome(now, peer);
+  }
+  // A second name takes the place of the first.
+  if (peer.member) leave(now, at, true);
+  const auto holder = names_.find(name);
+  if (holder != names_.end()) return contend(now, at, holder->second, name, told);
+  enter(now, at, name, told);
+}
+
+void SioApp::contend(const Now& now, SlotHandle at, SlotHandle holder, std::string name, std::string type) {
+  std::erase_if(contests_, [&](const Contest& c) { return c.newcomer == at; });
+  contests_.push_back(Contest{at, holder, std::move(name), std::move(type), now.mono + kContestTime});
+  contests_due_.push(contests_.back().due, holder);
+  Peer& other = *peers_.find(holder);
+  if (!std::exchange(other.contested, true)) sio_.probe(now, other.socket);
+}
+
+/// The holder of a name has shown that it lives, or has not, or is gone.
+void SioApp::decide(const Now& now, SlotHandle holder, bool lives) {
+  if (Peer* peer = peers_.find(holder)) {
+    peer->contested = false;
+    if (!lives) sio_.disconnect(now, peer->socket, true);
+  }
+  std::vector<Contest> decided;
+  std::erase_if(contests_, [&](Contest& c) {
+    if (!(c.holder == holder)) return false;
+    decided.push_back(std::move(c));
+    return true;
+  });
+  for (const Contest& c : decided) {
+    const Peer* peer = peers_.find(c.newcomer);
+    if (peer == nullptr || !sio_.is_connected(peer->socket)) continue;
+    const auto now_held = names_.find(c.name);
+    if (lives) {
+      turn_away(now, c.newcomer, c.name);
+    } else if (now_held != names_.end()) {
+      contend(now, c.newcomer, now_held->second, c.name, c.type);
+    } else {
+      enter(now, c.newcomer, c.name, c.type);
+    }
+  }
+}
+
+void SioApp::tick(const Now& now) {
+  while (const auto holder = contests_due_.pop_due(now.mono)) {
+    const bool due = std::any_of(contests_.begin(), contests_.end(),
+                                 [&](const Contest& c) { return c.holder == *holder && c.due <= now.mono; });
+    if (due) decide(now, *holder, false);
+  }
+}
+
+void SioApp::alive(const Now& now, SioSocket socket) {
+  SlotHandle at;
+  const Peer* peer = peer_of(socket, at);
+  if (peer == nullptr) return;
+  if (peer->member) router_.alive(now, connection_of(at));
+  if (peer->contested) decide(now, at, true);
+}
+
+void SioApp::turn_away(const Now& now, SlotHandle at, std::string_view name) {
+  const SioSocket socket = peers_.find(at)->socket;
+  std::string why;
+  json::append_string(why, std::string(name) +
+                               " is already connected to the signalling server. Please change your peer ID "
+                               "and try again.");
+  // Older clients read the one, newer ones the other.
+  SioMessage said("/", "uniquenessError", "{\"message\":" + why + ",\"error\":" + why + "}");
+  sio_.emit(now, socket, said);
+  sio_.disconnect(now, socket, true);
+}
+
+void SioApp::enter(const Now& now, SlotHandle at, const std::string& name, const std::string& type) {
+  Peer& peer = *peers_.find(at);
+  const Room& room = *rooms_.find(peer.room);
+  const signal::ConnectionId id = connection_of(at);
+  const std::string meta = type.empty() ? std::string() : "{\"peerType\":" + type + "}";
+  if (const auto opened = router_.opened(now, id, Endpoint{}, id_, outbox_); !opened) {
+    outbox_.clear();  // it says to close what stays open here
+    return error(now, peer, label(opened.error().code));
+  }
+  if (const auto in = router_.hello(now, id, {router_.options().token, name, meta}, outbox_); !in) {
+    outbox_.clear();
+    if (in.error().code == signal::ErrorCode::PeerTaken) return turn_away(now, at, name);
+    return error(now, peer, label(in.error().code));
+  }
+  peer.name = name;
+  peer.type = type;
+  names_.insert_or_assign(name, at);  // before the others are told of it
+  SioMessage opened("/", "message", sio::opened(name, entry(name)));
+  if (const auto in = router_.join(now, id, room.name, {}, outbox_); !in) {
+    names_.erase(name);
+    router_.closed(id, signal::CloseReason::Bye, outbox_);
+    settle(now, {});
+    return error(now, peer, label(in.error().code));
+  }
+  peer.member = true;
+  Room& entered = *rooms_.find(peer.room);
+  std::erase(entered.bystanders, at);
+  entered.members.push_back(at);
+  welcome(now, peer);
+  settle(now, {&opened, nullptr, nullptr});
+  to_bystanders(now, entered, at, opened);
+}
+
+/// The ones who are there already, first to last.
+void SioApp::welcome(const Now& now, Peer& peer) {
+  std::string list;
+  const Room& room = *rooms_.find(peer.room);
+  SlotHandle at;
+  peer_of(peer.socket, at);
+  signal::Outbox unused;
+  const auto mates = router_.list(connection_of(at), room.name, unused);
+  if (mates) {
+    for (const signal::PeerView& mate : *mates) {
+      if (!list.empty()) list.push_back(',');
+      list.append(entry(mate.peer));
+    }
+  }
+  SioMessage said("/", "message", sio::existing(peer.name, list));
+  sio_.emit(now, peer.socket, said);
+}
+
+// Going.
+
+/// The peer gives up its name, and stays as a bystander or not.
+void SioApp::leave(const Now& now, SlotHandle at, bool stays) {
+  Peer& peer = *peers_.find(at);
+  Room& room = *rooms_.find(peer.room);
+  if (peer.member) {
+    peer.member = false;
+    std::erase(room.members, at);
+    names_.erase(peer.name);
+    SioMessage left("/", "message", sio::closed(peer.name));
+    router_.closed(connection_of(at), signal::CloseReason::Bye, outbox_);
+    settle(now, {nullptr, &left, nullptr});
+    to_bystanders(now, room, at, left);
+  } else {
+    std::erase(room.bystanders, at);
+  }
+  if (stays) room.bystanders.push_back(at);
+}
+
+void SioApp::disconnected(const Now& now, SioSocket socket, bool may_recover) {
+  SlotHandle at;
+  const Peer* peer = peer_of(socket, at);
+  if (peer == nullptr) return;
+  const bool was_contested = peer->contested;
+  const bool was_member = peer->member;
+  std::erase_if(contests_, [&](const Contest& c) { return c.newcomer == at; });
+  leave(now, at, may_recover);
+  Peer& gone = *peers_.find(at);
+  if (!was_member) gone.name.clear();
+  if (was_contested) decide(now, at, false);
+}
+
+void SioApp::recovered(const Now& now, SioSocket socket) {
+  SlotHandle at;
+  const Peer* peer = peer_of(socket, at);
+  if (peer == nullptr || peer->name.empty()) return;
+  const std::string name = peer->name;
+  const std::string type = peer->type;
+  const auto holder = names_.find(name);
+  if (holder != names_.end()) return contend(now, at, holder->second, name, type);
+  enter(now, at, name, type);
+}
+
+void SioApp::forgotten(SioSocket socket) {
+  SlotHandle at;
+  const Peer* peer = peer_of(socket, at);
+  if (peer == nullptr) return;
+  Room& room = *rooms_.find(peer->room);
+  std::erase(room.bystanders, at);
+  if (room.members.empty() && room.bystanders.empty()) {
+    const SlotHandle empty = peer->room;
+    room_names_.erase(room.name);
+    rooms_.erase(empty);
+  }
+  peers_.erase(at);
+}
+
+}  // namespace ts::dialect

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clients, their sockets in namespaces, and attachments. Every call of an application may end any client or
+// socket: they are looked up again after it.
+#include <algorithm>
+#include <utility>
+
+#include <turnstone/dialect/socket_io.hpp>
+
+namespace ts::dialect {
+namespace {
+
+std::uint64_t seed_of(RandomSource& random) {
+  const auto bytes = random.bytes<8>();
+  return load_be64(bytes.data());
+}
+
+std::uint64_t pack(SlotHandle handle) noexcept {
+  return std::uint64_t{handle.generation} << 32 | handle.index;
+}
+SlotHandle unpack(std::uint64_t packed) noexcept {
+  return SlotHandle{static_cast<std::uint32_t>(packed), static_cast<std::uint32_t>(packed >> 32)};
+}
+
+}  // namespace
+
+SocketIo::SocketIo(const SocketIoOptions& options, RandomSource& random)
+    : options_(options),
+      random_(random),
+      hash_{seed_of(random)},
+      engine_(options, random, *this),
+      by_pid_(0, hash_) {}
+
+void SocketIo::add_namespace(std::string name, Application& application) {
+  spaces_.push_back(Space{std::move(name), &application});
+}
+
+std::optional<std::uint32_t> SocketIo::space_of(std::string_view nsp) const noexcept {
+  for (std::uint32_t i = 0; i < spaces_.size(); ++i) {
+    if (spaces_[i].name == nsp) return i;
+  }
+  return std::nullopt;
+}
+
+SocketIo::Id SocketIo::new_id() {
+  Id id{};
+  base64url(random_.bytes<15>()).copy(id.data(), id.size());
+  return id;
+}
+
+SocketIo::Client* SocketIo::client_of(EngineSession session, SlotHandle& at) {
+  const std::uint64_t* user = engine_.user(session);
+  if (user == nullptr) return nullptr;
+  at = unpack(*user);
+  return clients_.find(at);
+}
+
+SocketIo::Socket* SocketIo::in(Client& client, std::uint32_t space, SioSocket& at) {
+  for (const SioSocket socket : client.sockets) {
+    Socket* s = sockets_.find(socket);
+    if (s == nullptr || s->space != space) continue;
+    at = socket;
+    return s;
+  }
+  return nullptr;
+}
+
+// What comes from below.
+
+void SocketIo::engine_opened(const Now& now, EngineSession session) {
+  const auto [at, client] = clients_.emplace();
+  client.session = session;
+  client.connect_due = now.mono + options_.connect_timeout;
+  *engine_.user(session) = pack(at);
+  connects_.push(client.connect_due, at);
+}
+
+void SocketIo::engine_message(const Now& now, EngineSession session, bool binary, std::string_view data) {
+  SlotHandle at;
+  Client* client = client_of(session, at);
+  if (client == nullptr) return;
+  Assembly* assembly = client->assembly.get();
+  if (!binary) {
+    const auto packet = parse_sio_packet(data);
+    if (!packet || assembly != nullptr) return refuse(now, at);
+    ++counters_.received[static_cast<std::size_t>(packet->type)];
+    if (packet->attachments == 0) return handle(now, at, *packet, {});
+    // Nothing is kept for somebody who has not been let in.
+    SioSocket joined;
+    const auto space = space_of(packet->nsp);
+    if (!space || in(*client, *space, joined) == nullptr) return refuse(now, at);
+    client->assembly =
+        std::make_unique<Assembly>(Assembly{std::string(data), packet->attachments, data.size(), {}});
+    return;
+  }
+  if (assembly == nullptr || (assembly->bytes += data.size()) > options_.max_payload) return refuse(now, at);
+  assembly->attachments.emplace_back(data);
+  if (assembly->attachments.size() < assembly->wanted) return;
+  const std::unique_ptr<Assembly> whole = std::move(client->assembly);
+  const auto packet = parse_sio_packet(whole->text);
+  if (packet) handle(now, at, *packet, whole->attachments);
+}
+
+void SocketIo::engine_alive(const Now& now, EngineSession session) {
+  SlotHandle at;
+  const Client* client = client_of(session, at);
+  if (client == nullptr) return;
+  const std::vector<SioSocket> sockets = client->sockets;
+  for (const SioSocket socket : sockets) {
+    if (const Socket* s = sockets_.find(socket)) spaces_[s->space].application->alive(now, socket);
+  }
+}
+
+void SocketIo::engine_closed(const Now& now, EngineSession session, EngineEnd why) {
+  SlotHandle at;
+  Client* client = client_of(session, at);
+  if (client == nullptr) return;
+  const std::vector<SioSocket> sockets = std::move(client->sockets);
+  clients_.erase(at);
+  const bool lost = why == EngineEnd::TransportClose || why == EngineEnd::TransportError ||
+                    why == EngineEnd::PingTimeout || why == EngineEnd::ClientClose;
+  for (const SioSocket socket : sockets) leave(now, socket, lost);
+}
+
+/// What it sent is none of the protocol's packets, or out of place.
+void SocketIo::refuse(const Now& now, SlotHandle at) {
+  if (const Client* client = clients_.find(at)) engine_.close(now, client->session, EngineEnd::ParseError);
+}
+
+void SocketIo::handle(const Now& now, SlotHandle at, const SioPacket& packet,
+                      std::span<const std::string> attachments) {
+  if (packet.type == SioType::Connect) return handle_connect(now, at, packet);
+  Client& client = *clients_.find(at);
+  const auto space = space_of(packet.nsp);
+  SioSocket socket;
+  if (!space || in(client, *space, socket) == nullptr || packet.type == SioType::ConnectError) {
+    return refuse(now, at);
+  }
+  if (packet.type == SioType::Disconnect) {
+    std::erase(client.sockets, socket);
+    return leave(now, socket, false);
+  }
+  // Nothing of ours asks for an acknowledgement.
+  if (packet.type == SioType::Ack || packet.type == SioType::BinaryAck) return;
+  json::Scanner in(packet.data.raw, kMaxSioDepth);
+  in.enter('[');
+  in.next(']');
+  const json::Value name = in.value();
+  std::string storage;
+  SioEvent event;
+  event.name = name.is(json::Kind::String) ? json::decode(name, storage) : name.raw;
+  if (in.next(']')) {
+    const char* from = in.value().raw.data();
+    event.arguments = {from,
+                       static_cast<std::size_t>(packet.data.raw.data() + packet.data.raw.size() - 1 - from)};
+  }
+  event.attachments = attachments;
+  event.ack = packet.ack;
+  spaces_[*space].application->event(now, socket, event);
+}
+
+// Joining.
+
+void SocketIo::say(EngineSession session, SioType type, std::string_view nsp, std::string_view rest) {
+  std::string text = "4";
+  append_sio_head(text, type, 0, nsp, std::nullopt);
+  text.append(rest);
+  count(type);
+  engine_.send(session, EngineWire{std::make_shared<const std::string>(std::move(text)), false});
+}
+
+void SocketIo::handle_connect(const Now& now, SlotHandle at, const SioPacket& packet) {
+  Client& client = *clients_.find(at);
+  const auto answered = [&](SioConnect how) { ++counters_.connects[static_cast<std::size_t>(how)]; };
+  const auto space = space_of(packet.nsp);
+  if (!space) {
+    answered(SioConnect::UnknownNamespace);
+    return say(client.session, SioType::ConnectError, packet.nsp, R"({"message":"Invalid namespace"})");
+  }
+  SioSocket present;
+  if (in(client, *space, present) != nullptr) return refuse(now, at);
+  const std::string_view auth = packet.data.absent() ? std::string_view("{}") : packet.data.raw;
+  Application& application = *spaces_[*space].application;
+  if (const auto refusal = application.refuses(now, auth)) {
+    answered(SioConnect::Refused);
+    return say(client.session, SioType::ConnectError, packet.nsp, *refusal);
+  }
+  client.joined = true;
+  if (recover(now, at, *space, auth)) return answered(SioConnect::Recovered);
+  answered(SioConnect::Accepted);
+  join(now, at, *space, auth);
+}
+
+void SocketIo::welcome(Client& client, const Socket& socket) {
+  std::string text = R"({"sid":")" + std::string(view(socket.sid)) + '"';
+  if (socket.journal) text += R"(,"pid":")" + std::string(view(socket.journal->pid)) + '"';
+  say(client.session, SioType::Connect, spaces_[socket.space].name, text + "}");
+}
+
+bool SocketIo::is_connected(SioSocket socket) const noexcept {
+  const Socket* s = sockets_.find(socket);
+  return s != nullptr && clients_.find(s->client) != nullptr;
+}
+
+std::string_view SocketIo::sid(SioSocket socket) const noexcept {
+  const Socket* s = sockets_.find(socket);
+  return s == nullptr ? std::string_view() : view(s->sid);
+}
+
+std::uint64_t SocketIo::random_number() { return seed_of(random_); }
+
+std::uint64_t* SocketIo::user(SioSocket socket) noexcept {
+  Socket* s = sockets_.find(socket);
+  return s == nullptr ? nullptr : &s->user;
+}
+
+// Sending.
+
+void SocketIo::emit(const Now& now, SioSocket socket, SioMessage& message) {
+  Socket* s = sockets_.find(socket);
+  if (s == nullptr) return;
+  if (s->journal) {
+    if (message.number_ == 0) {
+      message.number_ = ++numbers_;
+      std::string text = *message.plain_.bytes;
+      text.insert(text.size() - 1, ",\"" + std::to_string(message.number_) + '"');
+      message.numbered_.bytes = std::make_shared<const std::string>(std::move(text));
+    }
+    record(now, *s->journal, message);
+  }
+  const Client* client = clients_.find(s->client);
+  if (client == nullptr) return;
+  count(message.attachments_.empty() ? SioType::Event : SioType::BinaryEvent);
+  engine_.send(client->session, s->journal ? message.numbered_ : message.plain_);
+  for (const EngineWire& bytes : message.attachments_) engine_.send(client->session, bytes);
+}
+
+void SocketIo::acknowledge(SioSocket socket, std::uint64_t ack, std::string_view arguments,
+                           std::span<const std::string> attachments) {
+  const Socket* s = sockets_.find(socket);
+  const Client* client = s == nullptr ? nullptr : clients_.find(s->client);
+  if (client == nullptr) return;
+  const SioType type = attachments.empty() ? SioType::Ack : SioType::BinaryAck;
+  std::string text = "4";
+  append_sio_head(text, type, attachments.size(), spaces_[s->space].name, ack);
+  text.append("[").append(arguments).append("]");
+  count(type);
+  engine_.send(client->session, EngineWire{std::make_shared<const std::string>(std::move(text)), false});
+  for (const std::string& bytes : attachments) {
+    engine_.send(client->session, EngineWire{std::make_shared<const std::string>(bytes), true});
+  }
+}
+
+void SocketIo::probe(const Now& now, SioSocket socket) {
+  const Socket* s = sockets_.find(socket);
+  const Client* client = s == nullptr ? nullptr : clients_.find(s->client);
+  if (client != nullptr) engine_.probe(now, client->session);
+}
+
+// Leaving.
+
+void SocketIo::disconnect(const Now& now, SioSocket socket, bool transport) {
+  const Socket* s = sockets_.find(socket);
+  if (s == nullptr) return;
+  Client* client = clients_.find(s->client);
+  if (client == nullptr) return leave(now, socket, false);
+  const EngineSession session = client->session;
+  say(session, SioType::Disconnect, spaces_[s->space].name, {});
+  std::erase(client->sockets, socket);
+  leave(now, socket, false);
+  if (transport) engine_.close(now, session, EngineEnd::ServerClose);
+}
+
+std::optional<TimePoint> SocketIo::next_deadline() const noexcept {
+  std::optional<TimePoint> out = engine_.next_deadline();
+  for (const auto& other : {connects_.next(), losses_.next()}) {
+    if (other && (!out || *other < *out)) out = other;
+  }
+  return out;
+}
+
+void SocketIo::tick(const Now& now) {
+  engine_.tick(now);
+  while (const auto at = connects_.pop_due(now.mono)) {
+    const Client* client = clients_.find(*at);
+    if (client == nullptr || client->joined) continue;
+    engine_.close(now, client->session, EngineEnd::ConnectTimeout);
+  }
+  while (const auto at = losses_.pop_due(now.mono)) {
+    const Socket* s = sockets_.find(*at);
+    if (s != nullptr && !is_connected(*at) && s->journal->lost_until <= now.mono) forget(*at);
+  }
+}
+
+SocketIoCounters SocketIo::counters() const noexcept {
+  SocketIoCounters out = counters_;
+  out.engine = engine_.counters();
+  return out;
+}
+
+}  // namespace ts::dialect

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: Apache-2.0
+// The signal application over a real Router on a fake clock: the events of the server that it replaces, and
+// what that one got wrong; in one room with the native protocol.
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <turnstone/dialect/native.hpp>
+#include <turnstone/dialect/sio_app.hpp>
+
+namespace ts::dialect {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using Lines = std::vector<std::string>;
+
+class SeededRandom final : public RandomSource {
+ public:
+  void fill(MutableBytes out) noexcept override {
+    for (auto& b : out) b = static_cast<std::uint8_t>(engine_());
+  }
+
+ private:
+  std::mt19937 engine_{7};
+};
+
+signal::Options signal_options() {
+  signal::Options o;
+  o.token = "secret";
+  o.max_members_per_room = 4;
+  o.max_message_bytes = 1024;
+  return o;
+}
+
+class SioAppTest : public ::testing::Test {
+ protected:
+  void SetUp() override { start({}); }
+  void start(const SocketIoOptions& options, const signal::Options& rules = signal_options()) {
+    app_.reset();
+    sio_.reset();
+    native_.reset();
+    router_ = std::make_unique<signal::Router>(rules, random_, ice_);
+    native_ = std::make_unique<Native>(*router_);
+    sio_ = std::make_unique<SocketIo>(options, random_);
+    app_ = std::make_unique<SioApp>(options, *router_, *sio_, 1);
+    native_->set_others([this](const signal::Outbox& o) { app_->deliver(now_, o); });
+    app_->set_others([this](const Now&, const signal::Outbox& o) { native_->deliver(o, frames_); });
+  }
+
+  /// "1 text": what WebSocket 1 is told; "1 x": it is closed; "n9 text": what native connection 9 is told.
+  Lines said() {
+    Lines out;
+    for (const EngineAction& action : sio_->engine().take_actions(now_)) {
+      if (const auto* frame = std::get_if<EngineFrame>(&action)) {
+        out.push_back(std::to_string(frame->socket) + (frame->wire.binary ? " b:" : " ") +
+                      *frame->wire.bytes);
+      } else if (const auto* close = std::get_if<EngineCloseSocket>(&action)) {
+        out.push_back(std::to_string(close->socket) + " x");
+      }
+    }
+    for (const Frame& f : std::exchange(frames_, {})) {
+      out.push_back("n" + std::to_string(f.connection) + " " + *f.text);
+    }
+    return out;
+  }
+  Lines say(EngineSocketId id, std::string_view text, bool binary = false) {
+    sio_->engine().socket_message(now_, id, binary, text);
+    return said();
+  }
+  Lines connect(EngineSocketId id, const std::string& auth = R"({"token":"secret"})") {
+    sio_->engine().socket_opened(now_, id, {"4", "websocket", ""}, IpAddress{});
+    said();
+    Lines lines = say(id, "40" + auth);
+    if (lines.size() == 1 && lines[0].find("40{\"sid\":\"") != std::string::npos) {
+      sids_[id] = lines[0].substr(lines[0].find("sid") + 6, 20);
+    }
+    return lines;
+  }
+  Lines ready(EngineSocketId id, const std::string& name, const std::string& type = {}) {
+    return say(id, "42[\"ready\",\"" + name + "\"" + (type.empty() ? "" : "," + type) + "]");
+  }
+  void lose(EngineSocketId id) { sio_->engine().socket_closed(now_, id, EngineEnd::TransportClose); }
+  Lines after(Duration time) {
+    now_.mono += time;
+    sio_->tick(now_);
+    app_->tick(now_);
+    native_->tick(now_, frames_);
+    return said();
+  }
+  Lines native(signal::ConnectionId id, std::string_view text) {
+    native_->text(now_, id, text, frames_);
+    return said();
+  }
+  void native_member(signal::ConnectionId id, const std::string& name) {
+    native_->opened(now_, id, Endpoint{}, frames_);
+    native(id, R"({"t":"hello","v":1,"token":"secret","peer":")" + name + "\"}");
+    native(id, R"({"t":"join","room":"default"})");
+  }
+  std::string entry(EngineSocketId id, const std::string& name, const std::string& type = {}) {
+    return R"({"socketId":")" + sids_[id] + R"(","peerId":")" + name + "\"" +
+           (type.empty() ? "" : ",\"peerType\":" + type) + "}";
+  }
+  static std::string existing(const std::string& name, const std::string& list) {
+    return R"(42["message",{"from":"all","target":")" + name +
+           R"(","payload":{"action":"open","connections":[)" + list + R"(],"bePolite":false}}])";
+  }
+  static std::string opened(const std::string& name, const std::string& entry) {
+    return R"(42["message",{"from":")" + name +
+           R"(","target":"all","payload":{"action":"open","connections":[)" + entry +
+           R"(],"bePolite":true}}])";
+  }
+  static std::string closed(const std::string& name) {
+    return R"(42["message",{"from":")" + name +
+           R"(","target":"all","payload":{"action":"close","message":"Peer has left the signaling server"}}])";
+  }
+  static std::string taken(const std::string& name) {
+    const std::string why = "\"" + name +
+                            " is already connected to the signalling server. Please change your peer ID and "
+                            "try again.\"";
+    return "42[\"uniquenessError\",{\"message\":" + why + ",\"error\":" + why + "}]";
+  }
+
+  SeededRandom random_;
+  signal::UrlIceProvider ice_{{"stun:s.test"}};
+  Now now_{TimePoint(1h), WallTime(1s)};
+  std::unique_ptr<signal::Router> router_;
+  std::unique_ptr<Native> native_;
+  std::unique_ptr<SocketIo> sio_;
+  std::unique_ptr<SioApp> app_;
+  Frames frames_;
+  std::map<EngineSocketId, std::string> sids_;
+};
+
+TEST_F(SioAppTest, LetsInWhoHasTheToken) {
+  EXPECT_EQ(connect(1).size(), 1U);
+  for (const char* auth :
+       {"", R"({"token":"wrong"})", R"({"token":1})", R"({"token":""})", R"({"Token":"secret"})"}) {
+    EXPECT_EQ(connect(2, auth), Lines{R"(2 44{"message":"Authentication error"})"}) << auth;
+    EXPECT_EQ(connect(2).size(), 1U);  // the engine stays, and another try counts
+    lose(2);
+  }
+  EXPECT_EQ(connect(3, R"({"token":"secret","room":"a\u0001b"})"),
+            Lines{R"(3 44{"message":"Invalid room"})"});
+}
+
+TEST_F(SioAppTest, NoTokenLetsNobodyIn) {
+  signal::Options rules = signal_options();
+  rules.token.clear();
+  start({}, rules);
+  EXPECT_EQ(connect(1, ""), Lines{R"(1 44{"message":"Authentication error"})"});
+  EXPECT_EQ(connect(2, R"({"token":""})"), Lines{R"(2 44{"message":"Authentication error"})"});
+  rules.open = true;
+  start({}, rules);
+  EXPECT_EQ(connect(3, "").at(0).substr(0, 12), R"(3 40{"sid":")");
+}
+
+TEST_F(SioAppTest, ReadyTellsEverybody) {
+  connect(1), connect(2), connect(3);
+  EXPECT_EQ(ready(1, "ada"), (Lines{"1 " + existing("ada", ""), "2 " + opened("ada", entry(1, "ada")),
+                                    "3 " + opened("ada", entry(1, "ada"))}));
+  EXPECT_EQ(ready(2, "bob", R"({"kind":["robot"]})"),
+            (Lines{"2 " + existing("bob", entry(1, "ada")),
+                   "1 " + opened("bob", entry(2, "bob", R"({"kind":["robot"]})")),
+                   "3 " + opened("bob", entry(2, "bob", R"({"kind":["robot"]})"))}));
+  EXPECT_EQ(ready(3, "cid").at(0),
+            "3 " + existing("cid", entry(1, "ada") + "," + entry(2, "bob", R"({"kind":["robot"]})")));
+  EXPECT_EQ(app_->connections({}), "[" + entry(1, "ada") + "," + entry(2, "bob", R"({"kind":["robot"]})") +
+                                       "," + entry(3, "cid") + "]");
+  lose(2);
+  EXPECT_EQ(said(), (Lines{"1 " + closed("bob"), "3 " + closed("bob")}));
+  EXPECT_EQ(say(3, "41"), Lines{"1 " + closed("cid")});
+  EXPECT_EQ(router_->counters().members, 1U);
+}
+
+TEST_F(SioAppTest, MessageGoesToEveryOther) {
+  connect(1), connect(2), connect(3);
+  // Ahead of ready, as newer clients do it.
+  EXPECT_EQ(say(1, R"(42["message",{"from":"x","message": [1,  2]}])"),
+            (Lines{R"(2 42["message",{"from":"x","message": [1,  2]}])",
+                   R"(3 42["message",{"from":"x","message": [1,  2]}])"}));
+  ready(1, "ada");
+  ready(2, "bob");
+  EXPECT_EQ(say(1, R"(427["message",{"payload":"\u00e9"},"ignored"])"),
+            (Lines{R"(2 42["message",{"payload":"\u00e9"}])", R"(3 42["message",{"payload":"\u00e9"}])",
+                   "1 437[]"}));
+  EXPECT_EQ(say(3, R"(42["message","text"])"),
+            (Lines{R"(1 42["message","text"])", R"(2 42["message","text"])"}));
+  EXPECT_EQ(say(1, R"(42["message"])"), Lines{});
+  EXPECT_EQ(say(1, R"(42["something",1])"), Lines{});
+  const std::string large(3000, 'x');
+  EXPECT_EQ(say(1, "42[\"message\",\"" + large + "\"]").size(), 2U);
+}
+
+TEST_F(SioAppTest, MessageOneGoesToOne) {
+  connect(1), connect(2), connect(3);
+  ready(1, "ada"), ready(2, "bob");
+  EXPECT_EQ(say(1, R"(42["messageOne",{"target":"bob","extra":[null],"payload":1}])"),
+            Lines{R"(2 42["message",{"target":"bob","extra":[null],"payload":1}])"});
+  EXPECT_EQ(say(1, R"(42["messageOne",{"target":"ada"}])"), Lines{R"(1 42["message",{"target":"ada"}])"});
+  EXPECT_EQ(say(3, R"(42["messageOne",{"target":"ada"}])"), Lines{R"(1 42["message",{"target":"ada"}])"});
+  EXPECT_EQ(say(1, R"(42["messageOne",{"target":"eve"}])"),
+            Lines{R"(1 42["messageError",{"code":"unknown_target","target":"eve"}])"});
+  EXPECT_EQ(say(3, R"(423["messageOne",{"target":"__proto__"}])"),
+            (Lines{R"(3 42["messageError",{"code":"unknown_target","target":"__proto__"}])", "3 433[]"}));
+  for (const char* bad : {R"(42["messageOne"])", R"(42["messageOne",null])",
+                          R"(42["messageOne",{"target":1}])", R"(42["messageOne","bob"])"}) {
+    EXPECT_EQ(say(1, bad), Lines{R"(1 42["messageError",{"code":"bad_request"}])"}) << bad;
+  }
+}
+
+TEST_F(SioAppTest, AttachmentsGoAlong) {
+  connect(1), connect(2), connect(3);
+  ready(1, "ada"), ready(2, "bob");
+  say(1, R"(451-["messageOne",{"target":"bob","x":{"_placeholder":true,"num":0}}])");
+  EXPECT_EQ(
+      say(1, "\x01\x02", true),
+      (Lines{R"(2 451-["message",{"target":"bob","x":{"_placeholder":true,"num":0}}])", "2 b:\x01\x02"}));
+  say(1, R"(451-["message",{"_placeholder":true,"num":0}])");
+  EXPECT_EQ(say(1, "\x03", true), (Lines{R"(2 451-["message",{"_placeholder":true,"num":0}])", "2 b:\x03",
+                                         R"(3 451-["message",{"_placeholder":true,"num":0}])", "3 b:\x03"}));
+}
+
+TEST_F(SioAppTest, StrangeNamesAreNames) {
+  connect(1), connect(2);
+  for (const char* name : {"__proto__", "constructor", "hasOwnProperty", "%s%n"}) {
+    const Lines lines = ready(1, name);
+    EXPECT_NE(std::find(lines.begin(), lines.end(), "1 " + existing(name, "")), lines.end()) << name;
+    EXPECT_EQ(say(2, std::string(R"(42["messageOne",{"target":")") + name + "\"}]").size(), 1U);
+    now_.mono += 1s;
+  }
+  for (const char* bad : {R"(42["ready"])", R"(42["ready",1])", R"(42["ready",null])", R"(42["ready",""])",
+                          R"(42["ready","*"])", R"(42["ready","a\nb"])"}) {
+    EXPECT_EQ(say(2, bad), Lines{R"(2 42["messageError",{"code":"bad_request"}])"}) << bad;
+  }
+}
+
+TEST_F(SioAppTest, ASecondReadyTakesThePlaceOfTheFirst) {
+  connect(1), connect(2);
+  ready(1, "ada"), ready(2, "bob");
+  EXPECT_EQ(ready(1, "ada"), Lines{"1 " + existing("ada", entry(2, "bob"))});
+  EXPECT_EQ(ready(1, "eve"), (Lines{"2 " + closed("ada"), "1 " + existing("eve", entry(2, "bob")),
+                                    "2 " + opened("eve", entry(1, "eve"))}));
+  connect(3);
+  EXPECT_EQ(ready(3, "ada").size(), 3U);
+  EXPECT_EQ(router_->counters().members, 3U);
+}
+
+TEST_F(SioAppTest, ATakenNameIsRefused) {
+  connect(1), connect(2), connect(3);
+  ready(1, "ada");
+  EXPECT_EQ(ready(2, "ada"), Lines{"1 2"});  // is it there?
+  EXPECT_EQ(say(1, "3"), (Lines{"2 " + taken("ada"), "2 41", "2 x"}));
+  // The one who has it goes on as before.
+  EXPECT_EQ(say(3, R"(42["messageOne",{"target":"ada"}])"), Lines{R"(1 42["message",{"target":"ada"}])"});
+  EXPECT_EQ(after(2s), Lines{});
+}
+
+TEST_F(SioAppTest, AGhostGivesItsNameUp) {
+  connect(1), connect(2), connect(3);
+  ready(1, "ada"), ready(3, "bob");
+  EXPECT_EQ(ready(2, "ada"), Lines{"1 2"});
+  EXPECT_EQ(after(999ms), Lines{});
+  EXPECT_EQ(after(1ms),
+            (Lines{"1 41", "3 " + closed("ada"), "2 " + closed("ada"), "1 x",
+                   "2 " + existing("ada", entry(3, "bob")), "3 " + opened("ada", entry(2, "ada"))}));
+  EXPECT_EQ(app_->connections({}), "[" + entry(3, "bob") + "," + entry(2, "ada") + "]");
+}
+
+TEST_F(SioAppTest, ContestsThatEndOtherwise) {
+  connect(1), connect(2), connect(3), connect(4);
+  ready(1, "ada");
+  ready(2, "ada"), ready(3, "ada");
+  lose(2);
+  lose(1);  // by itself: the next one has it at once
+  const Lines lines = said();
+  EXPECT_NE(std::find(lines.begin(), lines.end(), "3 " + existing("ada", "")), lines.end());
+  EXPECT_EQ(after(2s), Lines{});
+  EXPECT_EQ(ready(4, "ada"), Lines{"3 2"});
+  EXPECT_EQ(say(3, "3").back(), "4 x");
+}
+
+TEST_F(SioAppTest, RoomsDoNotMeet) {
+  connect(1, R"({"token":"secret","room":"a"})");
+  connect(2, R"({"token":"secret","room":"a"})");
+  connect(3, R"({"token":"secret","room":"b"})");
+  ready(1, "ada"), ready(3, "cid");
+  EXPECT_EQ(ready(2, "bob"),
+            (Lines{"2 " + existing("bob", entry(1, "ada")), "1 " + opened("bob", entry(2, "bob"))}));
+  EXPECT_EQ(say(3, R"(42["message",1])"), Lines{});
+  EXPECT_EQ(say(3, R"(42["messageOne",{"target":"ada"}])"),
+            Lines{R"(3 42["messageError",{"code":"unknown_target","target":"ada"}])"});
+  EXPECT_EQ(app_->connections("b"), "[" + entry(3, "cid") + "]");
+  EXPECT_EQ(app_->connections({}), "[]");
+}
+
+TEST_F(SioAppTest, MeetsTheNativeProtocol) {
+  native_member(9, "nat");
+  said();
+  connect(1);
+  const Lines lines = ready(1, "ada", "\"cam\"");
+  EXPECT_EQ(lines.at(0), "1 " + existing("ada", R"({"socketId":"nat","peerId":"nat"})"));
+  EXPECT_EQ(
+      json::parse(lines.at(1).substr(3)),
+      json::parse(
+          R"({"t":"peer-joined","room":"default","peer":"ada","meta":{"peerType":"cam"},"polite":true})"));
+  EXPECT_EQ(
+      say(1, R"(42["messageOne",{"target":"nat","sdp":1}])"),
+      Lines{
+          R"(n9 {"t":"msg","room":"default","from":"ada","kind":"custom","data":{"target":"nat","sdp":1}})"});
+  EXPECT_EQ(native(9, R"({"t":"send","to":"ada","kind":"offer","data":{"sdp":2}})"),
+            Lines{R"(1 42["message",{"sdp":2}])"});
+  EXPECT_EQ(say(1, R"(42["message",[1]])").size(), 1U);
+  // Too large for the other protocol: it stays among Socket.IO.
+  EXPECT_EQ(say(1, "42[\"message\",\"" + std::string(2000, 'x') + "\"]"), Lines{});
+  connect(2);
+  const Lines refused = ready(2, "nat");
+  EXPECT_EQ(refused, (Lines{"2 " + taken("nat"), "2 41", "2 x"}));
+  EXPECT_EQ(native(9, R"({"t":"bye"})").at(0), "1 " + closed("nat"));
+}
+
+TEST_F(SioAppTest, StrictModeStampsTheSender) {
+  SocketIoOptions o;
+  o.stamp_from = true;
+  start(o);
+  connect(1), connect(2);
+  EXPECT_EQ(say(1, R"(42["message",{"a":1}])"), Lines{R"(1 42["messageError",{"code":"not_joined"}])"});
+  ready(1, "ada"), ready(2, "bob");
+  EXPECT_EQ(say(1, R"(42["message",{"from":"bob","a":1,"\u0066rom":2}])"),
+            Lines{R"(2 42["message",{"from":"ada","a":1}])"});
+  EXPECT_EQ(say(1, R"(42["messageOne",{"target":"bob"}])"),
+            Lines{R"(2 42["message",{"from":"ada","target":"bob"}])"});
+}
+
+TEST_F(SioAppTest, RatesAreLimited) {
+  signal::Options rules = signal_options();
+  rules.messages_per_second = 1;
+  rules.message_burst = 2;
+  start({}, rules);
+  connect(1), connect(2);
+  say(1, R"(42["message",1])");
+  EXPECT_EQ(say(1, R"(42["message",1])").size(), 1U);
+  EXPECT_EQ(say(1, R"(42["message",1])"), Lines{R"(1 42["messageError",{"code":"rate_limited"}])"});
+  Lines last;
+  for (std::uint32_t i = 1; i < signal::kMaxRefusals; ++i) last = say(1, R"(42["message",1])");
+  EXPECT_EQ(last, (Lines{"1 41", "1 x"}));
+}
+
+TEST_F(SioAppTest, FullRoomsAndServersSaySo) {
+  for (EngineSocketId i = 1; i <= 5; ++i) connect(i);
+  for (EngineSocketId i = 1; i <= 4; ++i) ready(i, "p" + std::to_string(i));
+  EXPECT_EQ(ready(5, "p5"), Lines{R"(5 42["messageError",{"code":"room_full"}])"});
+  lose(1);
+  said();
+  EXPECT_EQ(ready(5, "p5").at(0).substr(0, 15), "5 42[\"message\",");
+  EXPECT_EQ(router_->counters().members, 4U);
+}
+
+TEST_F(SioAppTest, HeartbeatsKeepTheMembership) {
+  connect(1);
+  ready(1, "ada");
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(after(25s), Lines{"1 2"});
+    say(1, "3");
+  }
+  EXPECT_EQ(router_->counters().members, 1U);
+}
+
+TEST_F(SioAppTest, WhoRecoversIsAMemberAgain) {
+  connect(1), connect(2);
+  ready(2, "bob");
+  sio_->engine().socket_opened(now_, 3, {"4", "websocket", ""}, IpAddress{});
+  said();
+  const json first = json::parse(say(3, R"(40{"token":"secret","recovery":true})").at(0).substr(4));
+  ready(3, "ada");
+  lose(3);
+  said();
+  EXPECT_EQ(app_->connections({}), "[" + entry(2, "bob") + "]");
+  say(2, R"(42["message","missed"])");
+  sio_->engine().socket_opened(now_, 4, {"4", "websocket", ""}, IpAddress{});
+  said();
+  const Lines lines =
+      say(4, R"(40{"token":"secret","offset":"1","pid":")" + first["pid"].get<std::string>() + "\"}");
+  EXPECT_EQ(json::parse(lines.at(0).substr(4)), first);
+  EXPECT_EQ(lines.at(1), R"(4 42["message","missed","2"])");
+  sids_[4] = first["sid"];
+  EXPECT_EQ(app_->connections({}), "[" + entry(2, "bob") + "," + entry(4, "ada") + "]");
+}
+
+}  // namespace
+}  // namespace ts::dialect
