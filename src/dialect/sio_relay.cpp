@@ -164,6 +164,8 @@ void SioApp::deliver(const Now& now, const signal::Outbox& outbox, const Made& m
         }
       }
       sio_.emit(now, peer->socket, *message);
+      // It has the one room.
+      if (std::holds_alternative<signal::Kicked>(item.event)) closed.push_back(at);
     }
   }
   for (const SlotHandle at : closed) {
