@@ -138,7 +138,9 @@ class Shard::Impl {
     while (!context_.stopped()) {
       const Duration paused = pause();
       if (paused == Duration::zero()) context_.run_one();
-      for (int i = 0; i < kHandlersOfATurn && context_.poll_one() != 0; ++i) {
+      // Datagrams alone gather in their engine: another look would only cost.
+      const bool gather = paused > Duration::zero() || streams_.is_turn_open();
+      for (int i = 0; gather && i < kHandlersOfATurn && context_.poll_one() != 0; ++i) {
       }
       streams_.end_turn();
       found_ = streams_.take_reads();

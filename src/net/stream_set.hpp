@@ -32,6 +32,7 @@ class StreamSet final : public TurnStreamOwner {
 
   /// To be called when all that was ready has been done: does what the streams' frames asked for.
   void end_turn() override;
+  bool is_turn_open() const noexcept { return turn_open_; }
   /// The Outbox was flushed: bytes of streams are not needed any more.
   void turn_ended() noexcept { taken_bytes_ = 0, turn_open_ = false; }
   /// Reads since it was last asked.

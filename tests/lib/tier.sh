@@ -105,6 +105,35 @@ run_ctest() {
   return $status
 }
 
+# run_script NAME SECONDS COMMAND...: a test that counts by itself. Its exit status is 0, 1, or 77 with the reason as the last
+# line; its lines "ok   TEST", "FAIL TEST: why" and "skip TEST: why" are reported.
+run_script() {
+  local name=$1 limit=$2 status=0 counted=0 log last outcome test
+  shift 2
+  logged "$limit" "$name" "$@" || status=$?
+  log=$TS_LOGS/$TS_TIER.${name//[^A-Za-z0-9._-]/_}.log
+  last=$(grep -v '^[[:space:]]*$' "$log" | tail -n 1 || true)
+  if [ "$status" -eq 77 ]; then
+    skip "$name" "${last:-no reason given}"
+    return 0
+  fi
+  while read -r outcome test; do
+    counted=$((counted + 1))
+    case $outcome in
+      ok) pass "$name: $test" ;;
+      FAIL) fail "$name: ${test%%: *}" "${test#*: }" ;;
+      skip) skip "$name: ${test%%: *}" "${test#*: }" ;;
+    esac
+  done < <(grep -E '^(ok|FAIL|skip) +[^ ]' "$log")
+  if [ "$status" -eq 124 ]; then
+    fail "$name" "stopped after $limit seconds"
+  elif [ "$status" -ne 0 ]; then
+    grep -q '^FAIL ' "$log" || fail "$name" "exit status $status: $last"
+  elif [ $counted -eq 0 ]; then
+    pass "$name"
+  fi
+}
+
 # Options of the sanitizers' runtimes: a finding ends the process with a failure.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}

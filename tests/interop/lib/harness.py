@@ -98,7 +98,7 @@ def rest_credentials(secret, user="guest", ttl=600):
     return name, base64.b64encode(mac).decode()
 
 
-def make_certificates(folder, names=("localhost",), addresses=("127.0.0.1", "::1")):
+def make_certificates(folder, names=("localhost",), addresses=("127.0.0.1", "::1"), days=20):
     """A CA and a server certificate under it: ca.pem, cert.pem, key.pem."""
 
     def openssl(*args):
@@ -112,7 +112,7 @@ def make_certificates(folder, names=("localhost",), addresses=("127.0.0.1", "::1
             "-keyout", "key.pem", "-out", "server.csr")
     with open(os.path.join(folder, "extensions"), "w", encoding="utf-8") as f:
         f.write(f"subjectAltName={san}\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "20",
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days),
             "-extfile", "extensions", "-out", "cert.pem")
 
 

@@ -32,33 +32,9 @@ if command -v npm >/dev/null && ! cmp -s tests/lib/npm/package-lock.json build/n
   fi
 fi
 
+limit=300
+[ "$TS_MODE" != full ] || limit=1200
 for script in "${scripts[@]}"; do
   name=${script#tests/interop/}
-  name=${name%/run}
-  status=0
-  limit=300
-  [ "$TS_MODE" != full ] || limit=1200
-  logged "$limit" "$name" "$script" || status=$?
-  log=$TS_LOGS/$TS_TIER.${name//[^A-Za-z0-9._-]/_}.log
-  last=$(grep -v '^[[:space:]]*$' "$log" | tail -n 1 || true)
-  if [ "$status" -eq 77 ]; then
-    skip "$name" "${last:-no reason given}"
-    continue
-  fi
-  counted=0
-  while read -r outcome test; do
-    counted=$((counted + 1))
-    case $outcome in
-      ok) pass "$name: $test" ;;
-      FAIL) fail "$name: ${test%%: *}" "${test#*: }" ;;
-      skip) skip "$name: ${test%%: *}" "${test#*: }" ;;
-    esac
-  done < <(grep -E '^(ok|FAIL|skip) +[^ ]' "$log")
-  if [ "$status" -eq 124 ]; then
-    fail "$name" "stopped after $limit seconds"
-  elif [ "$status" -ne 0 ]; then
-    grep -q '^FAIL ' "$log" || fail "$name" "exit status $status: $last"
-  elif [ $counted -eq 0 ]; then
-    pass "$name"
-  fi
+  run_script "${name%/run}" "$limit" "$script"
 done
