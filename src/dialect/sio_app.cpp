@@ -120,6 +120,7 @@ void SioApp::ready(const Now& now, SlotHandle at, const SioEvent& event) {
       type.raw.size() > signal::kMaxMetaBytes / 2) {
     return error(now, peer, "bad_request");
   }
+  drop_contests(at);  // whatever name it waited for, it wants this one now
   const std::string told(type.is(json::Kind::Null) ? std::string_view() : type.raw);
   if (peer.member && peer.name == name) {
     peer.type = told;
@@ -133,11 +134,15 @@ void SioApp::ready(const Now& now, SlotHandle at, const SioEvent& event) {
 }
 
 void SioApp::contend(const Now& now, SlotHandle at, SlotHandle holder, std::string name, std::string type) {
-  std::erase_if(contests_, [&](const Contest& c) { return c.newcomer == at; });
+  drop_contests(at);
   contests_.push_back(Contest{at, holder, std::move(name), std::move(type), now.mono + kContestTime});
   contests_due_.push(contests_.back().due, holder);
   Peer& other = *peers_.find(holder);
   if (!std::exchange(other.contested, true)) sio_.probe(now, other.socket);
+}
+
+void SioApp::drop_contests(SlotHandle newcomer) {
+  std::erase_if(contests_, [&](const Contest& c) { return c.newcomer == newcomer; });
 }
 
 /// The holder of a name has shown that it lives, or has not, or is gone.
@@ -271,7 +276,7 @@ void SioApp::disconnected(const Now& now, SioSocket socket, bool may_recover) {
   if (peer == nullptr) return;
   const bool was_contested = peer->contested;
   const bool was_member = peer->member;
-  std::erase_if(contests_, [&](const Contest& c) { return c.newcomer == at; });
+  drop_contests(at);
   leave(now, at, may_recover);
   Peer& gone = *peers_.find(at);
   if (!was_member) gone.name.clear();

@@ -97,6 +97,7 @@ class SioApp final : public SocketIo::Application {
 
   void ready(const Now& now, SlotHandle at, const SioEvent& event);
   void contend(const Now& now, SlotHandle at, SlotHandle holder, std::string name, std::string type);
+  void drop_contests(SlotHandle newcomer);
   void decide(const Now& now, SlotHandle holder, bool lives);
   void enter(const Now& now, SlotHandle at, const std::string& name, const std::string& type);
   void leave(const Now& now, SlotHandle at, bool stays);

@@ -283,6 +283,18 @@ TEST_F(SioAppTest, ContestsThatEndOtherwise) {
   EXPECT_EQ(say(3, "3").back(), "4 x");
 }
 
+TEST_F(SioAppTest, WhoTakesAnotherNameWaitsNoMore) {
+  connect(1), connect(2);
+  ready(1, "ada");
+  EXPECT_EQ(ready(2, "ada"), Lines{"1 2"});
+  ready(2, "bob");
+  lose(1);
+  said();
+  EXPECT_EQ(app_->connections({}), "[" + entry(2, "bob") + "]");
+  EXPECT_EQ(after(2s), Lines{});
+  EXPECT_EQ(router_->counters().members, 1U);
+}
+
 TEST_F(SioAppTest, RoomsDoNotMeet) {
   connect(1, R"({"token":"secret","room":"a"})");
   connect(2, R"({"token":"secret","room":"a"})");
