@@ -58,25 +58,42 @@ SioApp::Peer* SioApp::peer_of(SioSocket socket, SlotHandle& at) noexcept {
 
 // Coming.
 
-std::optional<std::string> SioApp::refuses(const Now&, std::string_view auth) {
+std::string_view SioApp::room_of(const sio::Auth& wanted, const signal::Identity& who) const noexcept {
+  if (!wanted.room.empty()) return wanted.room;
+  if (!who.all_rooms) {
+    for (const std::string& name : who.rooms) {
+      if (!name.ends_with('*')) return name;
+    }
+  }
+  return options_.default_room;
+}
+
+std::optional<std::string> SioApp::refuses(const Now& now, std::string_view auth) {
   const sio::Auth wanted(auth);
-  const std::string& token = router_.options().token;
-  const bool known = equal_constant_time(as_bytes(wanted.token), as_bytes(token));
-  if (!router_.options().open && (token.empty() || !known)) return R"({"message":"Authentication error"})";
+  const auto who = router_.authenticate(now, wanted.token);
+  if (!who) {
+    if (who.error().code != signal::ErrorCode::TokenExpired) return R"({"message":"Authentication error"})";
+    return R"({"message":"Authentication error","data":{"code":"token_expired"}})";
+  }
   if (!wanted.room_is_valid) return R"({"message":"Invalid room"})";
+  // Who has not said ready hears the room, too.
+  if (!(*who)->can.has(signal::Right::Join) || !(*who)->may_enter(room_of(wanted, **who)))
+    return R"({"message":"Forbidden room","data":{"code":"forbidden"}})";
   return std::nullopt;
 }
 
 void SioApp::connected(const Now& now, SioSocket socket, std::string_view auth) {
-  sio::Auth wanted(auth);
-  if (wanted.room.empty()) wanted.room = options_.default_room;
-  auto known = room_names_.find(wanted.room);
+  const sio::Auth wanted(auth);
+  auto who = router_.authenticate(now, wanted.token);
+  if (!who) return sio_.disconnect(now, socket, true);  // refuses() has let it in a moment ago
+  const std::string_view name = room_of(wanted, **who);
+  auto known = room_names_.find(name);
   if (known == room_names_.end()) {
-    const SlotHandle made = rooms_.emplace(Room{wanted.room, {}, {}}).first;
-    known = room_names_.emplace(wanted.room, made).first;
+    const SlotHandle made = rooms_.emplace(Room{std::string(name), {}, {}}).first;
+    known = room_names_.emplace(std::string(name), made).first;
   }
   const TokenRate rate{router_.options().messages_per_second, router_.options().message_burst};
-  const auto [at, peer] = peers_.emplace(socket, rate, now.mono);
+  const auto [at, peer] = peers_.emplace(socket, rate, now.mono, std::move(*who));
   peer.room = known->second;
   rooms_.find(peer.room)->bystanders.push_back(at);
   *sio_.user(socket) = pack(at);
@@ -135,6 +152,9 @@ void SioApp::ready(const Now& now, SlotHandle at, const SioEvent& event) {
 
 void SioApp::contend(const Now& now, SlotHandle at, SlotHandle holder, std::string name, std::string type) {
   drop_contests(at);
+  // A ghost makes way for nobody but its own client.
+  if (peers_.find(holder)->identity->credential != peers_.find(at)->identity->credential)
+    return turn_away(now, at, name);
   contests_.push_back(Contest{at, holder, std::move(name), std::move(type), now.mono + kContestTime});
   contests_due_.push(contests_.back().due, holder);
   Peer& other = *peers_.find(holder);
@@ -208,7 +228,11 @@ void SioApp::enter(const Now& now, SlotHandle at, const std::string& name, const
     outbox_.clear();  // it says to close what stays open here
     return error(now, peer, label(opened.error().code));
   }
-  if (const auto in = router_.hello(now, id, {router_.options().token, name, meta}, outbox_); !in) {
+  signal::Hello hello;
+  hello.peer = name;
+  hello.meta = meta;
+  hello.identity = peer.identity;
+  if (const auto in = router_.hello(now, id, hello, outbox_); !in) {
     outbox_.clear();
     if (in.error().code == signal::ErrorCode::PeerTaken) return turn_away(now, at, name);
     return error(now, peer, label(in.error().code));

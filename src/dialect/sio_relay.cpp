@@ -43,11 +43,18 @@ void SioApp::to_bystanders(const Now& now, const Room& room, SlotHandle but, Sio
   }
 }
 
+bool SioApp::may_send(const Now& now, const Peer& peer) {
+  const bool joined = peer.member || !options_.stamp_from;
+  const bool allowed = peer.identity->can.has(signal::Right::Send);
+  if (!joined || !allowed)
+    error(now, peer, label(joined ? signal::ErrorCode::Forbidden : signal::ErrorCode::NotJoined));
+  return joined && allowed;
+}
+
 void SioApp::message(const Now& now, SlotHandle at, const SioEvent& event) {
   const json::Value body = event.argument(0);
   const Peer& peer = *peers_.find(at);
-  if (options_.stamp_from && !peer.member) return error(now, peer, "not_joined");
-  if (body.absent()) return;
+  if (!may_send(now, peer) || body.absent()) return;
   const bool stamps = options_.stamp_from && body.is(json::Kind::Object);
   const std::string text = stamps ? sio::with_from(body.raw, peer.name) : std::string(body.raw);
   SioMessage message("/", "message", text, event.attachments);
@@ -71,7 +78,7 @@ void SioApp::message(const Now& now, SlotHandle at, const SioEvent& event) {
 void SioApp::message_one(const Now& now, SlotHandle at, const SioEvent& event) {
   const json::Value body = event.argument(0);
   const Peer& peer = *peers_.find(at);
-  if (options_.stamp_from && !peer.member) return error(now, peer, "not_joined");
+  if (!may_send(now, peer)) return;
   std::string target;
   bool named = false;
   if (body.is(json::Kind::Object)) {

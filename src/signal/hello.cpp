@@ -47,8 +47,12 @@ Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const He
   std::shared_ptr<const Identity> identity;
   if (proven) {
     identity = old->identity;
+  } else if (hello.identity != nullptr) {
+    identity = hello.identity;
+    if (identity->expires <= now.wall)
+      return refuse_hello(at, ErrorCode::TokenExpired, "the token has expired", out);
   } else {
-    auto known = authenticator_.authenticate(now, hello.token);
+    auto known = authenticate(now, hello.token);
     if (!known) return refuse_hello(at, known.error().code, known.error().message, out);
     identity = std::move(*known);
   }

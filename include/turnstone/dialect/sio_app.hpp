@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,10 @@
 
 namespace ts::dialect {
 
+namespace sio {
+struct Auth;
+}
+
 /// Names connections of the Router that are Socket.IO's: the shell numbers its own from 1.
 inline constexpr signal::ConnectionId kFirstSioConnection = signal::ConnectionId{1} << 62;
 
@@ -27,7 +32,7 @@ class SioApp final : public SocketIo::Application {
   using Others = std::function<void(const Now&, const signal::Outbox&)>;
 
   /// The Router and the SocketIo must outlive this object; it adds itself as namespace "/". `id` marks the
-  /// Router's connections that speak this dialect. The Router's options have the token.
+  /// Router's connections that speak this dialect.
   SioApp(const SocketIoOptions& options, signal::Router& router, SocketIo& sio, signal::DialectId id);
 
   void set_others(Others others) { others_ = std::move(others); }
@@ -51,7 +56,8 @@ class SioApp final : public SocketIo::Application {
 
  private:
   struct Peer {
-    Peer(SioSocket s, TokenRate rate, TimePoint now) noexcept : socket(s), bucket(rate, now) {}
+    Peer(SioSocket s, TokenRate rate, TimePoint now, std::shared_ptr<const signal::Identity> who) noexcept
+        : socket(s), bucket(rate, now), identity(std::move(who)) {}
     SioSocket socket;
     SlotHandle room;
     /// Member of the Router, as `name`. Without: a bystander, who hears what everybody hears.
@@ -60,6 +66,7 @@ class SioApp final : public SocketIo::Application {
     bool contested = false;
     std::uint32_t refusals = 0;
     TokenBucket bucket;
+    std::shared_ptr<const signal::Identity> identity;
     std::string name;
     /// Raw JSON; empty: none was told.
     std::string type;
@@ -95,6 +102,8 @@ class SioApp final : public SocketIo::Application {
   static signal::ConnectionId connection_of(SlotHandle at) noexcept;
   Peer* peer_of(signal::ConnectionId id, SlotHandle& at) noexcept;
 
+  /// The room that a client means: the one that it names, else its token's, else the default one.
+  std::string_view room_of(const sio::Auth& wanted, const signal::Identity& who) const noexcept;
   void ready(const Now& now, SlotHandle at, const SioEvent& event);
   void contend(const Now& now, SlotHandle at, SlotHandle holder, std::string name, std::string type);
   void drop_contests(SlotHandle newcomer);
@@ -106,6 +115,8 @@ class SioApp final : public SocketIo::Application {
   void message(const Now& now, SlotHandle at, const SioEvent& event);
   void message_one(const Now& now, SlotHandle at, const SioEvent& event);
   bool admit(const Now& now, SlotHandle at);
+  /// Else it is told why not.
+  bool may_send(const Now& now, const Peer& peer);
   void error(const Now& now, const Peer& peer, std::string_view code, std::string_view more = {});
   void settle(const Now& now, const Made& made);
   void deliver(const Now& now, const signal::Outbox& outbox, const Made& made);

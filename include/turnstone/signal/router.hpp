@@ -64,6 +64,8 @@ struct Hello {
   /// The dialect numbers messages, and the client may resume.
   bool resumable = false;
   std::optional<Resume> resume{};
+  /// Who it is, where the dialect has asked authenticate() before; then the token is not looked at.
+  std::shared_ptr<const Identity> identity{};
 };
 
 struct Welcome {
@@ -171,6 +173,12 @@ class Router {
   void close(ConnectionId id, CloseReason reason, CloseCode code, std::string_view why, Outbox& out);
   /// Tells a member why (a static text), and closes it with 4003.
   void kick(ConnectionId id, ErrorCode code, std::string_view reason, Outbox& out);
+
+  /// Who has this token, as hello() finds it. unauthorized or token_expired.
+  Result<std::shared_ptr<const Identity>, Failure> authenticate(const Now& now,
+                                                                std::string_view token) const {
+    return authenticator_.authenticate(now, token);
+  }
 
   // Requests. Before hello, all but hello fail with unauthorized, and close.
 

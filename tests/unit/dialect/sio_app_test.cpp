@@ -36,14 +36,37 @@ signal::Options signal_options() {
   return o;
 }
 
+/// Of each token what was put in for it.
+class Tokens final : public signal::Authenticator {
+ public:
+  signal::Identity& add(const std::string& token) {
+    auto made = std::make_shared<signal::Identity>();
+    made->credential = token;
+    made->can = signal::Rights::all();
+    known_[token] = made;
+    return *made;
+  }
+  Result<std::shared_ptr<const signal::Identity>, signal::Failure> authenticate(
+      const Now& now, std::string_view token) override {
+    const auto found = known_.find(std::string(token));
+    if (found == known_.end()) return signal::Failure{signal::ErrorCode::Unauthorized, "unknown"};
+    if (found->second->expires <= now.wall) return signal::Failure{signal::ErrorCode::TokenExpired, "late"};
+    return std::shared_ptr<const signal::Identity>(found->second);
+  }
+
+ private:
+  std::map<std::string, std::shared_ptr<signal::Identity>> known_;
+};
+
 class SioAppTest : public ::testing::Test {
  protected:
   void SetUp() override { start({}); }
-  void start(const SocketIoOptions& options, const signal::Options& rules = signal_options()) {
+  void start(const SocketIoOptions& options, const signal::Options& rules = signal_options(),
+             signal::Authenticator* authenticator = nullptr) {
     app_.reset();
     sio_.reset();
     native_.reset();
-    router_ = std::make_unique<signal::Router>(rules, random_, ice_);
+    router_ = std::make_unique<signal::Router>(rules, random_, ice_, authenticator);
     native_ = std::make_unique<Native>(*router_);
     sio_ = std::make_unique<SocketIo>(options, random_);
     app_ = std::make_unique<SioApp>(options, *router_, *sio_, 1);
@@ -145,6 +168,76 @@ TEST_F(SioAppTest, LetsInWhoHasTheToken) {
   }
   EXPECT_EQ(connect(3, R"({"token":"secret","room":"a\u0001b"})"),
             Lines{R"(3 44{"message":"Invalid room"})"});
+}
+
+TEST_F(SioAppTest, TokensSayWhichRoomsOneMayHear) {
+  Tokens tokens;
+  signal::Identity& tea = tokens.add("tea");
+  tea.all_rooms = false;
+  tea.rooms = {"party-*", "tea"};
+  tokens.add("deaf").can = signal::Rights::of({"send"});
+  tokens.add("late").expires = now_.wall;
+  start({}, signal_options(), &tokens);
+  const std::string forbidden = R"(44{"message":"Forbidden room","data":{"code":"forbidden"}})";
+  EXPECT_EQ(connect(1, R"({"token":"tea","room":"coffee"})"), Lines{"1 " + forbidden});
+  EXPECT_EQ(connect(2, R"({"token":"deaf"})"), Lines{"2 " + forbidden});
+  EXPECT_EQ(connect(3, R"({"token":"late"})"),
+            Lines{R"(3 44{"message":"Authentication error","data":{"code":"token_expired"}})"});
+  // Its own room, since it names none.
+  connect(4, R"({"token":"tea"})");
+  ready(4, "ada");
+  EXPECT_EQ(app_->connections("tea"), "[" + entry(4, "ada") + "]");
+  connect(5, R"({"token":"tea","room":"party-7"})");
+  ready(5, "bob");
+  EXPECT_EQ(app_->connections("party-7"), "[" + entry(5, "bob") + "]");
+}
+
+TEST_F(SioAppTest, TokensSayWhatOneMayDo) {
+  Tokens tokens;
+  tokens.add("mute").can = signal::Rights::of({"join", "create"});
+  tokens.add("eve").peer = "eve";
+  tokens.add("short").expires = now_.wall + 10s;
+  start({}, signal_options(), &tokens);
+  connect(1, R"({"token":"mute"})");
+  const Lines refused{R"(1 42["messageError",{"code":"forbidden"}])"};
+  EXPECT_EQ(say(1, R"(42["message",1])"), refused) << "before ready";
+  ready(1, "ada");
+  EXPECT_EQ(say(1, R"(42["message",1])"), refused);
+  EXPECT_EQ(say(1, R"(42["messageOne",{"target":"ada"}])"), refused);
+  connect(2, R"({"token":"eve"})");
+  EXPECT_EQ(ready(2, "bob"), Lines{R"(2 42["messageError",{"code":"forbidden"}])"}) << "not its peer id";
+  EXPECT_EQ(ready(2, "eve").size(), 2U);
+  connect(3, R"({"token":"short"})");
+  now_.wall += 10s;
+  EXPECT_EQ(ready(3, "bob"), Lines{R"(3 42["messageError",{"code":"token_expired"}])"});
+}
+
+TEST_F(SioAppTest, ANameIsNotLostToAnotherCredential) {
+  Tokens tokens;
+  tokens.add("one");
+  tokens.add("two");
+  start({}, signal_options(), &tokens);
+  connect(1, R"({"token":"one"})");
+  ready(1, "ada");
+  connect(2, R"({"token":"two"})");
+  const Lines lines = ready(2, "ada");
+  ASSERT_FALSE(lines.empty());
+  EXPECT_EQ(lines[0], "2 " + taken("ada")) << "at once, and nobody is asked whether he lives";
+  after(2s);
+  EXPECT_EQ(app_->connections({}), "[" + entry(1, "ada") + "]");
+}
+
+TEST_F(SioAppTest, WhoIsRemovedFromTheRoomIsToldAndLetGo) {
+  native_member(9, "mod");
+  connect(1);
+  ready(1, "ada");
+  said();
+  const Lines lines = native(9, R"({"t":"kick","room":"default","peer":"ada"})");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), R"(1 42["messageError",{"code":"forbidden"}])"), 1);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "1 x"), 1);
+  EXPECT_EQ(app_->connections({}), "[]");
+  connect(2);
+  EXPECT_EQ(ready(2, "ada").size(), 2U) << "the name is free";
 }
 
 TEST_F(SioAppTest, NoTokenLetsNobodyIn) {
