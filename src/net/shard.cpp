@@ -19,8 +19,8 @@ namespace ts::net {
 namespace {
 using RelayPair = std::array<Descriptor, 2>;
 
-/// So that what streams ask for does not wait long while more and more comes.
-constexpr int kHandlersOfATurn = 64;
+/// So that what streams ask for does not wait long while more and more comes, or handshakes take their time.
+constexpr Duration kLongestGather = std::chrono::microseconds(500);
 /// Streams that were read so lately gather with the datagrams.
 constexpr Duration kStreamsBusy = std::chrono::milliseconds(10);
 }  // namespace
@@ -140,15 +140,22 @@ class Shard::Impl {
       const Duration paused = pause();
       if (paused == Duration::zero()) context_.run_one();
       // Datagrams alone gather in their engine: another look would only cost.
-      const bool gather = paused > Duration::zero() || streams_.is_turn_open();
-      for (int i = 0; gather && i < kHandlersOfATurn && context_.poll_one() != 0; ++i) {
-      }
-      streams_.end_turn();
+      if (paused > Duration::zero() || streams_.is_turn_open()) gather();
+      // What ends while it is written to asks for more.
+      while (streams_.is_turn_open()) streams_.end_turn();
       found_ = streams_.take_reads();
       if (found_ != 0) streams_read_ = now().mono;
       found_ += udp_.take_found();
       if (paused > Duration::zero()) counters_.nap_delays.add(paused, found_);
     }
+  }
+
+  /// Does what else is ready, as far as those who were read already can wait for it.
+  void gather() {
+    const TimePoint until = now().mono + kLongestGather;
+    do {
+      more_ready_ = context_.poll_one() != 0;
+    } while (more_ready_ && now().mono < until);
   }
 
   /// While streams are read they and the datagrams gather together, and the engine of these does not pause by
@@ -159,7 +166,8 @@ class Shard::Impl {
     const bool streams_busy = began - *streams_read_ < kStreamsBusy;
     udp_.pause_alone(!streams_busy);
     if (!streams_busy) streams_read_.reset();
-    const Duration wanted = streams_busy ? coalescer_.nap_after(began, found_) : Duration::zero();
+    const bool pauses = streams_busy && !std::exchange(more_ready_, false);
+    const Duration wanted = pauses ? coalescer_.nap_after(began, found_) : Duration::zero();
     if (wanted == Duration::zero()) return wanted;
     ++counters_.naps;
     std::this_thread::sleep_for(wanted);
@@ -179,15 +187,24 @@ class Shard::Impl {
 
   /// Puts what the core has written to other shards into their hands.
   void send_letters() {
-    for (turn::Letter& letter : outbox_.letters) {
-      RelayPair relays;
-      if (letter.allocation) {
-        relays[0] = udp_.release({letter.departed, IpFamily::V4});
-        relays[1] = udp_.release({letter.departed, IpFamily::V6});
-      }
+    take_departing();  // those that the outcome of an open has written
+    for (std::size_t i = 0; i < outbox_.letters.size(); ++i) {
+      turn::Letter& letter = outbox_.letters[i];
       if (surroundings_.siblings == nullptr || letter.to >= surroundings_.siblings->size()) continue;
       auto& sibling = *(*surroundings_.siblings)[letter.to];
-      sibling.deliver(std::move(letter), std::move(relays));
+      sibling.deliver(std::move(letter), std::move(departing_[i]));
+    }
+    departing_.clear();
+  }
+
+  /// The relay sockets of allocations that leave with letters, before other ones get their slots.
+  void take_departing() {
+    for (std::size_t i = departing_.size(); i < outbox_.letters.size(); ++i) {
+      const turn::Letter& letter = outbox_.letters[i];
+      RelayPair& relays = departing_.emplace_back();
+      if (!letter.allocation) continue;
+      relays[0] = udp_.release({letter.departed, IpFamily::V4});
+      relays[1] = udp_.release({letter.departed, IpFamily::V6});
     }
   }
 
@@ -202,9 +219,11 @@ class Shard::Impl {
     for (const turn::ToPeer& transmit : outbox_.to_peers) udp_.queue(transmit);
     // What a relay was still given leaves before it closes; and it closes before another one opens, which may
     // want its port.
-    if (!outbox_.close_relays.empty()) udp_.send_queued();
+    if (!outbox_.close_relays.empty() || !outbox_.letters.empty()) udp_.send_queued();
     close_relays();
-    // The outcome of an open may ask for another one.
+    take_departing();
+    // The outcome of an open may ask for another one, or for the end of its own: an allocation that was gone
+    // before its relay came, whose slot the next open may be for.
     while (!outbox_.open_relays.empty()) {
       opening_.swap(outbox_.open_relays);
       for (const turn::OpenRelay& command : opening_) {
@@ -215,12 +234,13 @@ class Shard::Impl {
         } else {
           server_.relay_opened(now(), command.relay, outbox_);
         }
+        close_relays();
       }
       opening_.clear();
     }
-    close_relays();
-    for (const turn::CloseConnection& command : outbox_.close_connections) peers_.close(command.connection);
+    // An attempt whose client has ended since is closed before it begins.
     for (const turn::ConnectPeer& command : outbox_.connect_peers) peers_.connect(command);
+    for (const turn::CloseConnection& command : outbox_.close_connections) peers_.close(command.connection);
     for (const turn::ToClient& transmit : outbox_.to_clients) {
       if (StreamSet::is_stream(transmit.route)) {
         streams_.queue(transmit);
@@ -309,6 +329,7 @@ class Shard::Impl {
   Coalescer coalescer_;
   std::optional<TimePoint> streams_read_;  // when last, if lately
   std::size_t found_ = 0;                  // in the last turn
+  bool more_ready_ = false;                // when the last turn ended
   UdpEngine udp_;
   std::optional<DtlsSet> dtls_;  // without a certificate: none
   StreamSet streams_;
@@ -318,6 +339,7 @@ class Shard::Impl {
   bool stopped_ = false;
   std::optional<TimePoint> armed_for_;
   std::vector<turn::OpenRelay> opening_;
+  std::vector<RelayPair> departing_;  // with the letters of the same places
   std::thread thread_;
 };
 

@@ -88,10 +88,11 @@ void StreamSet::adopt(MovedStream moved) {
 }
 
 MutableBytes StreamSet::read_buffer() {
-  // A partial frame and one more read must fit.
-  constexpr std::size_t kLeast = 2 * stun::kMaxFrameBytes;
-  static_assert(kReadBufferBytes > kLeast);
-  if (kReadBufferBytes - taken_bytes_ < kLeast) flush_();
+  // As frames of four bytes it is still no large Outbox.
+  constexpr std::size_t kMostOfATurn = 65'536;
+  static_assert(kReadBufferBytes > kMostOfATurn + 2 * stun::kMaxFrameBytes,
+                "a partial frame and one more read must fit");
+  if (taken_bytes_ >= kMostOfATurn) flush_();
   return MutableBytes(read_buffer_.get(), kReadBufferBytes).subspan(taken_bytes_);
 }
 

@@ -73,7 +73,10 @@ void TurnStream::on_readable() {
     std::copy(partial_.begin(), partial_.end(), buffer.begin());
     const std::size_t carried = partial_.size();
     const Stream::Step step = stream_.read(buffer.subspan(carried, kReadBytes));
-    if (step.status == Stream::Status::Closed) return close();
+    if (step.status == Stream::Status::Closed) {
+      owner_.end_turn();  // answers to what it said before it ended
+      return close();
+    }
     if (step.status != Stream::Status::Done) return wait_readable(Stream::wait_type(step.status));
     if (!take_frames(buffer.first(carried + step.bytes))) return close();
     // A read that was not filled has emptied the socket; of TLS it has emptied a record.

@@ -66,6 +66,39 @@ TEST(RelayLimits, APortIsGivenBackAndTakenInOneTurn) {
   EXPECT_EQ(message->message_class(), MessageClass::SuccessResponse);
 }
 
+class EndsAtOnce : public testing::TestWithParam<Via> {};
+INSTANTIATE_TEST_SUITE_P(Streams, EndsAtOnce, testing::Values(Via::Tcp, Via::Tls),
+                         [](const auto& p) { return std::string(name(p.param)); });
+
+// Allocations that are gone before their relay sockets come, among others that get their places.
+TEST_P(EndsAtOnce, AnAllocationLeavesNoPort) {
+  constexpr std::size_t kPairs = 8;
+  const Server server(with_ports(free_ports(3 * kPairs)));
+  const auto request = [](TurnClient& client) {
+    return client.make_request(Method::Allocate, TurnClient::allocate_attributes(IpFamily::V4));
+  };
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::unique_ptr<TurnClient>> clients;
+    for (std::size_t i = 0; i < 2 * kPairs; ++i) {
+      clients.push_back(std::make_unique<TurnClient>(GetParam(), server.listener(GetParam())));
+      ASSERT_EQ(clients.back()->refresh(600), 437) << "and it has a nonce";
+    }
+    for (std::size_t i = 0; i < 2 * kPairs; ++i) {
+      ASSERT_TRUE(clients[i]->send(request(*clients[i])));
+      if (i % 2 == 0) clients[i]->close();
+    }
+    for (std::size_t i = 1; i < 2 * kPairs; i += 2) {
+      const Bytes answer = clients[i]->await_answer();
+      const auto message = stun::MessageView::parse(answer);
+      ASSERT_TRUE(message);
+      ASSERT_EQ(message->message_class(), MessageClass::SuccessResponse) << round;
+    }
+    clients.clear();
+    ASSERT_TRUE(server.settles("turnstone_allocations", "", 0));
+  }
+  EXPECT_EQ(server.metric("turnstone_relay_ports_used"), 0);
+}
+
 TEST(RelayLimits, WhatWasGivenBeforeTheEndOfAnAllocationIsStillSent) {
   const Server server;
   TurnClient client(Via::Tcp, server.turn());

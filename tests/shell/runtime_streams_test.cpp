@@ -213,6 +213,15 @@ TEST_P(Framing, WhatIsRelayedToTheClientIsPadded) {
   }
 }
 
+TEST_P(Framing, WhoEndsAtOnceIsAnswered) {
+  for (int round = 0; round < 20; ++round) {
+    TurnClient last(GetParam(), server.listener(GetParam()));
+    ASSERT_TRUE(last.send(last.make_request(Method::Binding)));
+    last.end_sending();
+    EXPECT_FALSE(last.await_answer().empty()) << round;
+  }
+}
+
 TEST_P(Framing, PartOfAFrameThenTheEnd) {
   const Bytes frame = client.channel_frame(kChannel, pattern(500));
   ASSERT_TRUE(client.send(ByteView(frame).first(200)));

@@ -367,6 +367,28 @@ TEST(TcpRelayStorm, ManyConnectsAtOnceAndTheLimit) {
   EXPECT_EQ(client.connect(listener.local()), 0);
 }
 
+// To a peer that neither takes nor refuses: its backlog is full.
+TEST_P(TcpRelay, AnAttemptEndsWithItsClient) {
+  const Server server;
+  const TcpPeer listener("127.0.0.1", 0);
+  std::vector<Socket> filling;
+  for (int i = 0; i < 3; ++i) {
+    filling.push_back(peer_socket(SOCK_STREAM | SOCK_NONBLOCK, at("127.0.0.1")));
+    filling.back().connect(listener.local());
+  }
+  const std::size_t before = descriptor_count();
+  for (int round = 0; round < 10; ++round) {
+    TcpTurn client(GetParam(), server);
+    ASSERT_EQ(client.allocate_tcp(), 0);
+    const auto peer = [&](auto& b) { b.add_xor_address(AttributeType::XorPeerAddress, listener.local()); };
+    ASSERT_TRUE(client.send(client.make_request(Method::Connect, peer)));
+    client.close();
+  }
+  const auto deadline = Clock::now() + 5s;
+  while (descriptor_count() > before && Clock::now() < deadline) std::this_thread::sleep_for(10ms);
+  EXPECT_LE(descriptor_count(), before);
+}
+
 TEST(TcpRelayStop, WithEverythingUnderWay) {
   auto server = std::make_unique<Server>(loopback_config(4));
   std::vector<std::unique_ptr<TcpTurn>> clients;

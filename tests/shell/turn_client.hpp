@@ -419,6 +419,11 @@ class TurnClient {
   DtlsWire& dtls() { return *dtls_; }
   /// Ends the stream or the socket without a word.
   void close() { udp_.reset(), wire_.reset(), dtls_.reset(); }
+  /// Says the last that it has to say (FIN, and TLS's close_notify), and may still receive.
+  void end_sending() {
+    if (wire_->tls() != nullptr) SSL_shutdown(wire_->tls());
+    ::shutdown(wire_->socket().fd(), SHUT_WR);
+  }
 
   using Fill = std::function<void(stun::MessageBuilder&)>;
 

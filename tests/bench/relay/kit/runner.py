@@ -59,6 +59,7 @@ class Server:
 
     def __enter__(self):
         started = time.monotonic()
+        self.foreign_ports = place.udp_ports_in_use()
         self.complaints = tempfile.TemporaryFile(dir=self.peer.context.folder)
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.complaints, cwd=self.peer.context.folder,
@@ -104,7 +105,7 @@ class Server:
         """The kernel closes the sockets of a process with io_uring some time after its end."""
         ports = self.peer.context.ports
         wanted = {ports.server, ports.tls, ports.bare_peer, *range(ports.relay[0], ports.relay[1] + 1)}
-        while time.monotonic() < until and wanted & place.udp_ports_in_use():
+        while time.monotonic() < until and wanted & place.udp_ports_in_use() - self.foreign_ports:
             time.sleep(0.005)
 
     def load_command(self, work, timing):
