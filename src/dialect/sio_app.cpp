@@ -180,13 +180,14 @@ void SioApp::decide(const Now& now, SlotHandle holder, bool lives) {
   for (const Contest& c : decided) {
     const Peer* peer = peers_.find(c.newcomer);
     if (peer == nullptr || !sio_.is_connected(peer->socket)) continue;
+    // The holder may have given it up meanwhile, and somebody else have taken it.
     const auto now_held = names_.find(c.name);
-    if (lives) {
-      turn_away(now, c.newcomer, c.name);
-    } else if (now_held != names_.end()) {
-      contend(now, c.newcomer, now_held->second, c.name, c.type);
-    } else {
+    if (now_held == names_.end()) {
       enter(now, c.newcomer, c.name, c.type);
+    } else if (lives && now_held->second == holder) {
+      turn_away(now, c.newcomer, c.name);
+    } else {
+      contend(now, c.newcomer, now_held->second, c.name, c.type);
     }
   }
 }
@@ -232,6 +233,7 @@ void SioApp::enter(const Now& now, SlotHandle at, const std::string& name, const
   hello.peer = name;
   hello.meta = meta;
   hello.identity = peer.identity;
+  hello.wants_ice = false;
   if (const auto in = router_.hello(now, id, hello, outbox_); !in) {
     outbox_.clear();
     if (in.error().code == signal::ErrorCode::PeerTaken) return turn_away(now, at, name);

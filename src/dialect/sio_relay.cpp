@@ -133,10 +133,18 @@ void SioApp::settle(const Now& now, const Made& made) {
   if (outbox_.empty()) std::swap(said, outbox_);  // keeps its storage
 }
 
+/// What a member says who speaks another dialect.
+std::string SioApp::foreign(const signal::Message& message) const {
+  if (message.data.empty()) return "null";
+  if (!options_.stamp_from || !message.data.starts_with('{')) return std::string(message.data);
+  return sio::with_from(message.data, message.from);
+}
+
 void SioApp::deliver(const Now& now, const signal::Outbox& outbox) { deliver(now, outbox, {}); }
 
 void SioApp::deliver(const Now& now, const signal::Outbox& outbox, const Made& made) {
-  std::vector<SlotHandle> closed;
+  std::vector<SlotHandle> dropped;
+  std::vector<SlotHandle> removed;
   for (const signal::Outbox::Item& item : outbox.items()) {
     std::optional<SioMessage> own;
     SioMessage* message = nullptr;
@@ -147,7 +155,7 @@ void SioApp::deliver(const Now& now, const signal::Outbox& outbox, const Made& m
       Peer* peer = peer_of(receiver.connection, at);
       if (peer == nullptr) continue;
       if (closes) {
-        closed.push_back(at);
+        dropped.push_back(at);
         continue;
       }
       if (message == nullptr) {
@@ -160,8 +168,7 @@ void SioApp::deliver(const Now& now, const signal::Outbox& outbox, const Made& m
           if (message == nullptr) message = &own.emplace("/", "message", sio::closed(left->peer));
         } else if (const auto* text = std::get_if<signal::Message>(&item.event)) {
           message = made.message;
-          const std::string_view data = text->data.empty() ? std::string_view("null") : text->data;
-          if (message == nullptr) message = &own.emplace("/", "message", data);
+          if (message == nullptr) message = &own.emplace("/", "message", foreign(*text));
         } else if (const auto* kicked = std::get_if<signal::Kicked>(&item.event)) {
           std::string code = "{\"code\":";
           json::append_string(code, label(kicked->code));
@@ -172,11 +179,15 @@ void SioApp::deliver(const Now& now, const signal::Outbox& outbox, const Made& m
       }
       sio_.emit(now, peer->socket, *message);
       // It has the one room.
-      if (std::holds_alternative<signal::Kicked>(item.event)) closed.push_back(at);
+      if (std::holds_alternative<signal::Kicked>(item.event)) removed.push_back(at);
     }
   }
-  for (const SlotHandle at : closed) {
+  // Clients do not come back by themselves after a disconnect that was said to them.
+  for (const SlotHandle at : removed) {
     if (const Peer* peer = peers_.find(at)) sio_.disconnect(now, peer->socket, true);
+  }
+  for (const SlotHandle at : dropped) {
+    if (const Peer* peer = peers_.find(at)) sio_.drop(now, peer->socket);
   }
 }
 

@@ -9,6 +9,9 @@
 namespace ts::dialect {
 namespace {
 
+/// Of one session, before it is closed.
+constexpr std::uint8_t kMaxRefusedConnects = 8;
+
 std::uint64_t seed_of(RandomSource& random) {
   const auto bytes = random.bytes<8>();
   return load_be64(bytes.data());
@@ -172,8 +175,11 @@ void SocketIo::handle_connect(const Now& now, SlotHandle at, const SioPacket& pa
   Client& client = *clients_.find(at);
   const auto answered = [&](SioConnect how) { ++counters_.connects[static_cast<std::size_t>(how)]; };
   const auto space = space_of(packet.nsp);
+  // Tries cost work, and answers wait for who does not fetch them.
+  const auto too_many = [&] { return ++client.refused_connects > kMaxRefusedConnects; };
   if (!space) {
     answered(SioConnect::UnknownNamespace);
+    if (too_many()) return refuse(now, at);
     return say(client.session, SioType::ConnectError, packet.nsp, R"({"message":"Invalid namespace"})");
   }
   SioSocket present;
@@ -182,6 +188,7 @@ void SocketIo::handle_connect(const Now& now, SlotHandle at, const SioPacket& pa
   Application& application = *spaces_[*space].application;
   if (const auto refusal = application.refuses(now, auth)) {
     answered(SioConnect::Refused);
+    if (too_many()) return refuse(now, at);
     return say(client.session, SioType::ConnectError, packet.nsp, *refusal);
   }
   client.joined = true;
@@ -268,6 +275,12 @@ void SocketIo::disconnect(const Now& now, SioSocket socket, bool transport) {
   std::erase(client->sockets, socket);
   leave(now, socket, false);
   if (transport) engine_.close(now, session, EngineEnd::ServerClose);
+}
+
+void SocketIo::drop(const Now& now, SioSocket socket) {
+  const Socket* s = sockets_.find(socket);
+  const Client* client = s == nullptr ? nullptr : clients_.find(s->client);
+  if (client != nullptr) engine_.close(now, client->session, EngineEnd::Drain);
 }
 
 std::optional<TimePoint> SocketIo::next_deadline() const noexcept {

@@ -108,6 +108,7 @@ Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<cons
                              const Hello& hello) {
   Connection& c = *connections_.find(at);
   c.member = true;
+  c.wants_ice = hello.wants_ice;
   c.peer = hello.peer.empty() ? new_peer_name() : std::string(hello.peer);
   c.meta = hello.meta;
   c.identity = std::move(identity);
@@ -136,7 +137,7 @@ IceServers Router::fresh_ice(const Now& now, Connection& c) {
 /// What the provider gives for a room (or, without one, for all), if the member may have it. Its end is
 /// noted.
 IceServers Router::ice_of(const Now& now, Connection& c, std::string_view room) {
-  if (!c.identity->can.has(Right::Ice)) return {};
+  if (!c.wants_ice || !c.identity->can.has(Right::Ice)) return {};
   IceServers servers = ice_.servers(now, room, c.peer);
   const Duration life = std::min<Duration>(servers.ttl, kMaxIceLife);
   if (life > Duration::zero()) c.ice_due = std::min(c.ice_due, now.mono + life / 4 * 3);

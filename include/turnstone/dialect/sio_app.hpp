@@ -118,6 +118,7 @@ class SioApp final : public SocketIo::Application {
   /// Else it is told why not.
   bool may_send(const Now& now, const Peer& peer);
   void error(const Now& now, const Peer& peer, std::string_view code, std::string_view more = {});
+  std::string foreign(const signal::Message& message) const;
   void settle(const Now& now, const Made& made);
   void deliver(const Now& now, const signal::Outbox& outbox, const Made& made);
   void to_bystanders(const Now& now, const Room& room, SlotHandle but, SioMessage& message);

@@ -117,6 +117,8 @@ class SocketIo final : public EngineIo::Upper {
   /// Puts the socket out of its namespace, or (`transport`) the client out altogether. The application is
   /// told by disconnected() before this returns.
   void disconnect(const Now& now, SioSocket socket, bool transport);
+  /// Ends the client's connection without a word, so that it comes back by itself.
+  void drop(const Now& now, SioSocket socket);
   /// Has the client show that it is there: alive() follows soon if it is.
   void probe(const Now& now, SioSocket socket);
   /// 20 characters; empty when it is gone.
@@ -153,6 +155,7 @@ class SocketIo final : public EngineIo::Upper {
   struct Client {
     EngineSession session;
     bool joined = false;
+    std::uint8_t refused_connects = 0;
     TimePoint connect_due{};
     std::vector<SioSocket> sockets;
     std::unique_ptr<Assembly> assembly;

@@ -92,11 +92,11 @@ WsItem WsReader::begin_frame() {
   left_ = short_size;
   if (short_size == 126) left_ = load_be16(&head_[2]);
   if (short_size == 127) left_ = load_be64(&head_[2]);
+  const bool reserved = (head_[0] & 0x70U) != 0;
+  if (!masked || reserved) return bad(kProtocolError);
   std::memcpy(mask_.data(), head_.data() + head_bytes() - mask_.size(), mask_.size());
   mask_at_ = 0;
   head_have_ = 0;
-  const bool reserved = (head_[0] & 0x70U) != 0;
-  if (!masked || reserved) return bad(kProtocolError);
   switch (opcode_) {
     case WsOpcode::Continuation:
       if (message_opcode_ == WsOpcode::Close) return bad(kProtocolError);
