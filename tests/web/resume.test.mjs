@@ -57,6 +57,43 @@ describe('resume', () => {
     assert.deepEqual([...client.rooms.keys()], ['r']);
   });
 
+  test('a room that was left while the connection was away is left with the resume', async () => {
+    const socket = await session();
+    await joinRoom(socket, 'r');
+    await socket.drop();
+    await client.leave('r');
+    await tick(375);
+    const next = FakeWebSocket.last;
+    await next.welcome({ ...resumable, resumed: true });
+    await pong(next);
+    assert.deepEqual(next.of('leave').map((m) => m.room), ['r']);
+    assert.deepEqual([...client.rooms.keys()], []);
+  });
+
+  test('a join that was reported as failed is not made by the next session', async () => {
+    const socket = await session();
+    const joining = client.join('r');
+    await settle();
+    const next = await comeBack(socket, { resumed: false, reason: 'unknown', sid: 's2' });
+    await assert.rejects(joining, (e) => e.code === 'disconnected');
+    await settle();
+    assert.equal(next.of('join').length, 0);
+    assert.equal(client.state, 'open');
+  });
+
+  test('links get the TURN servers of the room in a new session', async () => {
+    const ice = (name) => ({ ice: { servers: [{ urls: ['turn:t'], username: name, credential: 'c' }], ttl: 60 } });
+    const socket = await session();
+    await joinRoom(socket, 'r', { peers: [{ peer: 'bob', polite: true }], ...ice('old') });
+    const link = client.call('bob', 'r');
+    const next = await comeBack(socket, { resumed: false, reason: 'gap', sid: 's2', peer: client.peer });
+    await settle();
+    await next.say({ t: 'joined', id: next.lastOf('join').id, room: 'r', peers: [{ peer: 'bob', polite: true }], ...ice('new') });
+    await settle();
+    assert.equal(client.rtcConfigOf('r').iceServers.at(-1).username, 'new');
+    assert.equal(link.pc.configuration?.iceServers.at(-1).username, 'new');
+  });
+
   test('a message that comes again is ignored', async () => {
     const socket = await session();
     const seen = [];

@@ -70,6 +70,7 @@ export class Client extends Emitter {
   #session; // {sid, key} of what can be resumed
   #seq = 0; #acked = 0; // the last message seen, and acknowledged
   #present = new Set(); // rooms that the session is in
+  #leaving = new Set();
   #roomIce = new Map(); // room → what it adds
   #log = []; // state changes, for diagnose()
   #onNetwork = () => this.#networkChanged();
@@ -131,6 +132,7 @@ export class Client extends Emitter {
   async leave(room) {
     this.#forget(room, 'left');
     if (this.state === 'open') await this.#request({ t: 'leave', room });
+    else if (this.canSend) this.#leaving.add(room); // the server keeps the membership while the connection is away
   }
 
   /** Sends to a peer, to a list of peers or to '*'; resolves to {delivered, queued}. */
@@ -413,6 +415,7 @@ export class Client extends Emitter {
     this.peer = m.peer;
     this.features = m.features ?? [];
     this.limits = m.limits ?? {};
+    if (!m.resumed) this.#roomIce.clear(); // they went with the session
     if (m.ice) this.#setIce(m.ice);
     const beat = (m.heartbeat > 0 ? m.heartbeat : 25) * 1000;
     this.#heartbeat = setInterval(() => this.#ping(Math.min(beat, REQUEST_MS)), beat);
@@ -429,11 +432,18 @@ export class Client extends Emitter {
       this.#session = this.features.includes('resume') ? { sid: m.sid, key: m.key } : undefined;
       this.#seq = this.#acked = 0;
       this.#present.clear();
-      this.#roomIce.clear();
+      this.#leaving.clear();
       for (const entry of [...this.#pending.values()]) {
         if (entry.socket !== socket) entry.reject(new SignalError('disconnected'));
       }
+      await null; // who was told that a join has failed takes the room back first
     }
+    for (const room of new Set([...this.#leaving, ...this.#present])) {
+      if (this.#wanted.has(room)) continue;
+      this.#forget(room, 'left'); // also what was joined although join() had given up
+      this.#write({ t: 'leave', room });
+    }
+    this.#leaving.clear();
     for (const [room, how] of [...this.#wanted]) {
       if (!this.#present.has(room)) await this.#rejoin(socket, room, how);
     }
@@ -462,7 +472,7 @@ export class Client extends Emitter {
 
   #onJoined(m) {
     this.#present.add(m.room);
-    if (m.ice) this.#roomIce.set(m.room, m.ice.servers);
+    if (m.ice) this.#setIce({ ...m.ice, room: m.room });
     const before = this.rooms.get(m.room);
     this.rooms.set(m.room, new Map(m.peers.map((p) => [p.peer, p])));
     // After a reconnect, tell what changed meanwhile.
