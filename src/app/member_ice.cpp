@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "member_ice.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <turnstone/base/hash.hpp>
@@ -39,7 +40,7 @@ signal::IceServers MemberIce::servers(const Now& now, std::string_view room, std
     made = mint_(peer, policy, expiry);
   }
   if (!made) return out;
-  given.until = expiry;
+  given.until = std::max(given.until, expiry);  // the clock may have been set back
   out.servers.push_back(signal::IceServer{turn_urls_, std::move(made->username), std::move(made->password)});
   out.ttl = ttl_;
   return out;

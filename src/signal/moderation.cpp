@@ -94,12 +94,17 @@ void Router::throw_out(const Now& now, SlotHandle at, SlotHandle room, std::stri
   out.post(c.receiver(),
            Kicked{ErrorCode::Forbidden, out.keep(std::string(reason)), out.keep(rooms_.find(room)->name)});
   leave_room(at, c, room, "kicked", out);
-  in_no_room(now, at, c, out);
+  // A call to those of the room may go over what it was given for all rooms, even if it is in others.
+  end_common_ice(now, at, c, out);
 }
 
-/// Of one who has just left a room: what the ICE provider gave it for all rooms may have ended with the last.
+/// Of one who has just left a room: what the ICE provider gave it for all rooms ends with the last.
 void Router::in_no_room(const Now& now, SlotHandle at, Connection& c, Outbox& out) {
-  if (!c.rooms.empty() || !ice_.ended({}, c.peer) || c.lost) return;
+  if (c.rooms.empty()) end_common_ice(now, at, c, out);
+}
+
+void Router::end_common_ice(const Now& now, SlotHandle at, Connection& c, Outbox& out) {
+  if (!ice_.ended({}, c.peer) || c.lost) return;
   renew_ice(now, c, out);
   arm(at, c, false);
 }

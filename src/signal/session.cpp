@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sessions that outlive their connection: what is lost, waits, is resumed, or runs out.
+#include <algorithm>
 #include <utility>
 
 #include <turnstone/signal/router.hpp>
@@ -46,8 +47,9 @@ Welcome Router::take_over(const Now& now, SlotHandle at, SlotHandle was, std::ui
   c.id = fresh.id;
   c.dialect = fresh.dialect;
   c.remote = fresh.remote;
-  c.bucket = fresh.bucket;
-  c.refusals = fresh.refusals;
+  // Or whoever comes back would have a burst again.
+  c.bucket = std::max(c.bucket, fresh.bucket);
+  c.refusals = std::max(c.refusals, fresh.refusals);
   c.seen = now.mono;
   c.lost = false;
   connections_.erase(at);

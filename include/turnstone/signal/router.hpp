@@ -349,6 +349,7 @@ class Router {
   SlotHandle open_room(std::string_view name);
   void leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out);
   void in_no_room(const Now& now, SlotHandle at, Connection& c, Outbox& out);
+  void end_common_ice(const Now& now, SlotHandle at, Connection& c, Outbox& out);
   void throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out);
   Result<void, Failure> may_join(const Connection& c, std::string_view name, const RoomChange& options) const;
   static void apply(Room& room, const RoomChange& change);
