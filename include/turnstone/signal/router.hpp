@@ -63,11 +63,11 @@ struct Hello {
   std::string_view meta{};
   /// The dialect numbers messages, and the client may resume.
   bool resumable = false;
-  /// The dialect gives ICE servers to its clients; without, none are made for them.
-  bool wants_ice = true;
   std::optional<Resume> resume{};
   /// Who it is, where the dialect has asked authenticate() before; then the token is not looked at.
   std::shared_ptr<const Identity> identity{};
+  /// The dialect gives ICE servers to its clients; without, none are made for them.
+  bool wants_ice = true;
 };
 
 struct Welcome {

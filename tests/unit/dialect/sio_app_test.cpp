@@ -411,11 +411,11 @@ TEST_F(SioAppTest, MeetsTheNativeProtocol) {
   EXPECT_EQ(
       json::parse(lines.at(1).substr(3)),
       json::parse(
-          R"({"t":"peer-joined","room":"default","peer":"ada","meta":{"peerType":"cam"},"polite":true})"));
+          R"({"t":"peer-joined","seq":2,"room":"default","peer":"ada","meta":{"peerType":"cam"},"polite":true})"));
   EXPECT_EQ(
       say(1, R"(42["messageOne",{"target":"nat","sdp":1}])"),
       Lines{
-          R"(n9 {"t":"msg","room":"default","from":"ada","kind":"custom","data":{"target":"nat","sdp":1}})"});
+          R"(n9 {"t":"msg","room":"default","from":"ada","kind":"custom","data":{"target":"nat","sdp":1},"seq":3})"});
   EXPECT_EQ(native(9, R"({"t":"send","to":"ada","kind":"offer","data":{"sdp":2}})"),
             Lines{R"(1 42["message",{"sdp":2}])"});
   EXPECT_EQ(say(1, R"(42["message",[1]])").size(), 1U);
