@@ -150,8 +150,7 @@ constexpr std::array kNet{
            [](const Snapshot& s, Samples& out) { out.add(s.net.naps); }},
     Metric{{"turnstone_coalesce_delay_seconds", kHistogram,
             "Datagrams, and reads of streams, that gathered in a pause of relay.coalesce, by the pause's "
-            "length: "
-            "the most that each was delayed by it, about half of it on average.",
+            "length: the most that each was delayed by it, about half of it on average.",
             ""},
            [](const Snapshot& s, Samples& out) { out.add(s.net.nap_delays); }},
     Metric{{"turnstone_peer_stream_pauses_total", kCounter,

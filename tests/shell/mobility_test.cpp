@@ -125,9 +125,12 @@ TEST(Mobility, StoppingWhileAllocationsMoveIsClean) {
   for (int round = 0; round < 3; ++round) {
     Server server(mobile(4));
     std::vector<std::unique_ptr<TurnClient>> clients;
+    // They stay open: the server answers for their 5-tuples until the mover speaks, so a new client that were
+    // given a closed one's port would be told 437.
+    std::vector<std::unique_ptr<TurnClient>> left;
     for (int i = 0; i < 8; ++i) {
-      TurnClient from(Via::Udp, server.turn());
-      const Reply reply = allocate(from);
+      left.push_back(std::make_unique<TurnClient>(Via::Udp, server.turn()));
+      const Reply reply = allocate(*left.back());
       ASSERT_EQ(reply.code, 0);
       clients.push_back(std::make_unique<TurnClient>(Via::Udp, server.turn()));
       ASSERT_EQ(move_to(*clients.back(), reply.ticket).code, 0);
