@@ -10,8 +10,8 @@
 
 namespace ts::net {
 
-/// To the calling thread's sleeps the kernel may add half of `coalesce`, its timer slack, so that more will
-/// have come by then; it adds 50 µs to those of other threads.
+/// To the calling thread's sleeps the kernel may add half of `coalesce`, its timer slack, by which more will
+/// have come. (To those of other threads it adds 50 µs, whatever they sleep.)
 void allow_slack(std::chrono::microseconds coalesce) noexcept;
 
 /// Sleeps for `nap` and the slack, and counts it. How long that was.
