@@ -70,7 +70,8 @@ void add_limits(std::vector<Key>& t) {
                                 "",
                                 {0, 10'000},
                                 "How long datagrams, and what comes over TCP and TLS, may gather before "
-                                "they are relayed, at rates at which that saves wake-ups; 0us: never.",
+                                "they are relayed, at rates at which that saves wake-ups; 0us: never. The "
+                                "kernel may add half of it to a sleep.",
                                 "Write a time up to 10ms, such as 100us."}));
   t.push_back(one<OffloadCodec>(
       TS_AT(offload.mode), {"relay.offload", "--offload", kAny,
