@@ -67,11 +67,15 @@ constexpr std::array kTurn{
             "Payload relayed, without headers, by direction and by the client's transport.",
             "direction, transport"},
            [](const Snapshot& s, Samples& out) { each_relayed(out, s, &turn::Traffic::bytes); }},
-    Metric{{"turnstone_offload_flows", kGauge,
-            "Bound channels that the kernel relays; absent where relay.offload is off.", ""},
-           [](const Snapshot& s, Samples& out) {
-             if (s.offload) out.add(s.offload->flows);
-           }},
+    Metric{
+        {"turnstone_offload_flows", kGauge,
+         "Bound channels that the kernel has been given. It relays those that it has seen nothing done to on "
+         "this host; whether it does, turnstone_offload_packets_total shows. Absent where relay.offload is "
+         "off.",
+         ""},
+        [](const Snapshot& s, Samples& out) {
+          if (s.offload) out.add(s.offload->flows);
+        }},
     Metric{{"turnstone_offload_packets_total", kCounter,
             "Of turnstone_relayed_packets_total, those that the kernel relayed by itself.", "direction"},
            [](const Snapshot& s, Samples& out) {

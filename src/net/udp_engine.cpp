@@ -164,7 +164,8 @@ int UdpEngine::descriptor_of(std::uint64_t tag) const noexcept {
 
 void UdpEngine::note(UdpSocketKind kind, int descriptor, IpFamily family, Seen& seen,
                      std::span<const Datagram> batch) noexcept {
-  seen.marks.received(descriptor, family, batch, moment_.mono);
+  // What few datagrams the kernel leaves to us show it whether marks stay: none goes unasked then.
+  if (!singly_) seen.marks.received(descriptor, family, batch, moment_.mono);
   if (const std::uint32_t dropped = batch.back().dropped; dropped != 0) count_drops(kind, seen, dropped);
 }
 
