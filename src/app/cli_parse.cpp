@@ -127,6 +127,9 @@ class Parser {
     add_config();
     add_credentials();
     add_probe();
+    with_config<ExternalIpCommand>(
+        app_, "external-ip",
+        "Print the addresses that the internet reaches this host by, and who says so (relay.discover)");
     simple(app_, "version", "Print version, compiler, libraries", VersionCommand{});
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each command does; serve and probe are called from here and live elsewhere.
+#include <algorithm>
 #include <exception>
 #include <iostream>
 
@@ -60,6 +61,16 @@ struct Runner {
   int operator()(const ConfigDocsCommand&) const { return print(config::documentation()); }
   int operator()(const MetricsDocsCommand&) const { return print(metrics::documentation()); }
   int operator()(const VersionCommand&) const { return print(version_text()); }
+  int operator()(const ExternalIpCommand& command) const {
+    const config::LoadResult result = load(command.source);
+    // What the server itself lacks, such as credentials, does not matter here.
+    const auto matters = [](const config::Problem& p) { return p.key.starts_with("relay.") || p.line != 0; };
+    if (std::any_of(result.problems.begin(), result.problems.end(), matters)) {
+      complain(result);
+      return kFailure;
+    }
+    return run_external_ip(result.config);
+  }
   int operator()(const ProbeOptions& options) const { return run_probe(options); }
   int operator()(const ExitCommand& command) const {
     (command.status == 0 ? std::cout : std::cerr) << command.text << std::flush;

@@ -15,6 +15,8 @@
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/udp_choice.hpp>
 
+#include "external/discover.hpp"
+
 namespace ts::app {
 namespace {
 
@@ -88,10 +90,14 @@ std::string dev_banner(const Runtime& runtime) {
   return out;
 }
 
-int run_serve(const config::Config& config) {
+int run_serve(config::Config config) {
   std::signal(SIGPIPE, SIG_IGN);
   log::set_up(config.log);
-  Runtime::Made made = Runtime::make(config);
+  if (const std::string problem = external::fill_discovered(config); !problem.empty()) {
+    std::fprintf(stderr, "%s\n", problem.c_str());
+    return 1;
+  }
+  Runtime::Made made = Runtime::make(std::move(config));
   if (!made.runtime) {
     for (const std::string& problem : made.problems) std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;

@@ -26,6 +26,7 @@ class Checks {
     credentials();
     check_realms(loading_);
     relay_addresses();
+    discovery();
     relay_ports();
     hook();
     lifetimes();
@@ -120,6 +121,21 @@ class Checks {
       problem({"relay.addresses"}, "the address of a host", text,
               "Write the address that peers see; 0.0.0.0 and :: do not name a host.");
       return;
+    }
+  }
+
+  void discovery() {
+    const config::DiscoverOptions& discover = c_.discover;
+    if (discover.sources.empty()) return;
+    if (!c_.turn.relay_addresses.empty()) {
+      problem({"relay.discover", "relay.addresses"}, "one of them", "both",
+              "Remove relay.discover where the addresses are known, else relay.addresses.");
+    }
+    const auto stun = std::find(discover.sources.begin(), discover.sources.end(), AddressSource::Stun);
+    if (stun != discover.sources.end() && !discover.stun_server.starts_with("stun")) {
+      problem({"relay.discover", "relay.discover_stun"}, "the URL of a STUN server for relay.discover: stun",
+              discover.stun_server.empty() ? "none" : '"' + discover.stun_server + '"',
+              "Write relay.discover_stun: stun:HOST:PORT, of a server outside of this host's network.");
     }
   }
 

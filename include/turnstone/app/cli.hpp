@@ -70,6 +70,11 @@ struct ProbeOptions {
   bool json = false;
 };
 
+/// `turnstone external-ip`: who this host is to the internet, and who said so.
+struct ExternalIpCommand {
+  ConfigSource source;
+};
+
 /// Nothing to run: help or a usage error was asked for. `status` 0 goes to stdout, others to stderr.
 struct ExitCommand {
   int status = 0;
@@ -78,7 +83,7 @@ struct ExitCommand {
 
 using Command = std::variant<ServeCommand, CheckCommand, ConfigPrintCommand, ConfigSchemaCommand,
                              ConfigSampleCommand, ConfigDocsCommand, MetricsDocsCommand, CredentialsOptions,
-                             ProbeOptions, VersionCommand, ExitCommand>;
+                             ProbeOptions, ExternalIpCommand, VersionCommand, ExitCommand>;
 
 /// Parses a command line; never exits, prints or throws. Values of configuration flags are checked by run().
 Command parse_command_line(int argc, const char* const* argv);
@@ -88,10 +93,13 @@ Command parse_command_line(int argc, const char* const* argv);
 int run(const Command& command);
 
 /// Serves until told to stop. Composition; not part of the command line's own code.
-int run_serve(const config::Config& config);
+int run_serve(config::Config config);
 
 /// Probes the URLs and prints the results; 0 when all answered.
 int run_probe(const ProbeOptions& options);
+
+/// Asks the sources of relay.discover, or all that need no configuration; 0 when one knows.
+int run_external_ip(const config::Config& config);
 
 /// What `turnstone credentials` prints.
 std::string render(const auth::Minted& credential, std::chrono::seconds ttl, CredentialsFormat format,
