@@ -4,7 +4,7 @@
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME turnstone)
 set(CPACK_PACKAGE_VENDOR Turnstone)
-set(CPACK_PACKAGE_CONTACT "Turnstone maintainers <turnstone@localhost.localdomain>" CACHE STRING "Maintainer of the packages")
+set(CPACK_PACKAGE_CONTACT "Turnstone maintainers <turnstone@example.org>" CACHE STRING "Maintainer of the packages")
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
 set(CPACK_PACKAGE_DIRECTORY "${CMAKE_BINARY_DIR}")
 # Paths of the system (/etc) are absolute: they count from DESTDIR.
