@@ -9,6 +9,7 @@
 #include <turnstone/app/cli.hpp>
 #include <turnstone/app/logging.hpp>
 #include <turnstone/auth/jwt.hpp>
+#include <turnstone/config/migrate.hpp>
 #include <turnstone/config/schema.hpp>
 #include <turnstone/metrics/exposition.hpp>
 #include <turnstone/net/clock.hpp>
@@ -59,6 +60,7 @@ struct Runner {
   int operator()(const ConfigSchemaCommand&) const { return print(config::json_schema()); }
   int operator()(const ConfigSampleCommand&) const { return print(config::sample_yaml()); }
   int operator()(const ConfigDocsCommand&) const { return print(config::documentation()); }
+  int operator()(const ConfigMigrateCommand& command) const;
   int operator()(const MetricsDocsCommand&) const { return print(metrics::documentation()); }
   int operator()(const VersionCommand&) const { return print(version_text()); }
   int operator()(const ExternalIpCommand& command) const {
@@ -78,6 +80,19 @@ struct Runner {
   }
   int operator()(const CredentialsOptions& options) const;
 };
+
+int Runner::operator()(const ConfigMigrateCommand& command) const {
+  if (command.options) return print(config::coturn_documentation());
+  const config::FileText file = config::read_file(command.file);
+  if (!file.error.empty()) {
+    std::cerr << "turnstone: " << command.file << ": " << file.error << '\n';
+    return kFailure;
+  }
+  const config::Migration moved = config::migrate_coturn(file.text, command.file);
+  for (const config::MigrationRemark& remark : moved.remarks)
+    std::cerr << remark.to_string(command.file) << '\n';
+  return print(moved.yaml);
+}
 
 int Runner::operator()(const CredentialsOptions& options) const {
   std::string secret = options.secret;

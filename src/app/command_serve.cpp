@@ -2,6 +2,7 @@
 // `turnstone serve`: runs until SIGINT or SIGTERM.
 #include <csignal>
 #include <cstdio>
+#include <functional>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -16,6 +17,7 @@
 #include <turnstone/net/udp_choice.hpp>
 
 #include "external/discover.hpp"
+#include "service_manager.hpp"
 
 namespace ts::app {
 namespace {
@@ -46,15 +48,16 @@ void log_start(const Runtime& runtime) {
   }
 }
 
-/// Returns to the io_context's loop until SIGINT or SIGTERM. A SIGHUP (a closed terminal, a log rotation)
+/// Keeps the io_context running until SIGINT or SIGTERM. A SIGHUP (a closed terminal, a log rotation)
 /// ends no calls.
-void wait_for_stop(boost::asio::signal_set& signals, int& received) {
-  signals.async_wait([&signals, &received](const boost::system::error_code& error, int number) {
+void wait_for_stop(boost::asio::io_context& context, boost::asio::signal_set& signals, int& received) {
+  signals.async_wait([&context, &signals, &received](const boost::system::error_code& error, int number) {
     if (!error && number == SIGHUP) {
       log::warn("SIGHUP ignored: the configuration is read at start only");
-      return wait_for_stop(signals, received);
+      return wait_for_stop(context, signals, received);
     }
     received = number;
+    context.stop();
   });
 }
 
@@ -102,17 +105,23 @@ int run_serve(config::Config config) {
     for (const std::string& problem : made.problems) std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;
   }
+  const ServiceManager manager = ServiceManager::from_environment();
   boost::asio::io_context context;
+  Heartbeat heartbeat(context, manager,
+                      [&](std::function<void()> alive) { made.runtime->pulse(std::move(alive)); });
   boost::asio::signal_set signals(context, SIGINT, SIGTERM, SIGHUP);
   int received = 0;
-  wait_for_stop(signals, received);
+  wait_for_stop(context, signals, received);
   made.runtime->start();
   log_start(*made.runtime);
   if (made.runtime->config().dev) {
     std::fputs(dev_banner(*made.runtime).c_str(), stdout);
     std::fflush(stdout);
   }
+  heartbeat.start();
+  manager.tell("READY=1");
   context.run();
+  manager.tell("STOPPING=1");
   log::info("stopping", {{"signal", received}});
   made.runtime->stop();
   log::info("stopped");

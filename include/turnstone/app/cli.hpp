@@ -33,6 +33,12 @@ struct ConfigSchemaCommand {};
 struct ConfigSampleCommand {};
 struct ConfigDocsCommand {};
 struct MetricsDocsCommand {};
+/// `turnstone config migrate`: a turnserver.conf as our configuration.
+struct ConfigMigrateCommand {
+  std::string file;
+  /// Prints what becomes of each option, as Markdown, and reads no file.
+  bool options = false;
+};
 struct VersionCommand {};
 
 enum class CredentialsFormat { Text, Json, Ice };
@@ -82,8 +88,8 @@ struct ExitCommand {
 };
 
 using Command = std::variant<ServeCommand, CheckCommand, ConfigPrintCommand, ConfigSchemaCommand,
-                             ConfigSampleCommand, ConfigDocsCommand, MetricsDocsCommand, CredentialsOptions,
-                             ProbeOptions, ExternalIpCommand, VersionCommand, ExitCommand>;
+                             ConfigSampleCommand, ConfigDocsCommand, ConfigMigrateCommand, MetricsDocsCommand,
+                             CredentialsOptions, ProbeOptions, ExternalIpCommand, VersionCommand, ExitCommand>;
 
 /// Parses a command line; never exits, prints or throws. Values of configuration flags are checked by run().
 Command parse_command_line(int argc, const char* const* argv);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,10 @@ class Runtime {
   /// more. Returns at once. Any thread, between start() and stop(). In memory only: a restart forgets it. See
   /// turn::with_end() for how long it counts.
   void revoke(turn::Revocation revocation);
+
+  /// Calls `alive` on the HTTP thread when that and every shard have answered; never, when one of them hangs.
+  /// Any thread, between start() and stop().
+  void pulse(std::function<void()> alive);
 
   /// The ports that were really bound; 0: none.
   struct Ports {
