@@ -37,6 +37,7 @@
 #include "file_watch.hpp"
 #include "member_ice.hpp"
 #include "signal_keys.hpp"
+#include "turn_endpoint.hpp"
 
 namespace ts::app {
 namespace {
@@ -47,6 +48,8 @@ constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
 /// The Router's number for connections that speak Socket.IO; the native protocol's is 0.
 constexpr signal::DialectId kSocketIoDialect = 1;
+/// How often the log tells of it while revocations are too many.
+constexpr std::chrono::minutes kForgottenLogPeriod{1};
 /// Shards are numbered, and counted, in one byte.
 constexpr std::uint32_t kMaxShards = 255;
 
@@ -285,6 +288,7 @@ class Runtime::Impl {
         },
         log_allocation,
         [this, index](turn::AskCredential ask) { put_to_hook(index, std::move(ask)); },
+        forgotten_revocations_log(index),
         offload_.get(),
         &shards_,
         shard};
@@ -298,6 +302,19 @@ class Runtime::Impl {
     });
     if (!made) throw HookProblem(made.error());
     return std::move(*made);
+  }
+
+  /// Every shard has the same revocations: the first one speaks for all, and once a minute.
+  static std::function<void(turn::RevocationCause)> forgotten_revocations_log(std::size_t shard) {
+    if (shard != 0) return {};
+    return [last = std::optional<TimePoint>()](turn::RevocationCause cause) mutable {
+      const TimePoint now = net::now().mono;
+      if (last && now < *last + kForgottenLogPeriod) return;
+      last = now;
+      log::warn(
+          "too many revocations: older ones are forgotten, and their credentials good until they expire",
+          {{"cause", metrics::label(cause)}});
+    };
   }
 
   /// Shards ask on their threads; the hook has one for all, so that no handshake holds up what is relayed.
@@ -367,8 +384,11 @@ class Runtime::Impl {
           if (auth_.secrets.empty()) return std::optional<auth::Minted>();
           return auth::mint(auth_.secrets.front(), user, policy, expiry);
         },
-        [this](const std::string& member, WallTime until) {
-          revoke(turn::Revocation{turn::Revocation::Kind::Member, member, until, auth::kDefaultRealm});
+        [this](const std::string& member, WallTime until, signal::LeaveReason why) {
+          const bool removed = why == signal::LeaveReason::Kicked;
+          revoke(
+              turn::Revocation{turn::Revocation::Kind::Member, member, until, auth::kDefaultRealm,
+                               removed ? turn::RevocationCause::Removal : turn::RevocationCause::Departure});
         });
   }
 
@@ -383,8 +403,6 @@ class Runtime::Impl {
   net::HttpOptions http_options() const {
     net::HttpOptions out;
     out.metrics_allow_from = config_.metrics.allow_from;
-    out.turn_token = config_.signal.token;
-    out.turn_open = config_.signal.open;
     out.public_connections = config_.socketio.public_connections;
     return out;
   }
@@ -409,13 +427,9 @@ class Runtime::Impl {
       out.connections = [this](std::string_view room) { return signal_app_.connections(room); };
     }
     if (!config_.auth.secrets.empty()) {
-      out.mint = [this](std::string_view user) -> std::optional<net::TurnCredential> {
-        const signal::IceCredential made = minter()(net::now(), user);
-        std::vector<std::string> uris;
-        for (const std::string& url : config_.signal.ice_urls) {
-          if (url.starts_with("turn")) uris.push_back(url);
-        }
-        return net::TurnCredential{made.username, made.password, made.ttl, std::move(uris)};
+      out.mint = [this](const net::TurnQuestion& question) {
+        const TurnEndpoint endpoint(config_.signal, router_, config_.signal.bind_turn);
+        return endpoint.answer(net::now(), question, minter());
       };
     }
     return out;

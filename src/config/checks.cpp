@@ -25,12 +25,14 @@ class Checks {
     tls_file("auth.hook_ca_file", c_.auth.hook.ca_file);
     credentials();
     check_realms(loading_);
+    check_shared_secrets(loading_);
     relay_addresses();
     discovery();
     relay_ports();
     hook();
     lifetimes();
     signaling();
+    resume_sizes();
     rights();
     key_files();
     ice();
@@ -185,6 +187,26 @@ class Checks {
     }
   }
 
+  /// What a resume sends at once goes through the send queue.
+  void resume_sizes() {
+    if (!c_.signaling_enabled || c_.signal.resume_time.count() == 0) return;
+    const signal::Options& s = c_.signal;
+    const auto not_above = [this](const char* small_key, std::uint32_t small, const char* large_key,
+                                  std::uint32_t large, const char* expected) {
+      if (small <= large) return;
+      problem({large_key, small_key}, expected, SizeCodec::print(large) + " below " + SizeCodec::print(small),
+              "Raise " + std::string(large_key) + ", or lower " + small_key + '.');
+    };
+    if (loading_.origins.contains("signaling.max_resume_size")) {
+      not_above("signaling.max_message_size", s.max_message_bytes, "signaling.max_resume_size",
+                s.max_resume_bytes, "room for the largest message");
+      not_above("signaling.max_resume_size", s.max_resume_bytes, "signaling.max_send_queue",
+                s.max_send_queue_bytes, "a queue that takes what a client has missed");
+    }
+    not_above("signaling.max_resume_size", s.max_resume_bytes, "signaling.max_resume_total",
+              s.max_resume_total_bytes, "room for one client at least");
+  }
+
   void key_files() {
     for (const std::string& path : c_.signal.jwt_key_files) {
       const FileText file = reader_(path);
@@ -200,7 +222,7 @@ class Checks {
       if (std::find(signal::kRightNames.begin(), signal::kRightNames.end(), name) !=
           signal::kRightNames.end())
         continue;
-      problem({"signaling.token_can"}, "join, create, send, ice, room or kick", name,
+      problem({"signaling.token_can"}, "join, create, send, ice, room, kick or ban", name,
               "Write names of rights.");
     }
   }
@@ -219,8 +241,18 @@ class Checks {
   const FileReader& reader_;
 };
 
+/// What nobody has written follows what somebody has.
+void fit_resume_size(Loading& loading) {
+  if (loading.origins.contains("signaling.max_resume_size")) return;
+  signal::Options& s = loading.config.signal;
+  s.max_resume_bytes = std::max(std::min(s.max_resume_bytes, s.max_send_queue_bytes), s.max_message_bytes);
+}
+
 }  // namespace
 
-void check(Loading& loading, const FileReader& reader) { Checks(loading, reader).run(); }
+void check(Loading& loading, const FileReader& reader) {
+  fit_resume_size(loading);
+  Checks(loading, reader).run();
+}
 
 }  // namespace ts::config

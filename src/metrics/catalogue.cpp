@@ -111,6 +111,18 @@ constexpr std::array kTurn{
     Metric{{"turnstone_drops_total", kCounter, "Datagrams and messages dropped without an answer, by reason.",
             "reason"},
            [](const Snapshot& s, Samples& out) { each<turn::Drop>(out, s.turn.drops); }},
+    Metric{{"turnstone_revocations", kGauge,
+            "What is revoked and would be good otherwise, by cause: an operator's order, a removal (kick or "
+            "ban), the departure of a member.",
+            "cause"},
+           [](const Snapshot& s, Samples& out) { each<turn::RevocationCause>(out, s.turn.revocations); }},
+    Metric{{"turnstone_revocations_forgotten_total", kCounter,
+            "Revocations that had to make room for newer ones of the same cause before they lapsed: their "
+            "credentials are good again until they expire.",
+            "cause"},
+           [](const Snapshot& s, Samples& out) {
+             each<turn::RevocationCause>(out, s.turn.revocations_forgotten);
+           }},
     Metric{{"turnstone_credential_hook_requests_total", kCounter,
             "Questions to the external source of credentials that have ended, by result.", "result"},
            [](const Snapshot& s, Samples& out) { each<turn::HookResult>(out, s.turn.hook_results); }},

@@ -85,8 +85,13 @@ class Shard::Impl {
 
   void revoke(turn::Revocation revocation) {
     asio::post(context_, [this, revocation = std::move(revocation)] {
+      if (stopped_) return;  // all allocations have ended
+      const auto& forgotten = server_.counters().revocations_forgotten[turn::index(revocation.cause)];
+      const std::uint64_t before = forgotten;
       server_.revoke(now(), revocation, outbox_);
       flush();
+      if (forgotten != before && surroundings_.revocation_forgotten)
+        surroundings_.revocation_forgotten(revocation.cause);
     });
   }
 

@@ -15,12 +15,12 @@ constexpr TimePoint kNever = TimePoint::max();
 constexpr std::chrono::seconds kRetryWhenFull{10};
 
 /// What the room-mates are told.
-constexpr std::string_view told_as(CloseReason reason) noexcept {
+constexpr LeaveReason told_as(CloseReason reason) noexcept {
   switch (reason) {
     case CloseReason::Bye:
-    case CloseReason::GoingAway: return "left";
-    case CloseReason::Kicked: return "kicked";
-    default: return "lost";
+    case CloseReason::GoingAway: return LeaveReason::Left;
+    case CloseReason::Kicked: return LeaveReason::Kicked;
+    default: return LeaveReason::Lost;
   }
 }
 
@@ -172,7 +172,7 @@ void Router::shut(SlotHandle at, CloseReason reason, Outbox& out) {
   Connection& c = *connections_.find(at);
   while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out);
   if (c.member) {
-    ice_.ended({}, c.peer);
+    end_ice(c, {}, told_as(reason));
     peers_.erase(c.peer);
     --(c.lost ? counters_.lost : counters_.members);
   }
@@ -276,11 +276,13 @@ void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {
     if (!c.lost) out.to(c.receiver());
   });
   out.end();
+  closing_all_ = true;
   Outbox unsaid;  // what the leaving would tell those who leave as well
   connections_.for_each([&](SlotHandle at, Connection&) {
     shut(at, CloseReason::Drain, unsaid);
     unsaid.clear();
   });
+  closing_all_ = false;
 }
 
 }  // namespace ts::signal

@@ -86,6 +86,7 @@ class Native {
   void handle_ack(const Call& call);
   void handle_room(const Call& call);
   void handle_kick(const Call& call);
+  void handle_ban(const Call& call);
   void answer(const Call& call, std::string text);
   void reply(const Call& call, std::string text);
   void ok(const Call& call);

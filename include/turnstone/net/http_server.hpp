@@ -19,6 +19,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <turnstone/base/address.hpp>
+#include <turnstone/base/result.hpp>
 #include <turnstone/base/time.hpp>
 #include <turnstone/net/stream.hpp>
 #include <turnstone/signal/outbox.hpp>
@@ -80,13 +81,31 @@ struct TurnCredential {
   std::vector<std::string> uris;
 };
 
+/// Who asks /turn for one. Views live as long as the call.
+struct TurnQuestion {
+  /// Of `Authorization: Bearer` or `key`; may be empty.
+  std::string_view token;
+  /// `username`; may be empty.
+  std::string_view user;
+  /// The session of signaling that it is for, and what proves it; may be empty.
+  std::string_view sid;
+  std::string_view session_key;
+};
+
+/// Why there is none; static texts.
+struct TurnRefusal {
+  unsigned status = 0;
+  std::string_view code;
+  std::string_view message;
+};
+
 /// What the composition provides. An empty one: 404.
 struct HttpHandlers {
   HttpHandler metrics;
   HttpHandler health;
   HttpHandler ready;
-  /// For /turn; `user` may be empty. Nothing: TURN credentials cannot be minted (404).
-  std::function<std::optional<TurnCredential>(std::string_view user)> mint;
+  /// For /turn. It decides who gets what.
+  std::function<Result<TurnCredential, TurnRefusal>(const TurnQuestion& question)> mint;
   /// For /connections?room=: JSON. An empty room is the default one.
   std::function<std::string(std::string_view room)> connections;
 };
@@ -111,9 +130,6 @@ struct HttpOptions {
   bool assets = true;
   /// Who may read /metrics, compared with the unmapped source address; others get 403.
   std::vector<IpNetwork> metrics_allow_from;
-  /// What /turn wants as `Authorization: Bearer` or `?key=`. Empty: nobody, unless `turn_open`.
-  std::string turn_token;
-  bool turn_open = false;
   /// Lets everybody read /connections.
   bool public_connections = false;
 

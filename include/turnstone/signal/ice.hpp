@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,18 @@ struct IceServers {
   std::chrono::seconds ttl{0};
 };
 
+/// Why a membership ended, as room-mates are told.
+enum class LeaveReason : std::uint8_t { Left, Lost, Kicked };
+
+constexpr std::string_view label(LeaveReason reason) noexcept {
+  switch (reason) {
+    case LeaveReason::Left: return "left";
+    case LeaveReason::Lost: return "lost";
+    case LeaveReason::Kicked: return "kicked";
+  }
+  return {};
+}
+
 /// Mints or looks up what a member may use. Called by the Router at welcome, at join, on request and for
 /// renewal.
 class IceProvider {
@@ -40,7 +53,9 @@ class IceProvider {
 
   /// The member has left the room; without a room: it is in none any more, or gone. What servers() gave it
   /// for that is to be good for nothing from now on. True when it must get other ones if it stays.
-  virtual bool ended(std::string_view /*room*/, std::string_view /*peer*/) { return false; }
+  virtual bool ended(std::string_view /*room*/, std::string_view /*peer*/, LeaveReason /*why*/) {
+    return false;
+  }
 };
 
 /// An ephemeral TURN credential.

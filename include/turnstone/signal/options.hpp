@@ -12,7 +12,8 @@
 namespace ts::signal {
 
 /// In the order of signal::Right.
-inline constexpr std::array<std::string_view, 6> kRightNames{"join", "create", "send", "ice", "room", "kick"};
+inline constexpr std::array<std::string_view, 7> kRightNames{"join", "create", "send", "ice",
+                                                             "room", "kick",   "ban"};
 
 /// What members with the shared token may do, if nobody says otherwise.
 inline std::vector<std::string> default_token_rights() { return {"join", "create", "send", "ice"}; }

@@ -29,6 +29,7 @@
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
 #include <turnstone/signal/replay.hpp>
+#include <turnstone/signal/replay_shares.hpp>
 
 namespace ts::signal {
 
@@ -42,6 +43,11 @@ inline constexpr std::uint32_t kMaxRefusals = 200;
 inline constexpr std::size_t kMaxTargets = 64;
 /// Of the reason of a kick.
 inline constexpr std::size_t kMaxReasonBytes = 256;
+
+/// Longer bans are cut.
+inline constexpr std::chrono::hours kMaxBanTime{24 * 7};
+/// Of one room.
+inline constexpr std::size_t kMaxBans = 1024;
 
 /// True for 1 to `max_bytes` bytes of valid UTF-8 without control characters (U+0000-001F, U+007F-009F).
 bool valid_name(std::string_view name, std::size_t max_bytes) noexcept;
@@ -121,6 +127,15 @@ struct Joined {
 struct KickRequest {
   std::string_view room;
   std::string_view peer;
+  /// For people; at most kMaxReasonBytes.
+  std::string_view reason{};
+};
+
+struct BanRequest {
+  std::string_view room;
+  std::string_view peer;
+  /// At most kMaxBanTime; 0: the ban ends.
+  std::chrono::seconds time{0};
   /// For people; at most kMaxReasonBytes.
   std::string_view reason{};
 };
@@ -210,6 +225,9 @@ class Router {
   Result<std::vector<PeerView>, Failure> list(ConnectionId id, std::string_view room, Outbox& out);
   /// Fresh ICE servers.
   Result<IceServers, Failure> ice(const Now& now, ConnectionId id, Outbox& out);
+  /// Fresh ICE servers for whoever names a session and its key from elsewhere, and has the credential that
+  /// the session has. forbidden.
+  Result<IceServers, Failure> session_ice(const Now& now, const Resume& session, const Identity& identity);
   /// Changes the options of a room; whoever is in it longest may, and whoever has Right::Room. not_joined,
   /// forbidden, bad_request, too_large.
   Result<void, Failure> configure(ConnectionId id, std::string_view room, const RoomChange& change,
@@ -217,6 +235,11 @@ class Router {
   /// Removes a room-mate from a room; whoever is in it longest may, and whoever has Right::Kick. not_joined,
   /// forbidden, unknown_target, bad_request (oneself).
   Result<void, Failure> kick(const Now& now, ConnectionId id, const KickRequest& request, Outbox& out);
+  /// Keeps a peer, there or not, out of a room for a time, or as long as there is the room: who has that peer
+  /// id, and who has the credential of the one who has it now, unless that is the shared token. Those who are
+  /// in the room are kicked. Whoever is in it longest may, and whoever has Right::Ban. not_joined, forbidden
+  /// (too many bans as well), bad_request (oneself), too_large.
+  Result<void, Failure> ban(const Now& now, ConnectionId id, const BanRequest& request, Outbox& out);
   /// Ends all memberships of a room, as a kick does. False: there is no such room.
   bool close_room(const Now& now, std::string_view room, std::string_view reason, Outbox& out);
 
@@ -238,7 +261,7 @@ class Router {
   void tick(const Now& now, Outbox& out);
   /// Sends goaway to all members, and refuses new connections from now on.
   void drain(std::chrono::milliseconds retry_after, Outbox& out);
-  /// Closes all connections without telling the room-mates.
+  /// Closes all connections without telling the room-mates, or the ICE provider: the relay ends as well.
   void close_all(CloseCode code, std::string_view why, Outbox& out);
 
   // Views.
@@ -263,6 +286,7 @@ class Router {
     std::string sid;
     std::string key;
     Replay replay;
+    ReplayShares::Holder share;
     TimePoint lost_due;
     /// The newest message when the connection was lost.
     std::uint64_t lost_seq = 0;
@@ -300,6 +324,14 @@ class Router {
   };
   template <class Key, class Value>
   using Table = boost::unordered_flat_map<Key, Value, Hash, std::equal_to<>>;
+  struct Ban {
+    std::string peer;
+    std::string credential;  // empty: not known, or the shared token's
+    TimePoint until;
+    bool means(const Connection& c) const noexcept {
+      return peer == c.peer || (!credential.empty() && credential == c.identity->credential);
+    }
+  };
   struct Room {
     Room(std::string room_name, const Hash& hash) : name(std::move(room_name)), waiting(0, hash) {}
     std::string name;
@@ -308,6 +340,7 @@ class Router {
     bool locked = false;
     std::vector<SlotHandle> members;  // in the order in which they came
     Table<std::string, std::vector<SlotHandle>> waiting;
+    std::vector<Ban> bans;
   };
   struct Pending {
     SlotHandle sender;
@@ -345,13 +378,20 @@ class Router {
   Welcome take_over(const Now& now, SlotHandle at, SlotHandle was, std::uint64_t seq, Outbox& out);
   void end_session(SlotHandle at, Outbox& out);
   void forget_session(Connection& c);
+  void set_share(Session& session, std::size_t former_bytes);
+  void end_if_gap(SlotHandle at, Connection& c);
+  void make_replay_room();
+  void obey(const Now& now, SlotHandle at, Connection& c, Outbox& out);
+  std::shared_ptr<const Identity> newer_identity(const Now& now, const Hello& hello,
+                                                 const Connection& old) const;
 
   SlotHandle open_room(std::string_view name);
-  void leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out);
-  void in_no_room(const Now& now, SlotHandle at, Connection& c, Outbox& out);
-  void end_common_ice(const Now& now, SlotHandle at, Connection& c, Outbox& out);
+  void leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out);
+  bool end_ice(const Connection& c, std::string_view room, LeaveReason why);
+  void end_common_ice(const Now& now, SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
   void throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out);
-  Result<void, Failure> may_join(const Connection& c, std::string_view name, const RoomChange& options) const;
+  Result<void, Failure> may_join(const Now& now, const Connection& c, std::string_view name,
+                                 const RoomChange& options) const;
   static void apply(Room& room, const RoomChange& change);
   bool moderates(SlotHandle at, const Connection& c, const Room& room, Right right) const noexcept;
   std::vector<PeerView> mates(SlotHandle at, Connection& c, SlotHandle room);
@@ -373,6 +413,7 @@ class Router {
   Authenticator& authenticator_;
   Counters counters_;
   bool draining_ = false;
+  bool closing_all_ = false;
   std::chrono::milliseconds retry_after_{0};
   std::uint64_t joins_ = 0;
   std::uint64_t marks_ = 0;
@@ -385,6 +426,7 @@ class Router {
   Table<std::string, SlotHandle> peers_;
   Table<std::string, SlotHandle> sessions_;
   Table<std::string, SlotHandle> room_names_;
+  ReplayShares replay_shares_;
   DeadlineQueue<SlotHandle> connection_deadlines_;
   DeadlineQueue<SlotHandle> pending_deadlines_;
 };

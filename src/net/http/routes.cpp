@@ -157,17 +157,6 @@ std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest
   return std::nullopt;
 }
 
-bool HttpServer::Impl::may_use_turn(const HttpRequest& request, const std::optional<std::string>& key) const {
-  if (options.turn_open) return true;
-  constexpr std::string_view kScheme = "Bearer ";
-  std::string_view token = key ? std::string_view(*key) : std::string_view();
-  const std::string_view field = request.header("Authorization");
-  if (http_text::equal_ignoring_case(field.substr(0, kScheme.size()), kScheme)) {
-    token = field.substr(kScheme.size());
-  }
-  return !options.turn_token.empty() && equal_constant_time(as_bytes(token), as_bytes(options.turn_token));
-}
-
 HttpResponse HttpServer::Impl::turn(const HttpRequest& request) {
   if (request.method == "OPTIONS") return preflight(kTurnMethods);
   const bool post = request.method == "POST";
@@ -176,14 +165,10 @@ HttpResponse HttpServer::Impl::turn(const HttpRequest& request) {
                                                            "application/x-www-form-urlencoded");
   const auto parameter = [&](std::string_view name) {
     auto value = request.parameter(name);
-    return value || !form ? value : http_text::query_parameter(request.body, name);
+    if (!value && form) value = http_text::query_parameter(request.body, name);
+    return value;
   };
   const auto answer = [&]() -> HttpResponse {
-    if (!may_use_turn(request, parameter("key"))) {
-      HttpResponse out = http_text::error(401, "unauthorized", "a valid token is needed");
-      out.fields.emplace_back("WWW-Authenticate", "Bearer");
-      return out;
-    }
     if (parameter("service").value_or("turn") != "turn") {
       return http_text::error(400, "bad_request", "service: only turn is there");
     }
@@ -191,9 +176,19 @@ HttpResponse HttpServer::Impl::turn(const HttpRequest& request) {
     if (!user.empty() && !signal::valid_name(user, kMaxTurnUserBytes)) {
       return http_text::error(400, "bad_request", "username: not a valid name");
     }
-    const auto credential = handlers.mint(user);
-    if (!credential) return not_found();
-    return HttpResponse(200, "application/json", to_json(*credential));
+    const std::string key = parameter("key").value_or("");
+    const std::string sid = parameter("sid").value_or("");
+    const std::string session_key = parameter("session_key").value_or("");
+    constexpr std::string_view kScheme = "Bearer ";
+    const std::string_view field = request.header("Authorization");
+    const bool bearer = http_text::equal_ignoring_case(field.substr(0, kScheme.size()), kScheme);
+    const std::string_view token = bearer ? field.substr(kScheme.size()) : std::string_view(key);
+    const auto credential = handlers.mint(TurnQuestion{token, user, sid, session_key});
+    if (credential) return HttpResponse(200, "application/json", to_json(*credential));
+    const TurnRefusal& why = credential.error();
+    HttpResponse out = http_text::error(why.status, why.code, why.message);
+    if (why.status == 401) out.fields.emplace_back("WWW-Authenticate", "Bearer");
+    return out;
   };
   HttpResponse out = answer();
   allow_any_origin(out);

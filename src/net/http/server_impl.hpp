@@ -110,7 +110,6 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
  private:
   asio::awaitable<HttpResponse> handle(const HttpHandler& handler, const HttpRequest& request);
   HttpResponse turn(const HttpRequest& request);
-  bool may_use_turn(const HttpRequest& request, const std::optional<std::string>& key) const;
   HttpResponse connections(const HttpRequest& request) const;
   void deliver_frames(const Now& now);
   std::optional<TimePoint> next_deadline() const;
