@@ -202,7 +202,7 @@ class Runtime::Impl {
         stream_budget_(config_.net, random_),
         ice_(make_ice()),
         authenticator_(config_.signal, std::move(signal_keys)),
-        router_(config_.signal, random_, *ice_, &authenticator_),
+        router_(router_options(), random_, *ice_, &authenticator_),
         native_(router_),
         socketio_(socketio_options(), random_),
         signal_app_(socketio_options(), router_, socketio_, kSocketIoDialect),
@@ -301,6 +301,14 @@ class Runtime::Impl {
   }
 
   bool serves_socketio() const noexcept { return config_.signaling_enabled && config_.socketio.enabled; }
+
+  signal::Options router_options() const {
+    signal::Options out = config_.signal;
+    if (!serves_socketio()) return out;
+    out.common_room = config_.socketio.default_room;
+    out.max_members_of_common_room = config_.socketio.max_default_room_members;
+    return out;
+  }
 
   dialect::SocketIoOptions socketio_options() const {
     dialect::SocketIoOptions out = config_.socketio;

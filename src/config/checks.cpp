@@ -167,6 +167,14 @@ class Checks {
                   SizeCodec::print(c_.socketio.max_payload),
               "Raise signaling.socketio.max_send_queue.");
     }
+    const std::vector<std::string>& origins = c_.signal.allowed_origins;
+    if (c_.socketio.enabled && c_.socketio.credentials &&
+        std::find(origins.begin(), origins.end(), "*") != origins.end()) {
+      problem(
+          {"signaling.socketio.cors_credentials", "signaling.allowed_origins"},
+          "origins by name where credentials are allowed", "cors_credentials with \"*\"",
+          "Name the origins of your pages, or remove cors_credentials: any page could act for its visitor.");
+    }
   }
 
   void key_files() {

@@ -260,6 +260,12 @@ constexpr std::array kSocketIo{
     Metric{{"turnstone_socketio_recoverable_connections", kGauge,
             "Lost connections that may still be recovered.", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.socketio.kept); }},
+    Metric{{"turnstone_socketio_recovery_bytes", kGauge,
+            "Messages kept for connections that may be recovered, in bytes.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.socketio.kept_bytes); }},
+    Metric{{"turnstone_socketio_recoveries_crowded_out_total", kCounter,
+            "Lost connections given up before their time, since there were too many.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.socketio.crowded_out); }},
 };
 
 constexpr std::array kProcess{

@@ -25,12 +25,25 @@ Result<void, Failure> Router::may_join(const Connection& c, std::string_view nam
     if (options.meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
     return {};
   }
-  if (room->locked && !identity.can.has(Right::Room)) {
+  return has_place(identity, *room);
+}
+
+Result<void, Failure> Router::may_enter(const Identity& identity, std::string_view name) const {
+  if (!identity.can.has(Right::Join) || !identity.may_enter(name)) {
+    return Failure{ErrorCode::Forbidden, "not allowed in this room"};
+  }
+  const Room* room = rooms_.find(room_handle(name));
+  return room == nullptr ? Result<void, Failure>() : has_place(identity, *room);
+}
+
+Result<void, Failure> Router::has_place(const Identity& identity, const Room& room) const {
+  if (room.locked && !identity.can.has(Right::Room)) {
     return Failure{ErrorCode::RoomLocked, "the room is locked"};
   }
-  const std::size_t size =
-      std::min(room->size != 0 ? room->size : options_.max_members_per_room, options_.max_members_per_room);
-  if (room->members.size() >= size) return Failure{ErrorCode::RoomFull, "the room is full"};
+  const bool common = !options_.common_room.empty() && room.name == options_.common_room;
+  const std::uint32_t most = common ? options_.max_members_of_common_room : options_.max_members_per_room;
+  const std::uint32_t size = room.size != 0 && (most == 0 || room.size < most) ? room.size : most;
+  if (size != 0 && room.members.size() >= size) return Failure{ErrorCode::RoomFull, "the room is full"};
   return {};
 }
 

@@ -99,6 +99,10 @@ struct SocketIoCounters {
   std::array<std::uint64_t, kSioConnectCount> connects{};
   /// Gauge: lost connections that may be recovered.
   std::uint64_t kept = 0;
+  /// Gauge: messages that are kept for a recovery, in bytes.
+  std::uint64_t kept_bytes = 0;
+  /// Lost connections that had to make room for others.
+  std::uint64_t crowded_out = 0;
 };
 
 }  // namespace ts::dialect

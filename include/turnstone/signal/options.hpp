@@ -50,6 +50,10 @@ struct Options {
   std::chrono::seconds heartbeat{25};
   std::uint32_t max_message_bytes = 65'536;
   std::uint32_t max_members_per_room = 64;
+  /// The room that everybody is in who names none, in dialects whose clients know of no rooms (empty: there
+  /// is none), and how many it takes instead; 0 is no limit.
+  std::string common_room;
+  std::uint32_t max_members_of_common_room = 0;
   std::uint32_t max_rooms_per_member = 16;
   std::uint32_t max_connections = 100'000;
   /// Token bucket of messages per connection.

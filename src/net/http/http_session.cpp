@@ -155,7 +155,7 @@ asio::awaitable<bool> HttpSession::read_request() {
   engine_ = server_->engine_at(request_.path);
   if (engine_ != nullptr && !wants_websocket()) exchange_ = engine_->begin(request_);
   if (!parser_->is_done()) {
-    const std::size_t most = engine_ != nullptr ? engine_->max_body_bytes() : options.max_body_bytes;
+    const std::size_t most = exchange_ ? engine_->max_body_bytes(*exchange_) : options.max_body_bytes;
     if (parser_->content_length().value_or(0) > most) co_return co_await refuse(http::error::body_limit);
     parser_->body_limit(most);
     limit(options.body_timeout);
@@ -183,6 +183,13 @@ asio::awaitable<bool> HttpSession::refuse(error_code why) {
   const bool about_http = why.category() == make_error_code(http::error::bad_target).category();
   keep_alive_ = false;
   const bool too_large = why == http::error::body_limit;
+  if (too_large && exchange_ && exchange_->response) {
+    // Refused by its head: nobody waits for the rest.
+    unread_ = true;
+    HttpResponse response = std::move(*std::exchange(exchange_, nullptr)->response);
+    co_await write(std::move(response));
+    co_return false;
+  }
   if (exchange_) engine_->abandon(*std::exchange(exchange_, nullptr), too_large);
   request_.method.clear();
   // Ended or cut off in the middle: nobody is there to be told.
