@@ -167,6 +167,10 @@ class Checks {
                   SizeCodec::print(c_.socketio.max_payload),
               "Raise signaling.socketio.max_send_queue.");
     }
+    if (c_.socketio.enabled && c_.peerjs.enabled && c_.socketio.path == c_.peerjs.path) {
+      problem({"signaling.socketio.path", "signaling.peerjs.path"}, "two paths",
+              "\"" + c_.peerjs.path + "\" for both", "Move one of them.");
+    }
     const std::vector<std::string>& origins = c_.signal.allowed_origins;
     if (c_.socketio.enabled && c_.socketio.credentials &&
         std::find(origins.begin(), origins.end(), "*") != origins.end()) {

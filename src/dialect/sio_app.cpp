@@ -59,13 +59,7 @@ SioApp::Peer* SioApp::peer_of(SioSocket socket, SlotHandle& at) noexcept {
 // Coming.
 
 std::string_view SioApp::room_of(const sio::Auth& wanted, const signal::Identity& who) const noexcept {
-  if (!wanted.room.empty()) return wanted.room;
-  if (!who.all_rooms) {
-    for (const std::string& name : who.rooms) {
-      if (!name.ends_with('*')) return name;
-    }
-  }
-  return options_.default_room;
+  return wanted.room.empty() ? who.home_room(options_.default_room) : std::string_view(wanted.room);
 }
 
 std::optional<std::string> SioApp::refuses(const Now& now, std::string_view auth) {

@@ -268,6 +268,20 @@ constexpr std::array kSocketIo{
            [](const Snapshot& s, Samples& out) { out.add(s.socketio.crowded_out); }},
 };
 
+constexpr std::array kPeerJs{
+    Metric{{"turnstone_peerjs_connections", kGauge, "PeerJS clients that are connected.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.peerjs.connections); }},
+    Metric{{"turnstone_peerjs_opens_total", kCounter, "Answers to PeerJS clients that connected, by result.",
+            "result"},
+           [](const Snapshot& s, Samples& out) { each<dialect::PeerJsOpen>(out, s.peerjs.opened); }},
+    Metric{{"turnstone_peerjs_messages_total", kCounter, "Messages received of PeerJS clients, by type.",
+            "type"},
+           [](const Snapshot& s, Samples& out) { each<dialect::PeerJsType>(out, s.peerjs.received); }},
+    Metric{{"turnstone_peerjs_expired_total", kCounter,
+            "PeerJS clients told that the peer they called is not there.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.peerjs.expired); }},
+};
+
 constexpr std::array kProcess{
     Metric{{"turnstone_build_info", kGauge, "What runs; always 1.", "version, commit, compiler"},
            [](const Snapshot& s, Samples& out) {
@@ -302,6 +316,7 @@ std::span<const Metric> metric_table() {
     out.insert(out.end(), kNet.begin(), kNet.end());
     out.insert(out.end(), kSignal.begin(), kSignal.end());
     out.insert(out.end(), kSocketIo.begin(), kSocketIo.end());
+    out.insert(out.end(), kPeerJs.begin(), kPeerJs.end());
     out.insert(out.end(), kProcess.begin(), kProcess.end());
     return out;
   }();

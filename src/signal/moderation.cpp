@@ -40,8 +40,10 @@ Result<void, Failure> Router::has_place(const Identity& identity, const Room& ro
   if (room.locked && !identity.can.has(Right::Room)) {
     return Failure{ErrorCode::RoomLocked, "the room is locked"};
   }
-  const bool common = !options_.common_room.empty() && room.name == options_.common_room;
-  const std::uint32_t most = common ? options_.max_members_of_common_room : options_.max_members_per_room;
+  std::uint32_t most = options_.max_members_per_room;
+  for (const CommonRoom& common : options_.common_rooms) {
+    if (common.name == room.name) most = common.max_members;
+  }
   const std::uint32_t size = room.size != 0 && (most == 0 || room.size < most) ? room.size : most;
   if (size != 0 && room.members.size() >= size) return Failure{ErrorCode::RoomFull, "the room is full"};
   return {};

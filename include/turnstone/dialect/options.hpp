@@ -60,4 +60,19 @@ struct SocketIoOptions {
   std::uint32_t max_recovery_bytes = 67'108'864;
 };
 
+/// PeerJS. What limits messages and connections is signaling's.
+struct PeerJsOptions {
+  bool enabled = true;
+  /// Begins and ends with '/'.
+  std::string path = "/peerjs/";
+  /// What clients show as `key` who show a credential as `token`. Any other key must be a credential itself.
+  std::string key = "peerjs";
+  /// Tells everybody with a key who is there.
+  bool allow_discovery = false;
+  /// The room of the Router in which they meet, unless a token names another.
+  std::string room = "peerjs";
+  /// How long a message waits for a peer that is not there.
+  std::chrono::milliseconds expire_time{5000};
+};
+
 }  // namespace ts::dialect

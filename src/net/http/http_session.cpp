@@ -106,7 +106,7 @@ asio::awaitable<void> HttpSession::run() {
   while (keep_alive_ && !server_->closing) {
     if (!co_await wait_for_request()) break;
     if (!co_await read_request()) break;
-    const bool signals = engine_ != nullptr || (request_.path == "/v1/ws" && server_->signaling());
+    const bool signals = engine_ != nullptr || server_->spoken_at(request_.path);
     if (signals && wants_websocket()) {
       if (co_await upgrade()) co_return;
       continue;
@@ -233,7 +233,8 @@ bool HttpSession::wants_websocket() const { return beast::websocket::is_upgrade(
 
 asio::awaitable<bool> HttpSession::upgrade() {
   std::optional<HttpResponse> refusal =
-      engine_ != nullptr ? engine_->refuse_upgrade(request_) : server_->refuse_websocket(request_);
+      engine_ != nullptr ? engine_->refuse_upgrade(request_)
+                         : server_->refuse_websocket(request_, *server_->spoken_at(request_.path));
   // Nothing may follow before our answer: it would be read past the WebSocket.
   if (!refusal && engine_ == nullptr && buffer_.size() != 0) {
     refusal = http_text::error(400, "bad_request", "too early");
@@ -252,7 +253,13 @@ asio::awaitable<bool> HttpSession::upgrade() {
     socket->start(request_, std::move(early));
     co_return true;
   }
-  start_websocket(server_, std::move(stream_), parser_->release());
+  const Spoken spoken = *server_->spoken_at(request_.path);
+  dialect::PeerJsQuery query;
+  if (spoken == Spoken::PeerJs) {
+    query = {request_.parameter("key").value_or(""), request_.parameter("id").value_or(""),
+             request_.parameter("token").value_or("")};
+  }
+  start_websocket(server_, std::move(stream_), parser_->release(), spoken, std::move(query));
   co_return true;
 }
 

@@ -541,14 +541,14 @@ TEST_F(SioAppTest, ARoomTakesItsOwnGhostsPlace) {
 
 TEST_F(SioAppTest, TheCommonRoomIsAsLargeAsItIsToBe) {
   signal::Options rules = signal_options();
-  rules.common_room = "default";
+  rules.common_rooms = {{"default", 0}};
   start({}, rules);
   for (EngineSocketId i = 1; i <= 10; ++i) {
     connect(i);
     ready(i, "p" + std::to_string(i));
   }
   EXPECT_EQ(router_->counters().members, 10U);
-  rules.max_members_of_common_room = 6;
+  rules.common_rooms = {{"default", 6}};
   start({}, rules);
   for (EngineSocketId i = 1; i <= 7; ++i) {
     connect(i);
