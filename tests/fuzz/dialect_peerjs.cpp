@@ -61,10 +61,15 @@ class Script {
   }
 
  private:
+  signal::ConnectionId nth(std::size_t number) const {
+    auto at = open_.begin();
+    while (number-- > 0) ++at;
+    return *at;
+  }
   void step(ByteReader& in) {
     const std::uint8_t op = in.u8();
     const std::uint8_t pick = in.u8();
-    const signal::ConnectionId id = open_.empty() ? 0 : *std::next(open_.begin(), pick % open_.size());
+    const signal::ConnectionId id = open_.empty() ? 0 : nth(pick % open_.size());
     switch (op % 6) {
       case 0: {
         open_.insert(++last_);

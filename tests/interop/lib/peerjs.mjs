@@ -74,8 +74,9 @@ const steps = {
     return error.type === 'peer-unavailable' || error.type;
   },
   async 'a connection that broke off is opened again'() {
-    const { next } = window.lab;
-    const gone = next(window.a, 'disconnected');
+    const { next, within } = window.lab;
+    const gone = within(new Promise((yes) => window.a.once('disconnected', yes)), 'disconnected');
+    window.a.once('error', () => {}); // it says that the network is gone
     window.a.socket._socket.close();
     await gone;
     const back = next(window.a, 'open');
