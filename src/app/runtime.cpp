@@ -19,6 +19,7 @@
 #include <turnstone/base/check.hpp>
 #include <turnstone/config/load.hpp>
 #include <turnstone/dialect/native.hpp>
+#include <turnstone/dialect/peerjs.hpp>
 #include <turnstone/dialect/sio_app.hpp>
 #include <turnstone/metrics/exposition.hpp>
 #include <turnstone/metrics/labels.hpp>
@@ -46,8 +47,9 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
-/// The Router's number for connections that speak Socket.IO; the native protocol's is 0.
+/// The Router's numbers for connections that speak Socket.IO and PeerJS; the native protocol's is 0.
 constexpr signal::DialectId kSocketIoDialect = 1;
+constexpr signal::DialectId kPeerJsDialect = 2;
 /// How often the log tells of it while revocations are too many.
 constexpr std::chrono::minutes kForgottenLogPeriod{1};
 /// Shards are numbered, and counted, in one byte.
@@ -205,17 +207,20 @@ class Runtime::Impl {
         stream_budget_(config_.net, random_),
         ice_(make_ice()),
         authenticator_(config_.signal, std::move(signal_keys)),
-        router_(config_.signal, random_, *ice_, &authenticator_),
+        router_(router_options(), random_, *ice_, &authenticator_),
         native_(router_),
         socketio_(socketio_options(), random_),
         signal_app_(socketio_options(), router_, socketio_, kSocketIoDialect),
+        peerjs_(config_.peerjs, router_, random_, kPeerJsDialect),
         http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
               config_.signaling_enabled ? &router_ : nullptr),
         watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
         signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
         hook_(make_hook()),
         work_(http_context_.get_executor()) {
+    if (config_.signaling_enabled) introduce_dialects();
     if (serves_socketio()) mount_socketio();
+    if (serves_peerjs()) http_.mount(net::PeerJsMount{config_.peerjs.path, &peerjs_});
     for (net::ShardSockets& sockets : listeners.shards) {
       const std::size_t index = shards_.size();
       shards_.push_back(std::make_unique<net::Shard>(surroundings(index), std::move(sockets)));
@@ -330,16 +335,40 @@ class Runtime::Impl {
 
   bool serves_socketio() const noexcept { return config_.signaling_enabled && config_.socketio.enabled; }
 
+  bool serves_peerjs() const noexcept { return config_.signaling_enabled && config_.peerjs.enabled; }
+
+  signal::Options router_options() const {
+    signal::Options out = config_.signal;
+    if (serves_peerjs()) out.common_rooms.push_back({config_.peerjs.room, 0});
+    if (serves_socketio())
+      out.common_rooms.push_back({config_.socketio.default_room, config_.socketio.max_default_room_members});
+    return out;
+  }
+
+  /// Members of all dialects meet in the Router's rooms: what a call of one says to others is theirs to say.
+  void introduce_dialects() {
+    native_.set_others([this](const signal::Outbox& said) {
+      signal_app_.deliver(net::now(), said);
+      peerjs_.deliver(net::now(), said);
+    });
+    signal_app_.set_others([this](const Now& now, const signal::Outbox& said) {
+      http_.deliver(said);
+      peerjs_.deliver(now, said);
+    });
+    peerjs_.set_others([this](const Now& now, const signal::Outbox& said) {
+      http_.deliver(said);
+      signal_app_.deliver(now, said);
+    });
+  }
+
   dialect::SocketIoOptions socketio_options() const {
     dialect::SocketIoOptions out = config_.socketio;
     out.max_sessions = config_.signal.max_connections;
     return out;
   }
 
-  /// Socket.IO on the HTTP port; its members and the native protocol's meet in the Router's rooms.
+  /// Socket.IO on the HTTP port.
   void mount_socketio() {
-    native_.set_others([this](const signal::Outbox& said) { signal_app_.deliver(net::now(), said); });
-    signal_app_.set_others([this](const Now&, const signal::Outbox& said) { http_.deliver(said); });
     net::EngineMount mount;
     mount.path = config_.socketio.path;
     mount.engine = &socketio_.engine();
@@ -484,6 +513,7 @@ class Runtime::Impl {
     if (offload_) add_offloaded(snapshot);
     snapshot.signal = router_.counters();
     snapshot.socketio = socketio_.counters();
+    snapshot.peerjs = peerjs_.counters();
     snapshot.bugs = g_bugs;
     snapshot.draining = stopping_;
     if (tls_)
@@ -520,6 +550,7 @@ class Runtime::Impl {
   dialect::Native native_;
   dialect::SocketIo socketio_;
   dialect::SioApp signal_app_;
+  dialect::PeerJs peerjs_;
   asio::io_context http_context_{1};
   net::HttpServer http_;
   CredentialsWatch watch_;

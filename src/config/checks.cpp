@@ -185,6 +185,18 @@ class Checks {
                   SizeCodec::print(c_.socketio.max_payload),
               "Raise signaling.socketio.max_send_queue.");
     }
+    if (c_.socketio.enabled && c_.peerjs.enabled && c_.socketio.path == c_.peerjs.path) {
+      problem({"signaling.socketio.path", "signaling.peerjs.path"}, "two paths",
+              "\"" + c_.peerjs.path + "\" for both", "Move one of them.");
+    }
+    const std::vector<std::string>& origins = c_.signal.allowed_origins;
+    if (c_.socketio.enabled && c_.socketio.credentials &&
+        std::find(origins.begin(), origins.end(), "*") != origins.end()) {
+      problem(
+          {"signaling.socketio.cors_credentials", "signaling.allowed_origins"},
+          "origins by name where credentials are allowed", "cors_credentials with \"*\"",
+          "Name the origins of your pages, or remove cors_credentials: any page could act for its visitor.");
+    }
   }
 
   /// What a resume sends at once goes through the send queue.

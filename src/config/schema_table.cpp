@@ -20,7 +20,7 @@ std::span<const Key> key_table() {
   static const std::vector<Key> kTable = [] {
     std::vector<Key> table;
     for (const auto add :
-         {add_listen, add_auth, add_realms, add_relay, add_signaling, add_socketio, add_rest})
+         {add_listen, add_auth, add_realms, add_relay, add_signaling, add_socketio, add_peerjs, add_rest})
       add(table);
     return table;
   }();
@@ -28,12 +28,13 @@ std::span<const Key> key_table() {
 }
 
 std::span<const Section> sections() {
-  static const std::array<Section, 9> kSections{{
+  static const std::array<Section, 10> kSections{{
       {"listen", "Where clients reach the server."},
       {"auth", "Who may use the relay. At least one source is needed: users, secrets, OAuth keys or a hook."},
       {"relay", "TURN: what clients are relayed from, and to whom."},
       {"signaling", "WebSocket signaling."},
       {"signaling.socketio", "Socket.IO signaling."},
+      {"signaling.peerjs", "PeerJS signaling."},
       {"signaling.compat", "What servers did that Turnstone replaces, and that is not open by itself."},
       {"metrics", "Prometheus."},
       {"log", "Log lines, written to stderr."},

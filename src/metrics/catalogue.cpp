@@ -276,6 +276,26 @@ constexpr std::array kSocketIo{
     Metric{{"turnstone_socketio_recoverable_connections", kGauge,
             "Lost connections that may still be recovered.", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.socketio.kept); }},
+    Metric{{"turnstone_socketio_recovery_bytes", kGauge,
+            "Messages kept for connections that may be recovered, in bytes.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.socketio.kept_bytes); }},
+    Metric{{"turnstone_socketio_recoveries_crowded_out_total", kCounter,
+            "Lost connections given up before their time, since there were too many.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.socketio.crowded_out); }},
+};
+
+constexpr std::array kPeerJs{
+    Metric{{"turnstone_peerjs_connections", kGauge, "PeerJS clients that are connected.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.peerjs.connections); }},
+    Metric{{"turnstone_peerjs_opens_total", kCounter, "Answers to PeerJS clients that connected, by result.",
+            "result"},
+           [](const Snapshot& s, Samples& out) { each<dialect::PeerJsOpen>(out, s.peerjs.opened); }},
+    Metric{{"turnstone_peerjs_messages_total", kCounter, "Messages received of PeerJS clients, by type.",
+            "type"},
+           [](const Snapshot& s, Samples& out) { each<dialect::PeerJsType>(out, s.peerjs.received); }},
+    Metric{{"turnstone_peerjs_expired_total", kCounter,
+            "PeerJS clients told that the peer they called is not there.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.peerjs.expired); }},
 };
 
 constexpr std::array kProcess{
@@ -312,6 +332,7 @@ std::span<const Metric> metric_table() {
     out.insert(out.end(), kNet.begin(), kNet.end());
     out.insert(out.end(), kSignal.begin(), kSignal.end());
     out.insert(out.end(), kSocketIo.begin(), kSocketIo.end());
+    out.insert(out.end(), kPeerJs.begin(), kPeerJs.end());
     out.insert(out.end(), kProcess.begin(), kProcess.end());
     return out;
   }();

@@ -106,7 +106,8 @@ std::shared_ptr<const Identity> Router::newer_identity(const Now& now, const Hel
 bool Router::make_way(const Now& now, SlotHandle old, const Identity& identity, Outbox& out) {
   const Connection& c = *connections_.find(old);
   // Clients ping once a heartbeat, and so does the server.
-  const bool overdue = options_.heartbeat.count() > 0 && c.seen + options_.heartbeat * 5 / 4 < now.mono;
+  const bool overdue =
+      !c.watched && options_.heartbeat.count() > 0 && c.seen + options_.heartbeat * 5 / 4 < now.mono;
   if (!c.lost && !overdue) return false;
   if (c.identity->credential != identity.credential) return false;
   end_session(old, out);
@@ -125,6 +126,7 @@ Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<cons
   Connection& c = *connections_.find(at);
   c.member = true;
   c.wants_ice = hello.wants_ice;
+  c.watched = hello.watched;
   c.peer = hello.peer.empty() ? new_peer_name() : std::string(hello.peer);
   c.meta = hello.meta;
   c.identity = std::move(identity);

@@ -25,18 +25,35 @@ Result<void, Failure> Router::may_join(const Now& now, const Connection& c, std:
     if (options.meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
     return {};
   }
-  for (const Ban& ban : room->bans) {
-    if (ban.until > now.mono && ban.means(c)) {
+  return has_place(now, c.peer, identity, *room);
+}
+
+Result<void, Failure> Router::may_enter(const Now& now, const Identity& identity,
+                                        std::string_view name) const {
+  if (!identity.can.has(Right::Join) || !identity.may_enter(name)) {
+    return Failure{ErrorCode::Forbidden, "not allowed in this room"};
+  }
+  const Room* room = rooms_.find(room_handle(name));
+  return room == nullptr ? Result<void, Failure>() : has_place(now, {}, identity, *room);
+}
+
+Result<void, Failure> Router::has_place(const Now& now, std::string_view peer_id, const Identity& identity,
+                                        const Room& room) const {
+  for (const Ban& ban : room.bans) {
+    if (ban.until > now.mono && ban.means(peer_id, identity)) {
       return Failure{ErrorCode::Forbidden, "banned from this room",
                      std::chrono::ceil<std::chrono::seconds>(ban.until - now.mono)};
     }
   }
-  if (room->locked && !identity.can.has(Right::Room)) {
+  if (room.locked && !identity.can.has(Right::Room)) {
     return Failure{ErrorCode::RoomLocked, "the room is locked"};
   }
-  const std::size_t size =
-      std::min(room->size != 0 ? room->size : options_.max_members_per_room, options_.max_members_per_room);
-  if (room->members.size() >= size) return Failure{ErrorCode::RoomFull, "the room is full"};
+  std::uint32_t most = options_.max_members_per_room;
+  for (const CommonRoom& common : options_.common_rooms) {
+    if (common.name == room.name) most = common.max_members;
+  }
+  const std::uint32_t size = room.size != 0 && (most == 0 || room.size < most) ? room.size : most;
+  if (size != 0 && room.members.size() >= size) return Failure{ErrorCode::RoomFull, "the room is full"};
   return {};
 }
 
@@ -101,14 +118,15 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
   Ban ban{
       std::string(request.peer), {}, now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime)};
   if (const Connection* target = peer(request.peer)) ban.credential = target->identity->credential;
-  if (ban.means(c)) return Failure{ErrorCode::BadRequest, "leave, rather"};
+  if (ban.means(c.peer, *c.identity)) return Failure{ErrorCode::BadRequest, "leave, rather"};
   std::erase_if(r.bans, [&](const Ban& b) { return b.until <= now.mono || b.peer == ban.peer; });
   if (request.time.count() == 0) return {};
   if (r.bans.size() >= kMaxBans) return Failure{ErrorCode::Forbidden, "too many bans in this room"};
   r.bans.push_back(ban);
   const std::vector<SlotHandle> members = r.members;  // the room stays: its moderator is in it
   for (const SlotHandle other : members) {
-    if (ban.means(*connections_.find(other))) throw_out(now, other, room, request.reason, out);
+    const Connection& member = *connections_.find(other);
+    if (ban.means(member.peer, *member.identity)) throw_out(now, other, room, request.reason, out);
   }
   return {};
 }

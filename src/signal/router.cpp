@@ -106,7 +106,7 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
   c.id = id;
   c.dialect = dialect;
   c.remote = remote;
-  c.seen = c.bucket = now.mono;
+  c.seen = now.mono;
   c.hello_due = now.mono + options_.hello_timeout;
   c.ice_due = c.armed = kNever;
   by_id_.emplace(id, at);
@@ -123,16 +123,9 @@ Result<void, Failure> Router::admit(const Now& now, ConnectionId id, Outbox& out
   const std::uint32_t own = c->identity ? c->identity->limits.messages_per_second : 0;
   const std::uint32_t rate = own != 0 ? own : options_.messages_per_second;
   if (rate == 0) return {};
-  // A bucket as one time: when it will be full again (the generic cell rate algorithm).
-  const Duration cost = Duration(std::chrono::seconds(1)) / rate;
-  const TimePoint full = std::max(c->bucket, now.mono);
-  if (full == now.mono) c->refusals = 0;
-  const Duration over = full + cost - now.mono - cost * std::max(options_.message_burst, 1U);
-  if (over <= Duration::zero()) {
-    c->bucket = full + cost;
-    return {};
-  }
-  if (++c->refusals >= kMaxRefusals) {
+  const Duration over = c->gate.take(now.mono, rate, options_.message_burst);
+  if (over == Duration::zero()) return {};
+  if (c->gate.refusals() >= kMaxRefusals) {
     close(id, CloseReason::RateLimited, CloseCode::RateLimited, "too many messages", out);
   }
   return Failure{ErrorCode::RateLimited, "too many messages",
@@ -214,7 +207,7 @@ void Router::kick(ConnectionId id, ErrorCode code, std::string_view reason, Outb
 TimePoint Router::next_due(const Connection& c) const noexcept {
   if (c.lost) return c.session->lost_due;
   if (!c.member) return c.hello_due;
-  const bool beats = options_.heartbeat > std::chrono::seconds(0);
+  const bool beats = options_.heartbeat > std::chrono::seconds(0) && !c.watched;
   return std::min(c.ice_due, beats ? c.seen + 2 * options_.heartbeat : kNever);
 }
 
@@ -238,7 +231,8 @@ void Router::look(const Now& now, SlotHandle at, Outbox& out) {
   if (!c->member && c->hello_due <= now.mono) {
     return close(c->id, CloseReason::HelloTimeout, CloseCode::Limit, "no hello in time", out);
   }
-  if (c->member && options_.heartbeat.count() > 0 && c->seen + 2 * options_.heartbeat <= now.mono) {
+  if (c->member && !c->watched && options_.heartbeat.count() > 0 &&
+      c->seen + 2 * options_.heartbeat <= now.mono) {
     out.post(c->receiver(), Close{CloseCode::Limit, "silent for too long"});
     return lose(now, at, CloseReason::Silent, out);
   }

@@ -70,8 +70,7 @@ Welcome Router::take_over(const Now& now, SlotHandle at, SlotHandle was, std::ui
   c.dialect = fresh.dialect;
   c.remote = fresh.remote;
   // Or whoever comes back would have a burst again.
-  c.bucket = std::max(c.bucket, fresh.bucket);
-  c.refusals = std::max(c.refusals, fresh.refusals);
+  c.gate.inherit(fresh.gate);
   c.seen = now.mono;
   c.lost = false;
   connections_.erase(at);

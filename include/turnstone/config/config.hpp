@@ -75,6 +75,7 @@ struct Config {
   bool signaling_enabled = true;
   signal::Options signal;
   dialect::SocketIoOptions socketio;
+  dialect::PeerJsOptions peerjs;
   MetricsOptions metrics;
   LogOptions log;
   SecretFiles secret_files;

@@ -27,6 +27,7 @@
 namespace ts::dialect {
 class EngineIo;
 class Native;
+class PeerJs;
 }  // namespace ts::dialect
 namespace ts::signal {
 class Router;
@@ -125,6 +126,13 @@ struct EngineMount {
   std::function<void(const Now&)> tick;
 };
 
+/// Where PeerJS clients find their server. It must outlive the HTTP server.
+struct PeerJsMount {
+  /// Begins and ends with '/'.
+  std::string path;
+  dialect::PeerJs* dialect = nullptr;
+};
+
 struct HttpOptions {
   /// Serves src/web: demo and client.
   bool assets = true;
@@ -175,6 +183,7 @@ class HttpServer {
 
   /// Before the first stream.
   void mount(EngineMount mount);
+  void mount(PeerJsMount mount);
   /// What a call on the Router, made on top of a mounted machine, says to members of the native dialect.
   void deliver(const signal::Outbox& outbox);
 

@@ -79,6 +79,8 @@ struct Identity {
   WallTime expires = WallTime::max();
 
   bool may_enter(std::string_view room) const noexcept;
+  /// Where it is when nobody says where: the first room that it names, else `common`.
+  std::string_view home_room(std::string_view common) const noexcept;
 };
 
 /// Makes something of tokens. Called by the Router at every hello.

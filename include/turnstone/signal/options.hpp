@@ -18,6 +18,12 @@ inline constexpr std::array<std::string_view, 7> kRightNames{"join", "create", "
 /// What members with the shared token may do, if nobody says otherwise.
 inline std::vector<std::string> default_token_rights() { return {"join", "create", "send", "ice"}; }
 
+struct CommonRoom {
+  std::string name;
+  /// 0 is no limit.
+  std::uint32_t max_members = 0;
+};
+
 struct Options {
   /// True when somebody could be let in.
   bool lets_anybody_in() const noexcept {
@@ -51,6 +57,9 @@ struct Options {
   std::chrono::seconds heartbeat{25};
   std::uint32_t max_message_bytes = 65'536;
   std::uint32_t max_members_per_room = 64;
+  /// Rooms that everybody is in who names none, in dialects whose clients know of no rooms, and how many each
+  /// takes instead.
+  std::vector<CommonRoom> common_rooms;
   std::uint32_t max_rooms_per_member = 16;
   std::uint32_t max_connections = 100'000;
   /// Token bucket of messages per connection.

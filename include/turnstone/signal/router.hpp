@@ -19,6 +19,7 @@
 #include <turnstone/base/deadline_queue.hpp>
 #include <turnstone/base/hash.hpp>
 #include <turnstone/base/random.hpp>
+#include <turnstone/base/rate_gate.hpp>
 #include <turnstone/base/result.hpp>
 #include <turnstone/base/slot_map.hpp>
 #include <turnstone/base/time.hpp>
@@ -74,6 +75,8 @@ struct Hello {
   std::shared_ptr<const Identity> identity{};
   /// The dialect gives ICE servers to its clients; without, none are made for them.
   bool wants_ice = true;
+  /// The dialect finds out by itself that its client is gone, in its own time: silence means nothing here.
+  bool watched = false;
 };
 
 struct Welcome {
@@ -197,6 +200,10 @@ class Router {
     return authenticator_.authenticate(now, token);
   }
 
+  /// Whether somebody of this identity could join the room now, if there is one: forbidden, room_locked or
+  /// room_full. For dialects in which one hears a room before one is a member.
+  Result<void, Failure> may_enter(const Now& now, const Identity& identity, std::string_view room) const;
+
   // Requests. Before hello, all but hello fail with unauthorized, and close.
 
   /// unauthorized, token_expired, forbidden (another peer id than the token's), peer_taken or bad_request;
@@ -297,7 +304,8 @@ class Router {
     bool member = false;
     bool lost = false;
     bool wants_ice = true;
-    std::uint32_t refusals = 0;
+    bool watched = false;
+    RateGate gate;
     Endpoint remote;
     std::string peer;
     std::string meta;
@@ -310,7 +318,6 @@ class Router {
     TimePoint seen;
     TimePoint hello_due;
     TimePoint ice_due;
-    TimePoint bucket;
     TimePoint armed;
     Receiver receiver() const noexcept { return {id, dialect, lost}; }
     Membership* in(SlotHandle room) noexcept;
@@ -328,8 +335,8 @@ class Router {
     std::string peer;
     std::string credential;  // empty: not known, or the shared token's
     TimePoint until;
-    bool means(const Connection& c) const noexcept {
-      return peer == c.peer || (!credential.empty() && credential == c.identity->credential);
+    bool means(std::string_view peer_id, const Identity& who) const noexcept {
+      return peer == peer_id || (!credential.empty() && credential == who.credential);
     }
   };
   struct Room {
@@ -392,6 +399,8 @@ class Router {
   void throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out);
   Result<void, Failure> may_join(const Now& now, const Connection& c, std::string_view name,
                                  const RoomChange& options) const;
+  Result<void, Failure> has_place(const Now& now, std::string_view peer_id, const Identity& identity,
+                                  const Room& room) const;
   static void apply(Room& room, const RoomChange& change);
   bool moderates(SlotHandle at, const Connection& c, const Room& room, Right right) const noexcept;
   std::vector<PeerView> mates(SlotHandle at, Connection& c, SlotHandle room);

@@ -106,6 +106,7 @@ asio::awaitable<HttpResponse> HttpServer::Impl::respond(const HttpRequest& reque
   }
   const Asset* asset = options.assets ? find_asset(request.path) : nullptr;
   if (asset != nullptr) co_return serve_asset(*asset, request);
+  if (auto answer = peerjs(request)) co_return std::move(*answer);
   co_return not_found();
 }
 
@@ -138,7 +139,8 @@ HttpResponse HttpServer::Impl::connections(const HttpRequest& request) const {
   return out;
 }
 
-std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest& request) const {
+std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest& request,
+                                                               Spoken spoken) const {
   const signal::Options& rules = router_->options();
   if (!rules.open && !origin_is_allowed(request, rules.allowed_origins)) {
     return http_text::error(403, "forbidden", "pages of this origin may not use this server");
@@ -147,6 +149,7 @@ std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest
   const auto key = base64_decode(request.header("Sec-WebSocket-Key"));
   if (!key || key->size() != 16)
     return http_text::error(400, "bad_request", "Sec-WebSocket-Key is not valid");
+  if (spoken == Spoken::PeerJs) return std::nullopt;
   bool offered = false;
   for (const auto& [name, value] : request.fields) {
     if (!http_text::equal_ignoring_case(name, "Sec-WebSocket-Protocol")) continue;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // HttpServer: connections, frames of the dialect, the turn's writes, time and the end.
+#include <algorithm>
+#include <iterator>
+
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/http_server.hpp>
 
@@ -40,7 +43,8 @@ void HttpServer::Impl::finish_if_empty() noexcept {
   asio::post(context, std::exchange(done_, nullptr));
 }
 
-signal::ConnectionId HttpServer::Impl::socket_opened(Socket& socket, const Endpoint& remote) {
+signal::ConnectionId HttpServer::Impl::socket_opened(Socket& socket, const Endpoint& remote,
+                                                     const dialect::PeerJsQuery& query) {
   const signal::ConnectionId id = ++last_id_;
   sockets_.emplace(id, &socket);
   ++counters.websockets_open;
@@ -49,28 +53,44 @@ signal::ConnectionId HttpServer::Impl::socket_opened(Socket& socket, const Endpo
     return id;
   }
   const Now at = now();
-  native_->opened(at, id, remote, frames_);
+  if (socket.spoken == Spoken::PeerJs) {
+    peerjs_.dialect->opened(at, id, remote, query);
+  } else {
+    native_->opened(at, id, remote, frames_);
+  }
   deliver(at);
   return id;
 }
 
-void HttpServer::Impl::socket_text(signal::ConnectionId id, std::string_view text) {
+void HttpServer::Impl::socket_text(signal::ConnectionId id, const Socket& socket, std::string_view text) {
   if (native_ == nullptr) return;
   const Now at = now();
-  native_->text(at, id, text, frames_);
+  if (socket.spoken == Spoken::PeerJs) {
+    peerjs_.dialect->text(at, id, text);
+  } else {
+    native_->text(at, id, text, frames_);
+  }
   deliver(at);
 }
 
-void HttpServer::Impl::socket_alive(signal::ConnectionId id) noexcept {
-  if (native_ != nullptr) native_->alive(now(), id);
+/// The Router counts signs of life alike for all who speak by texts.
+void HttpServer::Impl::socket_alive(signal::ConnectionId id, const Socket& socket) noexcept {
+  if (native_ == nullptr) return;
+  if (socket.spoken == Spoken::PeerJs) return peerjs_.dialect->alive(now(), id);
+  native_->alive(now(), id);
 }
 
-void HttpServer::Impl::socket_closed(signal::ConnectionId id, signal::CloseReason reason) {
+void HttpServer::Impl::socket_closed(signal::ConnectionId id, const Socket& socket,
+                                     signal::CloseReason reason) {
   if (sockets_.erase(id) == 0) return;
   --counters.websockets_open;
   if (native_ == nullptr) return;
   const Now at = now();
-  native_->closed(at, id, reason, frames_);
+  if (socket.spoken == Spoken::PeerJs) {
+    peerjs_.dialect->closed(at, id, reason);
+  } else {
+    native_->closed(at, id, reason, frames_);
+  }
   deliver(at);
 }
 
@@ -101,7 +121,11 @@ void HttpServer::Impl::deliver_frames(const Now& at) {
     if (frame.close_code != 0) {
       found->second->close(frame.close_code, *frame.text);
     } else if (found->second->send(*frame.text) > router_->options().max_send_queue_bytes) {
-      native_->slow_consumer(at, frame.connection, frames_);
+      if (found->second->spoken == Spoken::PeerJs) {
+        peerjs_.dialect->slow_consumer(at, frame.connection);
+      } else {
+        native_->slow_consumer(at, frame.connection, frames_);
+      }
     }
   }
   frames_.clear();
@@ -114,6 +138,8 @@ void HttpServer::Impl::deliver(const Now& at) {
     deliver_frames(at);
     more = false;
     for (const auto& engine : engines_) more = engine->carry_out(at) || more;
+    if (native_ != nullptr && peerjs_.dialect != nullptr)
+      std::ranges::move(peerjs_.dialect->take_frames(), std::back_inserter(frames_));
     more = more || !frames_.empty();
   }
   delivering_ = false;
@@ -225,6 +251,8 @@ HttpServer::HttpServer(asio::io_context& context, HttpOptions options, HttpHandl
 HttpServer::~HttpServer() { impl_->abandon(); }
 
 void HttpServer::mount(EngineMount mount) { impl_->mount(std::move(mount)); }
+
+void HttpServer::mount(PeerJsMount mount) { impl_->mount(std::move(mount)); }
 
 void HttpServer::deliver(const signal::Outbox& outbox) { impl_->deliver(outbox); }
 
