@@ -96,6 +96,8 @@ std::string dev_banner(const Runtime& runtime) {
 int run_serve(config::Config config) {
   std::signal(SIGPIPE, SIG_IGN);
   log::set_up(config.log);
+  // Before the runtime, whose threads speak to it until they end.
+  const ServiceManager manager = ServiceManager::from_environment();
   if (const std::string problem = external::fill_discovered(config); !problem.empty()) {
     std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;
@@ -105,7 +107,6 @@ int run_serve(config::Config config) {
     for (const std::string& problem : made.problems) std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;
   }
-  const ServiceManager manager = ServiceManager::from_environment();
   boost::asio::io_context context;
   Heartbeat heartbeat(context, manager,
                       [&](std::function<void()> alive) { made.runtime->pulse(std::move(alive)); });

@@ -339,7 +339,7 @@ class Runtime::Impl {
 
   signal::Options router_options() const {
     signal::Options out = config_.signal;
-    if (serves_peerjs()) out.common_rooms.push_back({config_.peerjs.room, 0});
+    if (serves_peerjs()) out.common_rooms.push_back({config_.peerjs.room, config_.peerjs.max_members});
     if (serves_socketio())
       out.common_rooms.push_back({config_.socketio.default_room, config_.socketio.max_default_room_members});
     return out;
@@ -347,9 +347,10 @@ class Runtime::Impl {
 
   /// Members of all dialects meet in the Router's rooms: what a call of one says to others is theirs to say.
   void introduce_dialects() {
+    // SioApp may call the Router, which ends the life of what `said` shows: it comes last.
     native_.set_others([this](const signal::Outbox& said) {
-      signal_app_.deliver(net::now(), said);
       peerjs_.deliver(net::now(), said);
+      signal_app_.deliver(net::now(), said);
     });
     signal_app_.set_others([this](const Now& now, const signal::Outbox& said) {
       http_.deliver(said);
