@@ -87,9 +87,10 @@ struct ExitCommand {
   std::string text;
 };
 
-using Command = std::variant<ServeCommand, CheckCommand, ConfigPrintCommand, ConfigSchemaCommand,
-                             ConfigSampleCommand, ConfigDocsCommand, ConfigMigrateCommand, MetricsDocsCommand,
-                             CredentialsOptions, ProbeOptions, ExternalIpCommand, VersionCommand, ExitCommand>;
+using Command =
+    std::variant<ServeCommand, CheckCommand, ConfigPrintCommand, ConfigSchemaCommand, ConfigSampleCommand,
+                 ConfigDocsCommand, ConfigMigrateCommand, MetricsDocsCommand, CredentialsOptions,
+                 ProbeOptions, ExternalIpCommand, VersionCommand, ExitCommand>;
 
 /// Parses a command line; never exits, prints or throws. Values of configuration flags are checked by run().
 Command parse_command_line(int argc, const char* const* argv);
