@@ -109,7 +109,7 @@ int run_serve(config::Config config) {
   }
   boost::asio::io_context context;
   Heartbeat heartbeat(context, manager,
-                      [&](std::function<void()> alive) { made.runtime->pulse(std::move(alive)); });
+                      [&](const std::function<void()>& alive) { made.runtime->pulse(alive); });
   boost::asio::signal_set signals(context, SIGINT, SIGTERM, SIGHUP);
   int received = 0;
   wait_for_stop(context, signals, received);

@@ -252,7 +252,7 @@ class Runtime::Impl {
     for (const auto& shard : shards_) shard->revoke(revocation);
   }
 
-  void pulse(std::function<void()> alive) {
+  void pulse(const std::function<void()>& alive) {
     const auto waits_for = std::make_shared<std::size_t>(shards_.size());
     for (const auto& shard : shards_) {
       shard->snapshot([this, waits_for, alive](const net::ShardSnapshot&) {
@@ -568,7 +568,7 @@ Runtime::~Runtime() { stop(); }
 void Runtime::start() { impl_->start(); }
 void Runtime::stop() { impl_->stop(); }
 void Runtime::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
-void Runtime::pulse(std::function<void()> alive) { impl_->pulse(std::move(alive)); }
+void Runtime::pulse(const std::function<void()>& alive) { impl_->pulse(alive); }
 Runtime::Ports Runtime::ports() const noexcept { return impl_->ports(); }
 const config::Config& Runtime::config() const noexcept { return impl_->config(); }
 const std::vector<std::string>& Runtime::ice_urls() const noexcept { return impl_->config().signal.ice_urls; }

@@ -79,7 +79,7 @@ std::optional<std::string> SioApp::refuses(const Now& now, std::string_view auth
     if (in.error().code != signal::ErrorCode::RoomFull)
       return R"({"message":"Forbidden room","data":{"code":"forbidden"}})";
   }
-  admitted_ = Admitted{std::move(*who), std::string(room), !wanted.room.empty()};
+  admitted_ = Admitted{*who, std::string(room), !wanted.room.empty()};
   return std::nullopt;
 }
 

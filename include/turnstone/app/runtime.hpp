@@ -41,7 +41,7 @@ class Runtime {
 
   /// Calls `alive` on the HTTP thread when that and every shard have answered; never, when one of them hangs.
   /// Any thread, between start() and stop().
-  void pulse(std::function<void()> alive);
+  void pulse(const std::function<void()>& alive);
 
   /// The ports that were really bound; 0: none.
   struct Ports {

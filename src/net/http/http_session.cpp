@@ -58,7 +58,7 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   bool wants_websocket() const;
   /// Engine.IO, whose answer may take its time.
   asio::awaitable<void> serve_engine();
-  void watch_for_end(std::shared_ptr<EngineExchange> exchange);
+  void watch_for_end(const std::shared_ptr<EngineExchange>& exchange);
   /// True: the stream is gone to the WebSocket.
   asio::awaitable<bool> upgrade();
   asio::awaitable<void> write(HttpResponse response);
@@ -264,7 +264,7 @@ asio::awaitable<bool> HttpSession::upgrade() {
 }
 
 /// Ends the exchange when the client goes away before its answer. What else comes is left where it is.
-void HttpSession::watch_for_end(std::shared_ptr<EngineExchange> exchange) {
+void HttpSession::watch_for_end(const std::shared_ptr<EngineExchange>& exchange) {
   auto look = [self = shared_from_this(), exchange](error_code error) {
     if (exchange->response) return;
     std::uint8_t first = 0;
