@@ -43,7 +43,7 @@ struct Runner {
     log::set_up(result.config.log);
     for (const config::Problem& w : result.warnings)
       log::warn(w.key + ": expected " + w.expected + ", found " + w.found + ". " + w.remedy);
-    return run_serve(result.config);
+    return run_serve(result.config, [source = command.source] { return load(source); });
   }
   int operator()(const CheckCommand& command) const {
     const config::LoadResult result = load(command.source);
@@ -61,6 +61,7 @@ struct Runner {
   int operator()(const MetricsDocsCommand&) const { return print(metrics::documentation()); }
   int operator()(const VersionCommand&) const { return print(version_text()); }
   int operator()(const ProbeOptions& options) const { return run_probe(options); }
+  int operator()(const CtlOptions& options) const { return run_ctl(options); }
   int operator()(const ExitCommand& command) const {
     (command.status == 0 ? std::cout : std::cerr) << command.text << std::flush;
     return command.status;

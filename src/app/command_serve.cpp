@@ -2,8 +2,10 @@
 // `turnstone serve`: runs until SIGINT or SIGTERM.
 #include <csignal>
 #include <cstdio>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <nlohmann/json.hpp>
 
@@ -26,6 +28,7 @@ void log_start(const Runtime& runtime) {
                         {"tls_port", ports.tls},
                         {"dtls_port", ports.dtls},
                         {"http_port", ports.http},
+                        {"admin_port", ports.admin},
                         {"threads", config.net.threads},
                         {"engine", net::name_of(config.net.udp_engine)},
                         {"realm", config.auth.realm},
@@ -44,17 +47,40 @@ void log_start(const Runtime& runtime) {
   }
 }
 
-/// Returns to the io_context's loop until SIGINT or SIGTERM. A SIGHUP (a closed terminal, a log rotation)
-/// ends no calls.
-void wait_for_stop(boost::asio::signal_set& signals, int& received) {
-  signals.async_wait([&signals, &received](const boost::system::error_code& error, int number) {
-    if (!error && number == SIGHUP) {
-      log::warn("SIGHUP ignored: the configuration is read at start only");
-      return wait_for_stop(signals, received);
-    }
-    received = number;
-  });
-}
+/// Returns from the io_context's loop when the server is to end: on SIGINT, on SIGTERM when it has drained,
+/// and on the second of these in any case. SIGHUP reloads.
+class Signals {
+ public:
+  Signals(boost::asio::io_context& context, Runtime& runtime)
+      : context_(context), runtime_(runtime), signals_(context, SIGINT, SIGTERM, SIGHUP) {}
+
+  void wait() {
+    signals_.async_wait([this](const boost::system::error_code& error, int number) {
+      if (error) return;
+      if (number == SIGHUP) {
+        runtime_.reload([](const ReloadReport&) {});  // the log says what came of it
+        return wait();
+      }
+      if (number != SIGTERM || std::exchange(told_, true)) return end(number);
+      runtime_.drain([this] { boost::asio::post(context_, [this] { end(SIGTERM); }); });
+      wait();
+    });
+  }
+
+ private:
+  void end(int number) {
+    if (std::exchange(ended_, true)) return;
+    log::info("stopping", {{"signal", number}});
+    signals_.cancel();
+    context_.stop();
+  }
+
+  boost::asio::io_context& context_;
+  Runtime& runtime_;
+  boost::asio::signal_set signals_;
+  bool told_ = false;
+  bool ended_ = false;
+};
 
 }  // namespace
 
@@ -88,26 +114,24 @@ std::string dev_banner(const Runtime& runtime) {
   return out;
 }
 
-int run_serve(const config::Config& config) {
+int run_serve(const config::Config& config, LoadConfig load) {
   std::signal(SIGPIPE, SIG_IGN);
   log::set_up(config.log);
-  Runtime::Made made = Runtime::make(config);
+  Runtime::Made made = Runtime::make(config, std::move(load));
   if (!made.runtime) {
     for (const std::string& problem : made.problems) std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;
   }
   boost::asio::io_context context;
-  boost::asio::signal_set signals(context, SIGINT, SIGTERM, SIGHUP);
-  int received = 0;
-  wait_for_stop(signals, received);
+  Signals signals(context, *made.runtime);
   made.runtime->start();
+  signals.wait();
   log_start(*made.runtime);
   if (made.runtime->config().dev) {
     std::fputs(dev_banner(*made.runtime).c_str(), stdout);
     std::fflush(stdout);
   }
   context.run();
-  log::info("stopping", {{"signal", received}});
   made.runtime->stop();
   log::info("stopped");
   return 0;

@@ -21,6 +21,8 @@ class CredentialsWatch {
   /// Does nothing when the configuration names no file.
   void start() { files_.start(); }
   void stop() { files_.stop(); }
+  /// The configuration has changed.
+  void watch_anew();
 
  private:
   void read();

@@ -34,6 +34,13 @@ void FileWatch::start() {
   wait();
 }
 
+void FileWatch::watch(std::vector<std::string> files) {
+  const bool waits = !files_.empty();
+  files_ = std::move(files);
+  if (!waits) return start();
+  read_ = seen_ = versions();
+}
+
 void FileWatch::wait() {
   timer_.expires_after(kPeriod);
   timer_.async_wait([this](const boost::system::error_code& error) {

@@ -19,6 +19,8 @@ class FileWatch {
 
   /// Does nothing when there are no files.
   void start();
+  /// Other files from now on, as they are.
+  void watch(std::vector<std::string> files);
   void stop() {
     stopped_ = true;
     timer_.cancel();

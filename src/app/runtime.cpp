@@ -18,6 +18,7 @@
 #include <turnstone/auth/access_token.hpp>
 #include <turnstone/base/check.hpp>
 #include <turnstone/config/load.hpp>
+#include <turnstone/config/schema.hpp>
 #include <turnstone/dialect/native.hpp>
 #include <turnstone/dialect/sio_app.hpp>
 #include <turnstone/metrics/exposition.hpp>
@@ -33,9 +34,12 @@
 #include <turnstone/signal/jwt.hpp>
 #include <turnstone/signal/router.hpp>
 
+#include "admin_server.hpp"
 #include "credentials_watch.hpp"
+#include "drain.hpp"
 #include "file_watch.hpp"
 #include "member_ice.hpp"
+#include "reload.hpp"
 #include "signal_keys.hpp"
 
 namespace ts::app {
@@ -178,8 +182,8 @@ std::unique_ptr<offload::Offload> start_offload(const config::Config& config, ne
   return nullptr;
 }
 
-/// What is wrong with the options of the credential hook.
-struct HookProblem : std::runtime_error {
+/// What is wrong with the options of the credential hook, or the listener of the admin API.
+struct StartProblem : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
@@ -187,12 +191,15 @@ struct HookProblem : std::runtime_error {
 
 class Runtime::Impl {
  public:
-  Impl(config::Config config, net::Listeners listeners, std::shared_ptr<const net::TlsContext> tls,
-       std::unique_ptr<offload::Offload> offload, std::shared_ptr<const auth::JwtKeys> signal_keys)
+  Impl(config::Config config, Reloader reloader, net::Listeners listeners,
+       std::shared_ptr<const net::TlsContext> tls, std::unique_ptr<offload::Offload> offload,
+       std::shared_ptr<const auth::JwtKeys> signal_keys)
       : config_(std::move(config)),
+        now_(config_),
+        reloader_(std::move(reloader)),
         tls_(std::move(tls)),
         offload_(std::move(offload)),
-        ports_{listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port},
+        ports_{listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port, 0},
         warnings_(std::move(listeners.warnings)),
         nonces_(random_.bytes<32>(), config_.auth.nonce_lifetime),
         auth_(config_.auth),
@@ -208,11 +215,14 @@ class Runtime::Impl {
         signal_app_(socketio_options(), router_, socketio_, kSocketIoDialect),
         http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
               config_.signaling_enabled ? &router_ : nullptr),
-        watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
+        watch_(http_context_, now_, [this](auth::Options options) { use(std::move(options)); }),
         signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
+        certificate_watch_(http_context_, certificate_files(config_), [this] { read_certificate_anew(); }),
         hook_(make_hook()),
+        drain_(http_context_, drain_hands()),
         work_(http_context_.get_executor()) {
     if (serves_socketio()) mount_socketio();
+    if (config_.admin.is_enabled()) open_admin();
     for (net::ShardSockets& sockets : listeners.shards) {
       const std::size_t index = shards_.size();
       shards_.push_back(std::make_unique<net::Shard>(surroundings(index), std::move(sockets)));
@@ -223,6 +233,8 @@ class Runtime::Impl {
     for (const auto& shard : shards_) shard->start();
     watch_.start();
     if (config_.signaling_enabled) signal_keys_watch_.start();
+    if (tls_) certificate_watch_.start();
+    if (admin_) admin_->start();
     thread_ = std::thread([this] { http_context_.run(); });
   }
 
@@ -230,13 +242,25 @@ class Runtime::Impl {
     if (!thread_.joinable()) return;
     stopping_ = true;
     asio::post(http_context_, [this] {
+      drain_.stop();
       watch_.stop();
       signal_keys_watch_.stop();
+      certificate_watch_.stop();
+      if (admin_) admin_->stop();
       if (hook_) hook_->stop();
       http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
     });
     for (const auto& shard : shards_) shard->stop();
     thread_.join();
+  }
+
+  void drain(std::function<void()> done) {
+    asio::post(http_context_,
+               [this, done = std::move(done)]() mutable { drain_.begin(now_.shutdown, std::move(done)); });
+  }
+
+  void reload(std::function<void(const ReloadReport&)> done) {
+    asio::post(http_context_, [this, done = std::move(done)] { done(reload_now()); });
   }
 
   void revoke(turn::Revocation revocation) {
@@ -285,7 +309,7 @@ class Runtime::Impl {
     auto made = net::CredentialHook::make(http_context_, config_.auth.hook, [](const std::string& trouble) {
       log::warn("the credential hook gives no answer", {{"reason", trouble}});
     });
-    if (!made) throw HookProblem(made.error());
+    if (!made) throw StartProblem(made.error());
     return std::move(*made);
   }
 
@@ -332,7 +356,7 @@ class Runtime::Impl {
 
   /// On the HTTP thread. Shards change over one after the other.
   void use(auth::Options options) {
-    auth_ = std::move(options);
+    auth_ = now_.auth = std::move(options);
     const auto credentials = std::make_shared<const auth::Credentials>(auth_);
     for (const auto& shard : shards_) shard->use_credentials(credentials);
   }
@@ -340,6 +364,7 @@ class Runtime::Impl {
   signal::MintIceCredential minter() {
     if (auth_.secrets.empty()) return {};
     return [this](const Now& now, std::string_view user) {
+      if (auth_.secrets.empty()) return signal::IceCredential{};  // they have been taken away
       const auto ttl = auth_.credential_ttl;
       auth::Minted minted = auth::mint(auth_.secrets.front(), user, now.wall + ttl);
       return signal::IceCredential{std::move(minted.username), std::move(minted.password), ttl};
@@ -361,9 +386,127 @@ class Runtime::Impl {
         });
   }
 
+  Drain::Hands drain_hands() {
+    Drain::Hands out;
+    out.refuse = [this](bool on) {
+      for (const auto& shard : shards_)
+        shard->with_server([on](turn::Server& server, Now, turn::Outbox&) { server.drain(on); });
+    };
+    out.send_away = [this](std::chrono::milliseconds after, std::chrono::milliseconds spread) {
+      http_.drain(after, spread);
+    };
+    out.welcome = [this] { http_.undrain(); };
+    out.disconnect = [this] { http_.close_sessions(signal::CloseCode::Restart); };
+    out.count = [this](std::function<void(Remaining)> told) { count_remaining(std::move(told)); };
+    return out;
+  }
+
+  /// Of all shards; a shard that is about to end says nothing, and neither does this.
+  void count_remaining(std::function<void(Remaining)> told) {
+    struct Sum {
+      Remaining remaining;
+      std::size_t missing = 0;
+    };
+    const auto sum = std::make_shared<Sum>();
+    sum->missing = shards_.size();
+    for (const auto& shard : shards_) {
+      shard->with_server([this, sum, told](turn::Server& server, Now, turn::Outbox&) {
+        asio::post(http_context_, [this, sum, told, count = server.allocation_count()] {
+          sum->remaining.allocations += count;
+          if (--sum->missing != 0) return;
+          sum->remaining.sessions = sessions();
+          told(sum->remaining);
+        });
+      });
+    }
+  }
+
+  /// Of signaling, of all dialects.
+  std::uint64_t sessions() const {
+    std::uint64_t out = http_.counters().websockets_open;
+    for (const std::uint64_t open : socketio_.counters().engine.sessions) out += open;
+    return out;
+  }
+
+  static std::vector<std::string> certificate_files(const config::Config& config) {
+    if (config.net.tls_cert_file.empty()) return {};
+    return {config.net.tls_cert_file, config.net.tls_key_file};
+  }
+
+  /// On the HTTP thread, as all that follows here.
+  void use(std::shared_ptr<const net::TlsContext> tls) {
+    tls_ = std::move(tls);
+    for (const auto& shard : shards_) shard->use_tls(tls_);
+  }
+
+  void read_certificate_anew() {
+    auto made = net::TlsContext::from_files(now_.net.tls_cert_file, now_.net.tls_key_file);
+    if (!made)
+      return log::error("certificate not reloaded, the former one stays", {{"problem", made.error()}});
+    use(std::move(*made));
+    log::info("certificate reloaded", {{"sha256", tls_->fingerprint()}});
+  }
+
+  ReloadReport reload_now() {
+    ReloadReport report;
+    auto plan = stopping_ ? std::nullopt : reloader_.plan(now_, tls_.get(), report);
+    if (!plan && report.ok()) report.problems.emplace_back("the server is about to end");
+    if (plan) put_to_use(*plan);
+    log_reload(report);
+    return report;
+  }
+
+  void put_to_use(const ReloadPlan& plan) {
+    reloader_.done(plan);
+    now_ = plan.effective;
+    if (plan.touches("auth.")) use(now_.auth);
+    if (plan.touches("relay.") || plan.touches("shutdown.") || plan.touches("auth.realms")) {
+      ledger_.use(now_.turn);
+      const auto options = std::make_shared<const turn::Options>(now_.turn);
+      for (const auto& shard : shards_) shard->use_options(options);
+    }
+    if (plan.tls) use(plan.tls);
+    authenticator_.use(now_.signal, plan.signal_keys);
+    if (plan.touches("signaling.")) router_.use(now_.signal);
+    http_.set_access(now_.metrics.allow_from, now_.signal.token, now_.signal.allowed_origins);
+    if (admin_) admin_->use(now_.admin);
+    if (plan.touches("log.level")) log::set_level(now_.log.level);
+    watch_.watch_anew();
+    if (config_.signaling_enabled) signal_keys_watch_.watch(now_.signal.jwt_key_files);
+    if (tls_) certificate_watch_.watch(certificate_files(now_));
+  }
+
+  void open_admin() {
+    AdminServer::World world{http_context_, shards_, router_};
+    world.tell_members = [this](const signal::Outbox& said) {
+      http_.deliver(said);
+      signal_app_.deliver(net::now(), said);
+      http_.flush();
+    };
+    world.revoke = [this](turn::Revocation revocation) { revoke(std::move(revocation)); };
+    world.drain = [this](bool on) {
+      if (!on) return drain_.cancel();
+      drain_.begin(now_.shutdown, nullptr);
+      return drain_.is_on();
+    };
+    world.is_draining = [this] { return drain_.is_on(); };
+    world.reload = [this] { return reload_now(); };
+    world.config = [this] { return config::print(now_); };
+    world.sessions = [this] { return sessions(); };
+    try {
+      admin_ = std::make_unique<AdminServer>(std::move(world), config_.admin);
+    } catch (const std::runtime_error& error) {
+      throw StartProblem(error.what());
+    }
+    ports_.admin = admin_->local().port;
+    // Before the shards are made: no client may have it for a peer.
+    config_.turn.peers.own_endpoints.push_back(Endpoint{config_.admin.bind, ports_.admin});
+    now_.turn.peers = config_.turn.peers;
+  }
+
   /// On the HTTP thread.
   void read_signal_keys_anew() {
-    auto keys = read_signal_keys(config_.signal);
+    auto keys = read_signal_keys(now_.signal);
     if (!keys) return log::error("keys not reloaded, the former ones stay", {{"problem", keys.error()}});
     log::info("keys reloaded", {{"keys", (*keys)->size()}});
     authenticator_.use(std::move(*keys));
@@ -386,7 +529,8 @@ class Runtime::Impl {
     out.ready = [this](const net::HttpRequest&) -> asio::awaitable<net::HttpResponse> {
       admin::State state;
       state.listening = true;
-      state.draining = stopping_;
+      state.draining = stopping_ || drain_.is_on();
+      state.allocations = drain_.remaining().allocations;
       co_return to_http(admin::ready(state));
     };
     if (config_.metrics.enabled) {
@@ -399,6 +543,7 @@ class Runtime::Impl {
     }
     if (!config_.auth.secrets.empty()) {
       out.mint = [this](std::string_view user) -> std::optional<net::TurnCredential> {
+        if (auth_.secrets.empty()) return std::nullopt;
         const signal::IceCredential made = minter()(net::now(), user);
         std::vector<std::string> uris;
         for (const std::string& url : config_.signal.ice_urls) {
@@ -460,7 +605,7 @@ class Runtime::Impl {
     snapshot.signal = router_.counters();
     snapshot.socketio = socketio_.counters();
     snapshot.bugs = g_bugs;
-    snapshot.draining = stopping_;
+    snapshot.draining = stopping_ || drain_.is_on();
     if (tls_)
       snapshot.certificate_expiry_seconds = static_cast<double>(tls_->expires().time_since_epoch().count());
     snapshot.build = metrics::build_info();
@@ -476,9 +621,11 @@ class Runtime::Impl {
     snapshot.offload = counted;
   }
 
-  config::Config config_;
-  std::shared_ptr<const net::TlsContext> tls_;
-  std::unique_ptr<offload::Offload> offload_;  // null: the sockets relay everything
+  config::Config config_;  // that the server began with; changes no more once the shards are made
+  config::Config now_;     // that is in effect; of the HTTP thread
+  Reloader reloader_;
+  std::shared_ptr<const net::TlsContext> tls_;  // of the HTTP thread, once the shards are made
+  std::unique_ptr<offload::Offload> offload_;   // null: the sockets relay everything
   Ports ports_;
   std::vector<std::string> warnings_;
   net::SystemRandom random_;
@@ -499,10 +646,13 @@ class Runtime::Impl {
   net::HttpServer http_;
   CredentialsWatch watch_;
   FileWatch signal_keys_watch_;
+  FileWatch certificate_watch_;
   std::unique_ptr<net::CredentialHook> hook_;  // null: there is none
+  Drain drain_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};
   std::vector<std::unique_ptr<net::Shard>> shards_;
+  std::unique_ptr<AdminServer> admin_;  // null: it is off
   std::thread thread_;
 };
 
@@ -510,14 +660,26 @@ Runtime::Runtime(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {
 Runtime::~Runtime() { stop(); }
 void Runtime::start() { impl_->start(); }
 void Runtime::stop() { impl_->stop(); }
+void Runtime::drain(std::function<void()> done) { impl_->drain(std::move(done)); }
+void Runtime::reload(std::function<void(const ReloadReport&)> done) { impl_->reload(std::move(done)); }
 void Runtime::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
 Runtime::Ports Runtime::ports() const noexcept { return impl_->ports(); }
 const config::Config& Runtime::config() const noexcept { return impl_->config(); }
 const std::vector<std::string>& Runtime::ice_urls() const noexcept { return impl_->config().signal.ice_urls; }
 const std::vector<std::string>& Runtime::warnings() const noexcept { return impl_->warnings(); }
 
-Runtime::Made Runtime::make(config::Config config) {
+void log_reload(const ReloadReport& report) {
+  for (const std::string& problem : report.problems) log::error("not reloaded", {{"problem", problem}});
+  if (!report.ok()) return;
+  for (const std::string& key : report.needs_restart) log::warn("a change needs a restart", {{"key", key}});
+  std::string changed;
+  for (const std::string& key : report.changed) changed += (changed.empty() ? "" : ", ") + key;
+  log::info("configuration reloaded", {{"changed", changed}});
+}
+
+Runtime::Made Runtime::make(config::Config config, LoadConfig load) {
   Made out;
+  Reloader reloader(config, std::move(load));
   set_bug_handler(count_bug);
   net::SystemRandom random;
   config::apply_dev_defaults(config, random);
@@ -578,15 +740,16 @@ Runtime::Made Runtime::make(config::Config config) {
   std::unique_ptr<offload::Offload> offload = start_offload(config, listeners);
   config.turn.tell_flows = offload != nullptr;
   try {
-    auto impl = std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls),
-                                       std::move(offload), signal_keys ? std::move(*signal_keys) : nullptr);
+    auto impl =
+        std::make_unique<Impl>(std::move(config), std::move(reloader), std::move(listeners), std::move(tls),
+                               std::move(offload), signal_keys ? std::move(*signal_keys) : nullptr);
     std::string problem = impl->share_descriptors(descriptors);
     if (problem.empty()) {
       out.runtime.reset(new Runtime(std::move(impl)));
     } else {
       out.problems.push_back(std::move(problem));
     }
-  } catch (const HookProblem& problem) {
+  } catch (const StartProblem& problem) {
     out.problems.emplace_back(problem.what());
   } catch (const std::exception& error) {  // Boost's system_error is not the standard's
     out.problems.push_back(std::string("the system gives no descriptors or memory: ") + error.what() +

@@ -33,6 +33,7 @@ class Checks {
     rights();
     key_files();
     ice();
+    admin();
   }
 
  private:
@@ -176,6 +177,19 @@ class Checks {
       problem({"signaling.jwt_key_files"}, "readable files",
               '"' + excerpt(path) + "\": " + excerpt(file.error),
               "Name files that the server's user may read.");
+    }
+  }
+
+  void admin() {
+    if (!c_.admin.is_enabled()) return;
+    if (c_.admin.token.size() < kMinAdminTokenBytes) {
+      problem({"admin.token", "admin.token_file"},
+              "a token of " + std::to_string(kMinAdminTokenBytes) + " characters or more", "a shorter one",
+              "Make one with: openssl rand -hex 32");
+    }
+    if (!c_.admin.bind.is_loopback()) {
+      tell(loading_.warnings, {"admin.bind"}, "an address of loopback", c_.admin.bind.to_string(),
+           "The token crosses the network in plain text; put a proxy with TLS in front, or keep others off.");
     }
   }
 

@@ -319,8 +319,9 @@ void Native::tick(const Now& now, Frames& out) {
   deliver(out);
 }
 
-void Native::drain(const Now&, std::chrono::milliseconds retry_after, Frames& out) {
-  router_.drain(retry_after, outbox_);
+void Native::drain(const Now&, std::chrono::milliseconds retry_after, Frames& out,
+                   std::chrono::milliseconds spread) {
+  router_.drain(retry_after, outbox_, spread);
   deliver(out);
 }
 

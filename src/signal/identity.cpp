@@ -29,7 +29,11 @@ bool Identity::may_enter(std::string_view room) const noexcept {
          });
 }
 
-TokenAuthenticator::TokenAuthenticator(const Options& options) : token_(options.token), open_(options.open) {
+TokenAuthenticator::TokenAuthenticator(const Options& options) { use(options); }
+
+void TokenAuthenticator::use(const Options& options) {
+  token_ = options.token;
+  open_ = options.open;
   auto identity = std::make_shared<Identity>();
   identity->can = open_ ? Rights::all() : Rights::of(options.token_can);
   anybody_ = std::move(identity);

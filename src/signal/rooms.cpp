@@ -87,10 +87,11 @@ Result<void, Failure> Router::leave(ConnectionId id, std::string_view name, Outb
   return {};
 }
 
-void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out) {
+void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out,
+                        bool moves) {
   drop_waiting(c, room);
   Room& r = *rooms_.find(room);
-  ice_.ended(r.name, c.peer);
+  moves ? ice_.released(r.name, c.peer) : void(ice_.ended(r.name, c.peer));
   std::erase(r.members, at);
   std::erase_if(c.rooms, [&](const Membership& m) { return m.room == room; });
   --counters_.memberships;

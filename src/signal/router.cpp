@@ -95,7 +95,7 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
   if (draining_) {
     ++counters_.closed[index(CloseReason::Drain)];
     out.post(receiver, Close{CloseCode::Restart, "draining"});
-    return Failure{ErrorCode::ServerDraining, "the server is about to stop", retry_after_};
+    return Failure{ErrorCode::ServerDraining, "the server is about to stop", retry_time()};
   }
   if (counters_.connections >= options_.max_connections) {
     ++counters_.closed[index(CloseReason::Limit)];
@@ -165,14 +165,15 @@ Failure Router::refuse_hello(SlotHandle at, ErrorCode code, std::string_view mes
   out.post(connections_.find(at)->receiver(), Close{close_code, label(code)});
   shut(at, reason, out);
   return Failure{code, message,
-                 code == ErrorCode::ServerDraining ? retry_after_ : std::chrono::milliseconds{0}};
+                 code == ErrorCode::ServerDraining ? retry_time() : std::chrono::milliseconds{0}};
 }
 
 void Router::shut(SlotHandle at, CloseReason reason, Outbox& out) {
   Connection& c = *connections_.find(at);
-  while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out);
+  const bool moves = draining_ && reason != CloseReason::Kicked;
+  while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out, moves);
   if (c.member) {
-    ice_.ended({}, c.peer);
+    moves ? ice_.released({}, c.peer) : void(ice_.ended({}, c.peer));
     peers_.erase(c.peer);
     --(c.lost ? counters_.lost : counters_.members);
   }
@@ -260,14 +261,32 @@ void Router::tick(const Now& now, Outbox& out) {
   while (const auto at = connection_deadlines_.pop_due(now.mono)) look(now, *at, out);
 }
 
-void Router::drain(std::chrono::milliseconds retry_after, Outbox& out) {
+std::chrono::milliseconds Router::retry_time() noexcept {
+  const auto spread = static_cast<std::uint32_t>(retry_spread_.count());
+  return retry_after_ + std::chrono::milliseconds(spread == 0 ? 0 : random_.below(spread));
+}
+
+void Router::drain(std::chrono::milliseconds retry_after, Outbox& out, std::chrono::milliseconds spread) {
   draining_ = true;
   retry_after_ = retry_after;
-  out.begin(GoAway{retry_after});
+  retry_spread_ = spread;
+  if (spread.count() == 0) out.begin(GoAway{retry_after});
   connections_.for_each([&](SlotHandle, Connection& c) {
-    if (c.member && !c.lost) out.to(c.receiver());
+    if (!c.member || c.lost) return;
+    if (spread.count() == 0) return out.to(c.receiver());
+    out.post(c.receiver(), GoAway{retry_time()});
   });
-  out.end();
+  if (spread.count() == 0) out.end();
+}
+
+void Router::use(const Options& options) {
+  Options fresh = options;
+  fresh.heartbeat = options_.heartbeat;
+  fresh.resume_time = options_.resume_time;
+  fresh.max_resume_messages = options_.max_resume_messages;
+  fresh.max_resume_bytes = options_.max_resume_bytes;
+  fresh.max_resume_total_bytes = options_.max_resume_total_bytes;
+  options_ = std::move(fresh);
 }
 
 void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {

@@ -89,6 +89,8 @@ struct HttpHandlers {
   std::function<std::optional<TurnCredential>(std::string_view user)> mint;
   /// For /connections?room=: JSON. An empty room is the default one.
   std::function<std::string(std::string_view room)> connections;
+  /// Takes every request, whatever its method and path; then nothing else of this is looked at.
+  HttpHandler any;
 };
 
 /// Where an Engine.IO machine is reached, and by whom. It must outlive the server.
@@ -165,9 +167,18 @@ class HttpServer {
   /// Serves a connected stream (TLS handshake done) until it ends. After close_all() or stop(): closes it.
   void serve(DetachedStream stream);
 
-  /// Tells signaling members to come back after this time, refuses new ones, and ends HTTP connections with
-  /// their next response.
-  void drain(std::chrono::milliseconds retry_after);
+  /// Tells signaling members to come back after this time and up to `spread` more, each another one; refuses
+  /// new ones, and ends HTTP connections with their next response.
+  void drain(std::chrono::milliseconds retry_after, std::chrono::milliseconds spread = {});
+  /// All are welcome again.
+  void undrain();
+  /// Closes what is left of signaling, of all dialects, with the code. HTTP goes on.
+  void close_sessions(signal::CloseCode code);
+  /// Sends what deliver() and mounted machines have to say, where no request of a client brought it about.
+  void flush();
+  /// From now on these hold (HttpOptions, signal::Options).
+  void set_access(std::vector<IpNetwork> metrics_allow_from, std::string turn_token,
+                  const std::vector<std::string>& allowed_origins);
   /// Closes all connections in good manner: WebSockets with the code (Drain 1001 or Restart 1012), idle HTTP
   /// connections at once. Calls `done` on the server's thread when none is left, at the latest after `grace`
   /// (then the rest has been cut off). New streams are closed.

@@ -41,6 +41,10 @@ class IceProvider {
   /// The member has left the room; without a room: it is in none any more, or gone. What servers() gave it
   /// for that is to be good for nothing from now on. True when it must get other ones if it stays.
   virtual bool ended(std::string_view /*room*/, std::string_view /*peer*/) { return false; }
+
+  /// The same of a member that goes to another server, since this one is about to stop: what it has stays
+  /// good until it runs out, so that its calls go on here.
+  virtual void released(std::string_view /*room*/, std::string_view /*peer*/) {}
 };
 
 /// An ephemeral TURN credential.

@@ -26,6 +26,7 @@
 #include <turnstone/signal/failure.hpp>
 #include <turnstone/signal/ice.hpp>
 #include <turnstone/signal/identity.hpp>
+#include <turnstone/signal/inspect.hpp>
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
 #include <turnstone/signal/replay.hpp>
@@ -220,6 +221,16 @@ class Router {
   /// Ends all memberships of a room, as a kick does. False: there is no such room.
   bool close_room(const Now& now, std::string_view room, std::string_view reason, Outbox& out);
 
+  // For operators; see inspect.hpp.
+
+  /// Rooms whose names begin so, of at most `looked` places from `from` on; at most `most` of them.
+  RoomPage rooms(std::string_view prefix, std::uint32_t from, std::uint32_t looked, std::size_t most) const;
+  /// Members of a room in the order of their coming, from the `from`th on. Nothing: there is no such room.
+  std::optional<MemberPage> members(std::string_view room, std::size_t from, std::size_t most) const;
+  /// Removes a member from a room, as a kick does. False: it is not there.
+  bool remove(const Now& now, std::string_view room, std::string_view peer, std::string_view reason,
+              Outbox& out);
+
   // Messages that are numbered, for a resume.
 
   /// Numbers a message to a member and keeps it until it is acknowledged. 0: the receiver's messages are not
@@ -236,8 +247,15 @@ class Router {
   std::optional<TimePoint> next_deadline() const noexcept;
   /// Hello time-outs, silent connections, expired sends, renewal of ICE servers.
   void tick(const Now& now, Outbox& out);
-  /// Sends goaway to all members, and refuses new connections from now on.
-  void drain(std::chrono::milliseconds retry_after, Outbox& out);
+  /// Sends goaway to all members, and refuses new connections from now on. Each is told a time of its own,
+  /// `retry_after` and up to `spread` more, so that they do not come back all at once. Who leaves meanwhile,
+  /// and is not kicked, keeps what the ICE provider gave it.
+  void drain(std::chrono::milliseconds retry_after, Outbox& out, std::chrono::milliseconds spread = {});
+  /// Welcomes connections again.
+  void undrain() noexcept { draining_ = false; }
+  /// From now on these hold. Not heartbeat nor the options of resume, which clients and sessions have been
+  /// told. Tokens are the authenticator's.
+  void use(const Options& options);
   /// Closes all connections without telling the room-mates.
   void close_all(CloseCode code, std::string_view why, Outbox& out);
 
@@ -347,7 +365,9 @@ class Router {
   void forget_session(Connection& c);
 
   SlotHandle open_room(std::string_view name);
-  void leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out);
+  void leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out,
+                  bool moves = false);
+  std::chrono::milliseconds retry_time() noexcept;
   void in_no_room(const Now& now, SlotHandle at, Connection& c, Outbox& out);
   void end_common_ice(const Now& now, SlotHandle at, Connection& c, Outbox& out);
   void throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out);
@@ -374,6 +394,7 @@ class Router {
   Counters counters_;
   bool draining_ = false;
   std::chrono::milliseconds retry_after_{0};
+  std::chrono::milliseconds retry_spread_{0};
   std::uint64_t joins_ = 0;
   std::uint64_t marks_ = 0;
 

@@ -70,6 +70,8 @@ class EngineEndpoint {
   std::optional<TimePoint> next_deadline() const { return mount_.next_deadline(); }
   void tick(const Now& now) { mount_.tick(now); }
   void drain() { mount_.engine->drain(); }
+  void undrain() { mount_.engine->undrain(); }
+  void allow_origins(const std::vector<std::string>& origins) { mount_.allowed_origins = origins; }
   void close_all(const Now& now) { mount_.engine->close_all(now); }
   HttpServer::Impl& server() noexcept { return server_; }
 

@@ -177,22 +177,40 @@ void HttpServer::Impl::flush_turn() {
   for (const auto& cork : std::exchange(corks_, {})) cork->flush();
 }
 
-void HttpServer::Impl::drain(std::chrono::milliseconds retry_after) {
+void HttpServer::Impl::drain(std::chrono::milliseconds retry_after, std::chrono::milliseconds spread) {
   draining = true;
   const Now at = now();
   for (const auto& engine : engines_) engine->drain();
-  if (native_ != nullptr) native_->drain(at, retry_after, frames_);
+  if (native_ != nullptr) native_->drain(at, retry_after, frames_, spread);
   deliver(at);
+}
+
+void HttpServer::Impl::undrain() {
+  draining = closing;
+  if (closing) return;
+  for (const auto& engine : engines_) engine->undrain();
+  if (native_ != nullptr) native_->undrain();
+}
+
+void HttpServer::Impl::close_sessions(signal::CloseCode code) {
+  const Now at = now();
+  if (native_ != nullptr) native_->close_all(at, code, frames_);
+  for (const auto& engine : engines_) engine->close_all(at);
+  deliver(at);
+}
+
+void HttpServer::Impl::set_access(std::vector<IpNetwork> metrics_allow_from, std::string turn_token,
+                                  const std::vector<std::string>& allowed_origins) {
+  options.metrics_allow_from = std::move(metrics_allow_from);
+  options.turn_token = std::move(turn_token);
+  for (const auto& engine : engines_) engine->allow_origins(allowed_origins);
 }
 
 void HttpServer::Impl::close_all(signal::CloseCode code, std::chrono::milliseconds grace,
                                  std::function<void()> done) {
   draining = closing = true;
   done_ = std::move(done);
-  const Now at = now();
-  if (native_ != nullptr) native_->close_all(at, code, frames_);
-  for (const auto& engine : engines_) engine->close_all(at);
-  deliver(at);
+  close_sessions(code);
   const std::vector<Connection*> present(connections_.begin(), connections_.end());
   for (Connection* connection : present) connection->retire();
   grace_timer_.expires_after(grace);
@@ -235,7 +253,20 @@ void HttpServer::serve(DetachedStream stream) {
   start_http(impl_, Stream(impl_->context, std::move(stream)));
 }
 
-void HttpServer::drain(std::chrono::milliseconds retry_after) { impl_->drain(retry_after); }
+void HttpServer::drain(std::chrono::milliseconds retry_after, std::chrono::milliseconds spread) {
+  impl_->drain(retry_after, spread);
+}
+
+void HttpServer::undrain() { impl_->undrain(); }
+
+void HttpServer::close_sessions(signal::CloseCode code) { impl_->close_sessions(code); }
+
+void HttpServer::flush() { impl_->deliver(now()); }
+
+void HttpServer::set_access(std::vector<IpNetwork> metrics_allow_from, std::string turn_token,
+                            const std::vector<std::string>& allowed_origins) {
+  impl_->set_access(std::move(metrics_allow_from), std::move(turn_token), allowed_origins);
+}
 
 void HttpServer::close_all(signal::CloseCode code, std::chrono::milliseconds grace,
                            std::function<void()> done) {

@@ -91,14 +91,18 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   /// Only with signaling.
   const signal::Options& signal_options() const noexcept { return router_->options(); }
 
-  void drain(std::chrono::milliseconds retry_after);
+  void drain(std::chrono::milliseconds retry_after, std::chrono::milliseconds spread);
+  void undrain();
+  void close_sessions(signal::CloseCode code);
+  void set_access(std::vector<IpNetwork> metrics_allow_from, std::string turn_token,
+                  const std::vector<std::string>& allowed_origins);
   void close_all(signal::CloseCode code, std::chrono::milliseconds grace, std::function<void()> done);
   void stop() noexcept;
   /// stop(), and nobody waits for the end.
   void abandon() noexcept;
 
   asio::io_context& context;
-  const HttpOptions options;
+  HttpOptions options;
   const HttpHandlers handlers;
   HttpCounters counters;
   bool draining = false;
