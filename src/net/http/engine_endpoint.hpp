@@ -85,7 +85,7 @@ class EngineEndpoint {
   void perform(const dialect::EngineCloseSocket& action);
 
   HttpServer::Impl& server_;
-  const EngineMount mount_;
+  EngineMount mount_;
   std::uint64_t last_id_ = 0;
   boost::unordered_flat_map<dialect::EngineRequestId, EngineExchange*> exchanges_;
   boost::unordered_flat_map<dialect::EngineSocketId, std::weak_ptr<EngineSocket>> sockets_;

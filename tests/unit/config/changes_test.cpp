@@ -81,11 +81,14 @@ TEST(Changes, OfWhatRealmsHoldButNotOfTheirNames) {
   EXPECT_EQ(effective.turn.realms.at(0).max_allocations, 3U);
 }
 
-TEST(Changes, EveryKeyIsComparedAndCopied) {
+TEST(Changes, AreTheOnesThatTheDocumentationMarks) {
+  const std::string text = documentation();
   for (const KeyInfo& key : keys()) {
-    if (key.live) EXPECT_THAT(documentation(), HasSubstr("`" + key.path + "`")) << key.path;
+    const std::size_t row = text.find("| `" + key.path + "` |");
+    ASSERT_NE(row, std::string::npos) << key.path;
+    const std::string_view line = std::string_view(text).substr(row, text.find('\n', row) - row);
+    EXPECT_EQ(line.find("*Live.*") != std::string_view::npos, key.live) << key.path;
   }
-  EXPECT_THAT(documentation(), HasSubstr("*Live.*"));
 }
 
 TEST(Changes, CredentialFilesAreCountedAnew) {
