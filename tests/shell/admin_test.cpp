@@ -80,7 +80,9 @@ TEST_F(Admin, NobodyGetsInWithoutTheToken) {
     EXPECT_NE(status, 405);
     EXPECT_NE(status, 401);
     EXPECT_NE(status, 500);
-    if (path.find("/x") == path.npos) EXPECT_NE(status, 404);
+    if (path.find("/x") == path.npos) {
+      EXPECT_NE(status, 404);
+    }
   }
   const AdminAnswer unauthorized = admin.raw("GET", "/v1/status", host);
   EXPECT_NE(unauthorized.head.find("WWW-Authenticate: Bearer"), std::string::npos);
