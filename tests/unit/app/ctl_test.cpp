@@ -78,7 +78,7 @@ TEST(Ctl, TablesAreAlignedAndHarmless) {
   const std::string table = ctl::table(columns, rows);
   EXPECT_EQ(table.find('\x1b'), std::string::npos);
   EXPECT_THAT(table, HasSubstr("ID      USER"));
-  EXPECT_THAT(table, HasSubstr("2 h   2.0 KiB\n"));
+  EXPECT_THAT(table, HasSubstr("2 h  2.0 KiB\n"));
   EXPECT_THAT(table, HasSubstr("0-10-2  -"));
   EXPECT_THAT(ctl::lines(ctl::Json::parse(R"({"changed":["a","b"],"warnings":[],"draining":true})")),
               HasSubstr("changed:\n  a\n  b\nwarnings: none\ndraining"));
