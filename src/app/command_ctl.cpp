@@ -2,6 +2,7 @@
 // `turnstone ctl`: one request of the admin API, or the pages of a list, printed.
 #include <charconv>
 #include <iostream>
+#include <sstream>
 #include <thread>
 
 #include <unistd.h>
@@ -121,8 +122,9 @@ int complain(const Answer& answer) {
             << probe::printable(told ? body["message"].get<std::string>() : answer.body) << '\n';
   if (told && body.contains("problems") && body["problems"].is_array()) {
     for (const Json& problem : body["problems"]) {
-      if (problem.is_string())
-        std::cerr << "  " << probe::printable(problem.get<std::string>(), 2000) << '\n';
+      std::istringstream text(problem.is_string() ? problem.get<std::string>() : problem.dump());
+      for (std::string line; std::getline(text, line);)
+        std::cerr << "  " << probe::printable(line, 2000) << '\n';
     }
   }
   return kFailure;
