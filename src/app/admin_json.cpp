@@ -7,6 +7,8 @@
 
 #include <turnstone/metrics/labels.hpp>
 
+#include "dialects.hpp"
+
 namespace ts::app {
 namespace {
 
@@ -127,7 +129,7 @@ Json to_json(const signal::MemberSummary& member) {
   out["peer"] = member.peer;
   if (!member.subject.empty()) out["subject"] = member.subject;
   out["client"] = member.remote.to_string();
-  out["dialect"] = member.dialect == 0 ? "native" : "socketio";
+  out["dialect"] = dialect_name(member.dialect);
   out["lost"] = member.lost;
   return out;
 }

@@ -10,6 +10,7 @@
 #include <turnstone/app/cli.hpp>
 #include <turnstone/config/schema.hpp>
 
+#include "cli_tree.hpp"
 #include "ctl/commands.hpp"
 
 namespace ts::app {
@@ -131,6 +132,10 @@ class Parser {
     add_credentials();
     add_probe();
     add_ctl();
+    with_config<ExternalIpCommand>(
+        app_, "external-ip",
+        "Print the addresses that the internet reaches this host by, and who says so (relay.discover)");
+    add_about_itself();
     simple(app_, "version", "Print version, compiler, libraries", VersionCommand{});
   }
 
@@ -177,10 +182,42 @@ class Parser {
     simple(*config, "sample", "A file with every key, its default and what it does", ConfigSampleCommand{});
     simple(*config, "schema", "JSON Schema of the file, for editors", ConfigSchemaCommand{});
     simple(*config, "docs", "The keys as Markdown", ConfigDocsCommand{});
+    add_migrate(*config);
     CLI::App* metrics = app_.add_subcommand("metrics", "The metrics as Markdown");
     metrics->group("");
     metrics->require_subcommand(1);
     simple(*metrics, "docs", "The metrics as Markdown", MetricsDocsCommand{});
+  }
+
+  void add_migrate(CLI::App& config) {
+    CLI::App* sub =
+        config.add_subcommand("migrate", "A turnserver.conf of coturn as a configuration of ours");
+    CLI::Option* file = sub->add_option("file", migrate_.file, "The turnserver.conf")->type_name("FILE");
+    sub->add_flag("--options", migrate_.options, "Only print what becomes of each option, as Markdown")
+        ->excludes(file);
+    sub->footer(
+        "\nRemarks go to stderr too.\n\nExample:\n  turnstone config migrate /etc/turnserver.conf > "
+        "turnstone.yaml\n");
+    sub->callback([this] {
+      command_ = migrate_;
+      if (migrate_.file.empty() && !migrate_.options)
+        command_ = ExitCommand{2, "turnstone: config migrate needs a FILE, such as /etc/turnserver.conf\n"};
+    });
+  }
+
+  /// What is made of this very command line.
+  void add_about_itself() {
+    app_.add_subcommand("man", "Print the manual page, turnstone(1)")->callback([this] {
+      command_ = ExitCommand{0, manual(tree_of(app_))};
+    });
+    CLI::App* sub = app_.add_subcommand("completion", "Print what completes this command line in a shell");
+    sub->add_option("shell", shell_, "bash, zsh or fish")->type_name("bash|zsh|fish")->required();
+    sub->footer("\nExample:\n  turnstone completion bash > /etc/bash_completion.d/turnstone\n");
+    sub->callback([this] {
+      const std::optional<std::string> script = completion(tree_of(app_), shell_);
+      command_ = script ? ExitCommand{0, *script}
+                        : ExitCommand{2, "turnstone: completion: expected bash, zsh or fish\n"};
+    });
   }
 
   void add_credentials() {
@@ -363,6 +400,8 @@ class Parser {
   CtlOptions ctl_;
   std::map<std::string, std::string> arguments_;  // whose values have stable addresses
   std::map<std::string, std::vector<const std::string*>> ctl_places_;
+  ConfigMigrateCommand migrate_;
+  std::string shell_;
   std::string ttl_;
   std::string timeout_;
   std::function<void()> on_parsed_;

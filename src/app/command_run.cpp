@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each command does; serve and probe are called from here and live elsewhere.
+#include <algorithm>
 #include <exception>
 #include <iostream>
 
@@ -8,6 +9,7 @@
 #include <turnstone/app/cli.hpp>
 #include <turnstone/app/logging.hpp>
 #include <turnstone/auth/jwt.hpp>
+#include <turnstone/config/migrate.hpp>
 #include <turnstone/config/schema.hpp>
 #include <turnstone/metrics/exposition.hpp>
 #include <turnstone/net/clock.hpp>
@@ -58,8 +60,19 @@ struct Runner {
   int operator()(const ConfigSchemaCommand&) const { return print(config::json_schema()); }
   int operator()(const ConfigSampleCommand&) const { return print(config::sample_yaml()); }
   int operator()(const ConfigDocsCommand&) const { return print(config::documentation()); }
+  int operator()(const ConfigMigrateCommand& command) const;
   int operator()(const MetricsDocsCommand&) const { return print(metrics::documentation()); }
   int operator()(const VersionCommand&) const { return print(version_text()); }
+  int operator()(const ExternalIpCommand& command) const {
+    const config::LoadResult result = load(command.source);
+    // What the server itself lacks, such as credentials, does not matter here.
+    const auto matters = [](const config::Problem& p) { return p.key.starts_with("relay.") || p.line != 0; };
+    if (std::any_of(result.problems.begin(), result.problems.end(), matters)) {
+      complain(result);
+      return kFailure;
+    }
+    return run_external_ip(result.config);
+  }
   int operator()(const ProbeOptions& options) const { return run_probe(options); }
   int operator()(const CtlOptions& options) const { return run_ctl(options); }
   int operator()(const ExitCommand& command) const {
@@ -68,6 +81,19 @@ struct Runner {
   }
   int operator()(const CredentialsOptions& options) const;
 };
+
+int Runner::operator()(const ConfigMigrateCommand& command) const {
+  if (command.options) return print(config::coturn_documentation());
+  const config::FileText file = config::read_file(command.file);
+  if (!file.error.empty()) {
+    std::cerr << "turnstone: " << command.file << ": " << file.error << '\n';
+    return kFailure;
+  }
+  const config::Migration moved = config::migrate_coturn(file.text, command.file);
+  for (const config::MigrationRemark& remark : moved.remarks)
+    std::cerr << remark.to_string(command.file) << '\n';
+  return print(moved.yaml);
+}
 
 int Runner::operator()(const CredentialsOptions& options) const {
   std::string secret = options.secret;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `turnstone serve`: runs until SIGINT or SIGTERM.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <string>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
@@ -16,6 +18,9 @@
 #include <turnstone/metrics/snapshot.hpp>
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/udp_choice.hpp>
+
+#include "external/discover.hpp"
+#include "service_manager.hpp"
 
 namespace ts::app {
 namespace {
@@ -47,27 +52,45 @@ void log_start(const Runtime& runtime) {
   }
 }
 
-/// Returns from the io_context's loop when the server is to end: on SIGINT, on SIGTERM when it has drained,
-/// and on the second of these in any case. SIGHUP reloads.
+/// What signals do: SIGHUP reloads, SIGINT ends the server, SIGTERM ends it when it has drained, and another
+/// one of these two in any case.
 class Signals {
  public:
-  Signals(boost::asio::io_context& context, Runtime& runtime)
-      : context_(context), runtime_(runtime), signals_(context, SIGINT, SIGTERM, SIGHUP) {}
+  /// From now on a SIGHUP waits for serve(): a service may be told to reload while it starts. The others do
+  /// until then what they do to any process.
+  explicit Signals(boost::asio::io_context& context) : context_(context), signals_(context, SIGHUP) {}
 
+  /// All of it outlives the io_context's loop, which returns when the server is to end.
+  void serve(Runtime& runtime, const ServiceManager& manager) {
+    runtime_ = &runtime;
+    manager_ = &manager;
+    signals_.add(SIGINT);
+    signals_.add(SIGTERM);
+    wait();
+  }
+
+ private:
   void wait() {
     signals_.async_wait([this](const boost::system::error_code& error, int number) {
       if (error) return;
       if (number == SIGHUP) {
-        runtime_.reload([](const ReloadReport&) {});  // the log says what came of it
+        reload();
         return wait();
       }
       if (number != SIGTERM || std::exchange(told_, true)) return end(number);
-      runtime_.drain([this] { boost::asio::post(context_, [this] { end(SIGTERM); }); });
+      runtime_->drain([this] { boost::asio::post(context_, [this] { end(SIGTERM); }); });
       wait();
     });
   }
 
- private:
+  /// The log says what came of it.
+  void reload() {
+    const auto since = std::chrono::steady_clock::now().time_since_epoch();
+    const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(since).count();
+    manager_->tell("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds));
+    runtime_->reload([manager = manager_](const ReloadReport&) { manager->tell("READY=1"); });
+  }
+
   void end(int number) {
     if (std::exchange(ended_, true)) return;
     log::info("stopping", {{"signal", number}});
@@ -76,8 +99,9 @@ class Signals {
   }
 
   boost::asio::io_context& context_;
-  Runtime& runtime_;
   boost::asio::signal_set signals_;
+  Runtime* runtime_ = nullptr;
+  const ServiceManager* manager_ = nullptr;
   bool told_ = false;
   bool ended_ = false;
 };
@@ -114,24 +138,35 @@ std::string dev_banner(const Runtime& runtime) {
   return out;
 }
 
-int run_serve(const config::Config& config, LoadConfig load) {
+int run_serve(config::Config config, LoadConfig load) {
   std::signal(SIGPIPE, SIG_IGN);
   log::set_up(config.log);
-  Runtime::Made made = Runtime::make(config, std::move(load));
+  boost::asio::io_context context;
+  Signals signals(context);
+  const config::Config loaded = config;
+  if (const std::string problem = external::fill_discovered(config); !problem.empty()) {
+    std::fprintf(stderr, "%s\n", problem.c_str());
+    return 1;
+  }
+  Runtime::Made made = Runtime::make(std::move(config), std::move(load), &loaded);
   if (!made.runtime) {
     for (const std::string& problem : made.problems) std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;
   }
-  boost::asio::io_context context;
-  Signals signals(context, *made.runtime);
+  const ServiceManager manager = ServiceManager::from_environment();
+  Heartbeat heartbeat(context, manager,
+                      [&](std::function<void()> alive) { made.runtime->pulse(std::move(alive)); });
   made.runtime->start();
-  signals.wait();
+  signals.serve(*made.runtime, manager);
   log_start(*made.runtime);
   if (made.runtime->config().dev) {
     std::fputs(dev_banner(*made.runtime).c_str(), stdout);
     std::fflush(stdout);
   }
+  heartbeat.start();
+  manager.tell("READY=1");
   context.run();
+  manager.tell("STOPPING=1");
   made.runtime->stop();
   log::info("stopped");
   return 0;

@@ -11,7 +11,7 @@ namespace {
 constexpr std::chrono::milliseconds kPeriod{200};
 /// Before the first signaling client comes back: so long a balancer may take to see that we are not ready.
 constexpr std::chrono::milliseconds kRetryAfter{1000};
-/// What clients have to leave by themselves, after the last one's time.
+/// What clients have to leave by themselves, each after its own time.
 constexpr std::chrono::milliseconds kLeaveTime{1000};
 
 double seconds(std::chrono::steady_clock::duration time) {
@@ -37,7 +37,7 @@ void Drain::begin(const config::ShutdownOptions& options, std::function<void()> 
   disconnect_at_ = began_ + kRetryAfter + options.signaling_spread + kLeaveTime;
   log::info("draining", {{"ends", ends}, {"timeout_seconds", seconds(options.drain_timeout)}});
   hands_.refuse(true);
-  hands_.send_away(kRetryAfter, options.signaling_spread);
+  hands_.send_away(signal::Farewell{kRetryAfter, options.signaling_spread, kLeaveTime});
   look();
 }
 

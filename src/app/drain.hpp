@@ -12,6 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <turnstone/config/config.hpp>
+#include <turnstone/signal/router.hpp>
 
 namespace ts::app {
 
@@ -29,9 +30,8 @@ class Drain {
   struct Hands {
     /// New allocations are refused, or welcome again.
     std::function<void(bool)> refuse;
-    /// Signaling clients are to come back elsewhere after a time, and up to another one more; new ones are
-    /// refused.
-    std::function<void(std::chrono::milliseconds after, std::chrono::milliseconds spread)> send_away;
+    /// Signaling clients are to go elsewhere, each in its time; new ones are refused.
+    std::function<void(const signal::Farewell&)> send_away;
     /// Signaling is open again.
     std::function<void()> welcome;
     /// Disconnects the signaling clients that are left.

@@ -3,7 +3,9 @@
 
 #include <chrono>
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace ts::app {
 namespace {
@@ -19,7 +21,13 @@ FileWatch::FileWatch(boost::asio::io_context& context, std::vector<std::string> 
 FileWatch::Version FileWatch::version_of(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return {};
-  return {status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+  return {status.st_ino,
+          status.st_size,
+          status.st_mtim.tv_sec,
+          status.st_mtim.tv_nsec,
+          status.st_ctim.tv_sec,
+          status.st_ctim.tv_nsec,
+          ::faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0};
 }
 
 FileWatch::Versions FileWatch::versions() const {

@@ -33,6 +33,11 @@ class FileWatch {
     std::int64_t bytes = -1;
     std::int64_t changed_seconds = 0;
     std::int64_t changed_nanoseconds = 0;
+    // Of the inode: it tells when a file that was not to be read is given another mode or owner.
+    std::int64_t status_seconds = 0;
+    std::int64_t status_nanoseconds = 0;
+    /// What says no may be a folder above it.
+    bool readable = false;
     friend bool operator==(const Version&, const Version&) = default;
   };
   using Versions = std::vector<Version>;

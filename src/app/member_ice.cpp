@@ -46,12 +46,12 @@ signal::IceServers MemberIce::servers(const Now& now, std::string_view room, std
   return out;
 }
 
-bool MemberIce::ended(std::string_view room, std::string_view peer) {
+bool MemberIce::ended(std::string_view room, std::string_view peer, signal::LeaveReason why) {
   const auto found = grants_.find(key_of(room, peer));
   if (found == grants_.end()) return false;
   const Grant given = std::move(found->second);
   grants_.erase(found);
-  revoke_(given.member, given.until);
+  revoke_(given.member, given.until, why);
   return true;
 }
 

@@ -24,7 +24,7 @@ class MemberIce final : public signal::IceProvider {
   using Mint = std::function<std::optional<auth::Minted>(std::string_view user, const auth::Policy& policy,
                                                          WallTime expiry)>;
   /// Ends whatever was granted to a member of a policy, none of which is good after `until`.
-  using Revoke = std::function<void(const std::string& member, WallTime until)>;
+  using Revoke = std::function<void(const std::string& member, WallTime until, signal::LeaveReason why)>;
 
   /// STUN URLs are given bare, TURN URLs with a credential that lives for `ttl`. `random` outlives this
   /// object.
@@ -32,7 +32,7 @@ class MemberIce final : public signal::IceProvider {
             Revoke revoke);
 
   signal::IceServers servers(const Now& now, std::string_view room, std::string_view peer) override;
-  bool ended(std::string_view room, std::string_view peer) override;
+  bool ended(std::string_view room, std::string_view peer, signal::LeaveReason why) override;
   void released(std::string_view room, std::string_view peer) override;
 
  private:

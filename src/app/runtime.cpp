@@ -19,8 +19,6 @@
 #include <turnstone/base/check.hpp>
 #include <turnstone/config/load.hpp>
 #include <turnstone/config/schema.hpp>
-#include <turnstone/dialect/native.hpp>
-#include <turnstone/dialect/sio_app.hpp>
 #include <turnstone/metrics/exposition.hpp>
 #include <turnstone/metrics/labels.hpp>
 #include <turnstone/net/clock.hpp>
@@ -36,11 +34,13 @@
 
 #include "admin_server.hpp"
 #include "credentials_watch.hpp"
+#include "dialects.hpp"
 #include "drain.hpp"
 #include "file_watch.hpp"
 #include "member_ice.hpp"
 #include "reload.hpp"
 #include "signal_keys.hpp"
+#include "turn_endpoint.hpp"
 
 namespace ts::app {
 namespace {
@@ -49,8 +49,8 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
-/// The Router's number for connections that speak Socket.IO; the native protocol's is 0.
-constexpr signal::DialectId kSocketIoDialect = 1;
+/// How often the log tells of it while revocations are too many.
+constexpr std::chrono::minutes kForgottenLogPeriod{1};
 /// Shards are numbered, and counted, in one byte.
 constexpr std::uint32_t kMaxShards = 255;
 
@@ -209,11 +209,9 @@ class Runtime::Impl {
         stream_budget_(config_.net, random_),
         ice_(make_ice()),
         authenticator_(config_.signal, std::move(signal_keys)),
-        router_(config_.signal, random_, *ice_, &authenticator_),
-        native_(router_),
-        socketio_(socketio_options(), random_),
-        signal_app_(socketio_options(), router_, socketio_, kSocketIoDialect),
-        http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
+        router_(router_options(config_), random_, *ice_, &authenticator_),
+        dialects_(config_, router_, random_),
+        http_(http_context_, http_options(), http_handlers(), dialects_.native(),
               config_.signaling_enabled ? &router_ : nullptr),
         watch_(http_context_, now_, [this](auth::Options options) { use(std::move(options)); }),
         signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
@@ -221,7 +219,7 @@ class Runtime::Impl {
         hook_(make_hook()),
         drain_(http_context_, drain_hands()),
         work_(http_context_.get_executor()) {
-    if (serves_socketio()) mount_socketio();
+    dialects_.mount(http_);
     if (config_.admin.is_enabled()) open_admin();
     for (net::ShardSockets& sockets : listeners.shards) {
       const std::size_t index = shards_.size();
@@ -268,6 +266,17 @@ class Runtime::Impl {
     for (const auto& shard : shards_) shard->revoke(revocation);
   }
 
+  void pulse(std::function<void()> alive) {
+    const auto waits_for = std::make_shared<std::size_t>(shards_.size());
+    for (const auto& shard : shards_) {
+      shard->snapshot([this, waits_for, alive](const net::ShardSnapshot&) {
+        asio::post(http_context_, [waits_for, alive] {
+          if (--*waits_for == 0) alive();
+        });
+      });
+    }
+  }
+
   /// What is wrong with the limit of descriptors, once all listeners are there; empty: nothing.
   std::string share_descriptors(std::uint64_t limit) {
     const std::uint64_t open =
@@ -298,6 +307,7 @@ class Runtime::Impl {
         },
         log_allocation,
         [this, index](turn::AskCredential ask) { put_to_hook(index, std::move(ask)); },
+        forgotten_revocations_log(index),
         offload_.get(),
         &shards_,
         shard};
@@ -313,6 +323,19 @@ class Runtime::Impl {
     return std::move(*made);
   }
 
+  /// Every shard has the same revocations: the first one speaks for all, and once a minute.
+  static std::function<void(turn::RevocationCause)> forgotten_revocations_log(std::size_t shard) {
+    if (shard != 0) return {};
+    return [last = std::optional<TimePoint>()](turn::RevocationCause cause) mutable {
+      const TimePoint now = net::now().mono;
+      if (last && now < *last + kForgottenLogPeriod) return;
+      last = now;
+      log::warn(
+          "too many revocations: older ones are forgotten, and their credentials good until they expire",
+          {{"cause", metrics::label(cause)}});
+    };
+  }
+
   /// Shards ask on their threads; the hook has one for all, so that no handshake holds up what is relayed.
   void put_to_hook(std::size_t shard, turn::AskCredential ask) {
     asio::post(http_context_, [this, shard, ask = std::move(ask)] {
@@ -322,36 +345,6 @@ class Runtime::Impl {
         shards_[shard]->credential_answered(number, answer);
       });
     });
-  }
-
-  bool serves_socketio() const noexcept { return config_.signaling_enabled && config_.socketio.enabled; }
-
-  dialect::SocketIoOptions socketio_options() const {
-    dialect::SocketIoOptions out = config_.socketio;
-    out.max_sessions = config_.signal.max_connections;
-    return out;
-  }
-
-  /// Socket.IO on the HTTP port; its members and the native protocol's meet in the Router's rooms.
-  void mount_socketio() {
-    native_.set_others([this](const signal::Outbox& said) { signal_app_.deliver(net::now(), said); });
-    signal_app_.set_others([this](const Now&, const signal::Outbox& said) { http_.deliver(said); });
-    net::EngineMount mount;
-    mount.path = config_.socketio.path;
-    mount.engine = &socketio_.engine();
-    mount.allowed_origins = config_.signal.allowed_origins;
-    mount.any_origin = config_.signal.open;
-    mount.credentials = config_.socketio.credentials;
-    mount.next_deadline = [this]() -> std::optional<TimePoint> {
-      const auto machine = socketio_.next_deadline();
-      const auto app = signal_app_.next_deadline();
-      return machine && app ? std::min(*machine, *app) : machine ? machine : app;
-    };
-    mount.tick = [this](const Now& now) {
-      socketio_.tick(now);
-      signal_app_.tick(now);
-    };
-    http_.mount(std::move(mount));
   }
 
   /// On the HTTP thread. Shards change over one after the other.
@@ -381,8 +374,11 @@ class Runtime::Impl {
           if (auth_.secrets.empty()) return std::optional<auth::Minted>();
           return auth::mint(auth_.secrets.front(), user, policy, expiry);
         },
-        [this](const std::string& member, WallTime until) {
-          revoke(turn::Revocation{turn::Revocation::Kind::Member, member, until, auth::kDefaultRealm});
+        [this](const std::string& member, WallTime until, signal::LeaveReason why) {
+          const bool removed = why == signal::LeaveReason::Kicked;
+          revoke(
+              turn::Revocation{turn::Revocation::Kind::Member, member, until, auth::kDefaultRealm,
+                               removed ? turn::RevocationCause::Removal : turn::RevocationCause::Departure});
         });
   }
 
@@ -392,9 +388,7 @@ class Runtime::Impl {
       for (const auto& shard : shards_)
         shard->with_server([on](turn::Server& server, Now, turn::Outbox&) { server.drain(on); });
     };
-    out.send_away = [this](std::chrono::milliseconds after, std::chrono::milliseconds spread) {
-      http_.drain(after, spread);
-    };
+    out.send_away = [this](const signal::Farewell& how) { http_.drain(how); };
     out.welcome = [this] { http_.undrain(); };
     out.disconnect = [this] { http_.close_sessions(signal::CloseCode::Restart); };
     out.count = [this](std::function<void(Remaining)> told) { count_remaining(std::move(told)); };
@@ -422,11 +416,7 @@ class Runtime::Impl {
   }
 
   /// Of signaling, of all dialects.
-  std::uint64_t sessions() const {
-    std::uint64_t out = http_.counters().websockets_open;
-    for (const std::uint64_t open : socketio_.counters().engine.sessions) out += open;
-    return out;
-  }
+  std::uint64_t sessions() const { return http_.counters().websockets_open + dialects_.socketio_sessions(); }
 
   static std::vector<std::string> certificate_files(const config::Config& config) {
     if (config.net.tls_cert_file.empty()) return {};
@@ -467,8 +457,8 @@ class Runtime::Impl {
     }
     if (plan.tls) use(plan.tls);
     authenticator_.use(now_.signal, plan.signal_keys);
-    if (plan.touches("signaling.")) router_.use(now_.signal);
-    http_.set_access(now_.metrics.allow_from, now_.signal.token, now_.signal.allowed_origins);
+    if (plan.touches("signaling.")) router_.use(router_options(now_));
+    http_.set_access(now_.metrics.allow_from, now_.signal.allowed_origins);
     if (admin_) admin_->use(now_.admin);
     if (plan.touches("log.level")) log::set_level(now_.log.level);
     watch_.watch_anew();
@@ -478,11 +468,7 @@ class Runtime::Impl {
 
   void open_admin() {
     AdminServer::World world{http_context_, shards_, router_};
-    world.tell_members = [this](const signal::Outbox& said) {
-      http_.deliver(said);
-      signal_app_.deliver(net::now(), said);
-      http_.flush();
-    };
+    world.tell_members = [this](const signal::Outbox& said) { dialects_.tell(said); };
     world.revoke = [this](turn::Revocation revocation) { revoke(std::move(revocation)); };
     world.drain = [this](bool on) {
       if (!on) return drain_.cancel();
@@ -515,8 +501,6 @@ class Runtime::Impl {
   net::HttpOptions http_options() const {
     net::HttpOptions out;
     out.metrics_allow_from = config_.metrics.allow_from;
-    out.turn_token = config_.signal.token;
-    out.turn_open = config_.signal.open;
     out.public_connections = config_.socketio.public_connections;
     return out;
   }
@@ -538,18 +522,13 @@ class Runtime::Impl {
         return scrape();
       };
     }
-    if (serves_socketio()) {
-      out.connections = [this](std::string_view room) { return signal_app_.connections(room); };
+    if (dialects_.serves_socketio()) {
+      out.connections = [this](std::string_view room) { return dialects_.connections(room); };
     }
     if (!config_.auth.secrets.empty()) {
-      out.mint = [this](std::string_view user) -> std::optional<net::TurnCredential> {
-        if (auth_.secrets.empty()) return std::nullopt;
-        const signal::IceCredential made = minter()(net::now(), user);
-        std::vector<std::string> uris;
-        for (const std::string& url : config_.signal.ice_urls) {
-          if (url.starts_with("turn")) uris.push_back(url);
-        }
-        return net::TurnCredential{made.username, made.password, made.ttl, std::move(uris)};
+      out.mint = [this](const net::TurnQuestion& question) {
+        const TurnEndpoint endpoint(now_.signal, router_, config_.signal.bind_turn);
+        return endpoint.answer(net::now(), question, minter());
       };
     }
     return out;
@@ -603,7 +582,7 @@ class Runtime::Impl {
     }
     if (offload_) add_offloaded(snapshot);
     snapshot.signal = router_.counters();
-    snapshot.socketio = socketio_.counters();
+    dialects_.count(snapshot);
     snapshot.bugs = g_bugs;
     snapshot.draining = stopping_ || drain_.is_on();
     if (tls_)
@@ -639,9 +618,7 @@ class Runtime::Impl {
   std::unique_ptr<signal::IceProvider> ice_;
   signal::JwtAuthenticator authenticator_;
   signal::Router router_;
-  dialect::Native native_;
-  dialect::SocketIo socketio_;
-  dialect::SioApp signal_app_;
+  Dialects dialects_;
   asio::io_context http_context_{1};
   net::HttpServer http_;
   CredentialsWatch watch_;
@@ -663,6 +640,7 @@ void Runtime::stop() { impl_->stop(); }
 void Runtime::drain(std::function<void()> done) { impl_->drain(std::move(done)); }
 void Runtime::reload(std::function<void(const ReloadReport&)> done) { impl_->reload(std::move(done)); }
 void Runtime::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
+void Runtime::pulse(std::function<void()> alive) { impl_->pulse(std::move(alive)); }
 Runtime::Ports Runtime::ports() const noexcept { return impl_->ports(); }
 const config::Config& Runtime::config() const noexcept { return impl_->config(); }
 const std::vector<std::string>& Runtime::ice_urls() const noexcept { return impl_->config().signal.ice_urls; }
@@ -677,9 +655,9 @@ void log_reload(const ReloadReport& report) {
   log::info("configuration reloaded", {{"changed", changed}});
 }
 
-Runtime::Made Runtime::make(config::Config config, LoadConfig load) {
+Runtime::Made Runtime::make(config::Config config, LoadConfig load, const config::Config* loaded) {
   Made out;
-  Reloader reloader(config, std::move(load));
+  Reloader reloader(loaded != nullptr ? *loaded : config, std::move(load));
   set_bug_handler(count_bug);
   net::SystemRandom random;
   config::apply_dev_defaults(config, random);

@@ -58,10 +58,9 @@ bool read_limits(const json* limits, TokenClaims& out) {
          read_limit(member(*limits, "messages"), out.max_messages_per_second);
 }
 
-bool is_of(const json* iss, std::string_view issuer) {
-  if (issuer.empty()) return true;
-  const std::string* text = text_of(iss);
-  return text != nullptr && *text == issuer;
+/// RFC 7519 §4.1.1: a text that is compared as it is. An empty `wanted` is anybody.
+bool read_issuer(const json* iss, std::string_view wanted, std::string& out) {
+  return read_text(iss, out) && (wanted.empty() || out == wanted);
 }
 
 }  // namespace
@@ -100,7 +99,8 @@ Result<TokenClaims, Failure> read_token(std::string_view token, const JwtKeys& k
   TokenClaims out;
   out.expires = end_of(*date_of(member(*claims, "exp")));
   const bool good =
-      is_for(member(*claims, "aud"), rules.audience) && is_of(member(*claims, "iss"), rules.issuer) &&
+      is_for(member(*claims, "aud"), rules.audience) &&
+      read_issuer(member(*claims, "iss"), rules.issuer, out.issuer) &&
       read_text(member(*claims, "sub"), out.subject) && read_text(member(*claims, "peer"), out.peer) &&
       read_names(member(*claims, "rooms"), out.rooms) && read_names(member(*claims, "can"), out.can) &&
       read_limits(member(*claims, "limits"), out);

@@ -25,11 +25,14 @@ class Checks {
     tls_file("auth.hook_ca_file", c_.auth.hook.ca_file);
     credentials();
     check_realms(loading_);
+    check_shared_secrets(loading_);
     relay_addresses();
+    discovery();
     relay_ports();
     hook();
     lifetimes();
     signaling();
+    resume_sizes();
     rights();
     key_files();
     ice();
@@ -124,6 +127,21 @@ class Checks {
     }
   }
 
+  void discovery() {
+    const config::DiscoverOptions& discover = c_.discover;
+    if (discover.sources.empty()) return;
+    if (!c_.turn.relay_addresses.empty()) {
+      problem({"relay.discover", "relay.addresses"}, "one of them", "both",
+              "Remove relay.discover where the addresses are known, else relay.addresses.");
+    }
+    const auto stun = std::find(discover.sources.begin(), discover.sources.end(), AddressSource::Stun);
+    if (stun != discover.sources.end() && !discover.stun_server.starts_with("stun")) {
+      problem({"relay.discover", "relay.discover_stun"}, "the URL of a STUN server for relay.discover: stun",
+              discover.stun_server.empty() ? "none" : '"' + discover.stun_server + '"',
+              "Write relay.discover_stun: stun:HOST:PORT, of a server outside of this host's network.");
+    }
+  }
+
   /// RFC 8656 §7.2: "the server SHOULD NOT allocate ports in the range 0 - 1023 (the Well-Known Port range)".
   void relay_ports() {
     constexpr std::uint16_t kFirstRegistered = 1024;
@@ -168,6 +186,38 @@ class Checks {
                   SizeCodec::print(c_.socketio.max_payload),
               "Raise signaling.socketio.max_send_queue.");
     }
+    if (c_.socketio.enabled && c_.peerjs.enabled && c_.socketio.path == c_.peerjs.path) {
+      problem({"signaling.socketio.path", "signaling.peerjs.path"}, "two paths",
+              "\"" + c_.peerjs.path + "\" for both", "Move one of them.");
+    }
+    const std::vector<std::string>& origins = c_.signal.allowed_origins;
+    if (c_.socketio.enabled && c_.socketio.credentials &&
+        std::find(origins.begin(), origins.end(), "*") != origins.end()) {
+      problem(
+          {"signaling.socketio.cors_credentials", "signaling.allowed_origins"},
+          "origins by name where credentials are allowed", "cors_credentials with \"*\"",
+          "Name the origins of your pages, or remove cors_credentials: any page could act for its visitor.");
+    }
+  }
+
+  /// What a resume sends at once goes through the send queue.
+  void resume_sizes() {
+    if (!c_.signaling_enabled || c_.signal.resume_time.count() == 0) return;
+    const signal::Options& s = c_.signal;
+    const auto not_above = [this](const char* small_key, std::uint32_t small, const char* large_key,
+                                  std::uint32_t large, const char* expected) {
+      if (small <= large) return;
+      problem({large_key, small_key}, expected, SizeCodec::print(large) + " below " + SizeCodec::print(small),
+              "Raise " + std::string(large_key) + ", or lower " + small_key + '.');
+    };
+    if (loading_.origins.contains("signaling.max_resume_size")) {
+      not_above("signaling.max_message_size", s.max_message_bytes, "signaling.max_resume_size",
+                s.max_resume_bytes, "room for the largest message");
+      not_above("signaling.max_resume_size", s.max_resume_bytes, "signaling.max_send_queue",
+                s.max_send_queue_bytes, "a queue that takes what a client has missed");
+    }
+    not_above("signaling.max_resume_size", s.max_resume_bytes, "signaling.max_resume_total",
+              s.max_resume_total_bytes, "room for one client at least");
   }
 
   void key_files() {
@@ -198,7 +248,7 @@ class Checks {
       if (std::find(signal::kRightNames.begin(), signal::kRightNames.end(), name) !=
           signal::kRightNames.end())
         continue;
-      problem({"signaling.token_can"}, "join, create, send, ice, room or kick", name,
+      problem({"signaling.token_can"}, "join, create, send, ice, room, kick or ban", name,
               "Write names of rights.");
     }
   }
@@ -217,8 +267,18 @@ class Checks {
   const FileReader& reader_;
 };
 
+/// What nobody has written follows what somebody has.
+void fit_resume_size(Loading& loading) {
+  if (loading.origins.contains("signaling.max_resume_size")) return;
+  signal::Options& s = loading.config.signal;
+  s.max_resume_bytes = std::max(std::min(s.max_resume_bytes, s.max_send_queue_bytes), s.max_message_bytes);
+}
+
 }  // namespace
 
-void check(Loading& loading, const FileReader& reader) { Checks(loading, reader).run(); }
+void check(Loading& loading, const FileReader& reader) {
+  fit_resume_size(loading);
+  Checks(loading, reader).run();
+}
 
 }  // namespace ts::config

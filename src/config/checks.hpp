@@ -14,6 +14,9 @@ void read_secret_files(Loading& loading, const FileReader& reader);
 /// The same for what realms must have, and must not have in common.
 void check_realms(Loading& loading);
 
+/// Signaling's secrets must not be those of TURN credentials.
+void check_shared_secrets(Loading& loading);
+
 /// Appends a problem for each contradiction between keys, naming all keys it is about.
 void check(Loading& loading, const FileReader& reader);
 

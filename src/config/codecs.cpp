@@ -25,8 +25,17 @@ constexpr std::array kSizeUnits{Unit{"GiB", 1U << 30}, Unit{"MiB", 1U << 20}, Un
 constexpr std::array kRateUnits{Unit{"Gbit", 1'000'000'000}, Unit{"Mbit", 1'000'000}, Unit{"kbit", 1000},
                                 Unit{"bit", 1}, Unit{"", 1}};
 constexpr std::array<std::string_view, 3> kOffloadModes{"off", "auto", "tc"};
+constexpr std::array<std::string_view, 3> kAddressSources{"node", "metadata", "stun"};
 constexpr std::array<std::string_view, 3> kEngines{"auto", "epoll", "io_uring"};
 constexpr std::array<std::string_view, 6> kLevels{"trace", "debug", "info", "warn", "error", "off"};
+
+/// The enumerator whose number is that of the text among `names`.
+template <class Enum, std::size_t N>
+std::optional<Enum> enumerator(std::string_view text, const std::array<std::string_view, N>& names) {
+  const auto found = std::find(names.begin(), names.end(), text);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<Enum>(found - names.begin());
+}
 
 template <std::size_t N>
 std::optional<std::uint64_t> parse_with_unit(std::string_view text, const std::array<Unit, N>& units) {
@@ -289,20 +298,14 @@ std::string ListenerCodec::print(const Value& value) {
 }
 
 std::optional<LogLevel> LogLevelCodec::parse(std::string_view text, const Range&) {
-  for (std::size_t i = 0; i < kLevels.size(); ++i) {
-    if (text == kLevels[i]) return static_cast<LogLevel>(i);
-  }
-  return std::nullopt;
+  return enumerator<LogLevel>(text, kLevels);
 }
 std::string LogLevelCodec::print(Value value) {
   return std::string(kLevels[static_cast<std::size_t>(value)]);
 }
 
 std::optional<net::UdpEngineKind> UdpEngineCodec::parse(std::string_view text, const Range&) {
-  for (std::size_t i = 0; i < kEngines.size(); ++i) {
-    if (text == kEngines[i]) return static_cast<net::UdpEngineKind>(i);
-  }
-  return std::nullopt;
+  return enumerator<net::UdpEngineKind>(text, kEngines);
 }
 std::string UdpEngineCodec::print(Value value) {
   return std::string(kEngines[static_cast<std::size_t>(value)]);
@@ -341,11 +344,15 @@ std::optional<LogFormat> LogFormatCodec::parse(std::string_view text, const Rang
   return std::nullopt;
 }
 
+std::optional<AddressSource> AddressSourceCodec::parse(std::string_view text, const Range&) {
+  return enumerator<AddressSource>(text, kAddressSources);
+}
+std::string AddressSourceCodec::print(Value value) {
+  return std::string(kAddressSources[static_cast<std::size_t>(value)]);
+}
+
 std::optional<offload::Mode> OffloadCodec::parse(std::string_view text, const Range&) {
-  for (std::size_t i = 0; i < kOffloadModes.size(); ++i) {
-    if (text == kOffloadModes[i]) return static_cast<offload::Mode>(i);
-  }
-  return std::nullopt;
+  return enumerator<offload::Mode>(text, kOffloadModes);
 }
 std::string OffloadCodec::print(Value value) {
   return std::string(kOffloadModes[static_cast<std::size_t>(value)]);

@@ -359,6 +359,16 @@ struct LogFormatCodec {
   static std::string unit(const Range&) { return {}; }
 };
 
+struct AddressSourceCodec {
+  using Value = AddressSource;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "node|metadata|stun";
+  static std::string expected(const Range&) { return "node, metadata or stun"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value);
+  static std::string unit(const Range&) { return {}; }
+};
+
 struct OffloadCodec {
   using Value = offload::Mode;
   static constexpr Form kForm = Form::Plain;

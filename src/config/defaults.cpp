@@ -22,17 +22,6 @@ bool in_any(const std::vector<IpNetwork>& list, const IpAddress& address) {
   return false;
 }
 
-/// 2 for an address that the internet reaches, 1 for one of a private network, 0 for one that is of no use
-/// here.
-int reach(const IpAddress& address) {
-  static const auto kUseless = networks({"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3",
-                                         "::/128", "::1/128", "fe80::/10", "ff00::/8"});
-  static const auto kPrivate =
-      networks({"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"});
-  if (in_any(kUseless, address)) return 0;
-  return in_any(kPrivate, address) ? 1 : 2;
-}
-
 bool has_family(const Config& config, IpFamily family) {
   for (const auto& relay : config.turn.relay_addresses) {
     if (relay.advertised.family() == family) return true;
@@ -57,6 +46,15 @@ bool listens_on(const Config& config, IpFamily family) {
 
 }  // namespace
 
+int reach(const IpAddress& address) {
+  static const auto kUseless = networks({"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3",
+                                         "::/128", "::1/128", "fe80::/10", "ff00::/8"});
+  static const auto kPrivate =
+      networks({"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"});
+  if (in_any(kUseless, address)) return 0;
+  return in_any(kPrivate, address) ? 1 : 2;
+}
+
 std::vector<IpNetwork> local_networks() {
   return networks({"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"});
 }
@@ -74,7 +72,8 @@ void apply_dev_defaults(Config& config, RandomSource& random) {
 }
 
 std::vector<Problem> fill_relay_addresses(Config& config, std::span<const IpAddress> host_addresses) {
-  if (!config.turn.enabled || !config.turn.relay_addresses.empty()) return {};
+  if (!config.turn.enabled) return {};
+  if (!config.turn.relay_addresses.empty() && config.discover.sources.empty()) return {};
   for (const IpAddress& bound : config.net.bind) {
     if (reach(bound) > 0) add_relay_address(config, bound);
   }

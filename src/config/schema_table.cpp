@@ -76,8 +76,8 @@ constexpr std::array kLive{std::string_view("listen.tls_cert_file"),
 std::span<const Key> key_table() {
   static const std::vector<Key> kTable = [] {
     std::vector<Key> table;
-    for (const auto add :
-         {add_listen, add_auth, add_realms, add_relay, add_signaling, add_socketio, add_operation, add_rest})
+    for (const auto add : {add_listen, add_auth, add_realms, add_relay, add_signaling, add_socketio,
+                           add_peerjs, add_operation, add_rest})
       add(table);
     for (Key& key : table)
       key.info.live = std::find(kLive.begin(), kLive.end(), key.info.path) != kLive.end();
@@ -87,12 +87,13 @@ std::span<const Key> key_table() {
 }
 
 std::span<const Section> sections() {
-  static const std::array<Section, 11> kSections{{
+  static const std::array<Section, 12> kSections{{
       {"listen", "Where clients reach the server."},
       {"auth", "Who may use the relay. At least one source is needed: users, secrets, OAuth keys or a hook."},
       {"relay", "TURN: what clients are relayed from, and to whom."},
       {"signaling", "WebSocket signaling."},
       {"signaling.socketio", "Socket.IO signaling."},
+      {"signaling.peerjs", "PeerJS signaling."},
       {"signaling.compat", "What servers did that Turnstone replaces, and that is not open by itself."},
       {"admin", "The admin API (docs/admin.md): HTTP on a listener of its own. Off unless there is a token."},
       {"shutdown",

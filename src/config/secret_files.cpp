@@ -129,12 +129,14 @@ CredentialsResult reload_credentials(const Config& config, const FileReader& rea
   Loading loading;
   loading.config.auth = config.auth;
   loading.config.secret_files = config.secret_files;
+  loading.config.signal = config.signal;
   for_each_realm(loading.config, [](const std::string&, const CredentialFiles& files, auto& to) {
     if (!files.users.empty()) to.users.resize(files.inline_users);
     if (!files.secrets.empty()) to.secrets.resize(files.inline_secrets);
     if (!files.jwt_secrets.empty()) to.jwt_secrets.resize(files.inline_jwt_secrets);
   });
   read_credentials(loading, reader);
+  check_shared_secrets(loading);
   return {std::move(loading.config.auth), std::move(loading.problems)};
 }
 

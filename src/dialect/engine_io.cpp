@@ -85,11 +85,33 @@ std::optional<EngineError> EngineIo::check(const Now& now, const EngineQuery& qu
 
 std::optional<EngineError> EngineIo::admit(EngineTransport transport, std::uint64_t source) noexcept {
   if (draining_ || sessions_.size() >= options_.max_sessions) return EngineError::Unavailable;
+  // Whoever has a token finds room, however many come without one.
+  if (strangers_ >= (std::size_t{options_.max_sessions} + 1) / 2) return EngineError::Unavailable;
   const std::uint32_t most = options_.max_polling_sessions_per_source;
   if (transport == EngineTransport::WebSocket || most == 0) return std::nullopt;
   const auto at = sources_.find(source);
   if (at != sources_.end() && at->second >= most) return EngineError::Unavailable;
   return std::nullopt;
+}
+
+std::size_t EngineIo::most_of(const Session* s) const noexcept {
+  const bool stranger = s != nullptr && s->stranger;
+  return stranger ? std::min(options_.max_payload, kMaxStrangerBytes) : options_.max_payload;
+}
+
+std::size_t EngineIo::max_body_bytes(EngineRequestId request) const noexcept {
+  return most_of(sessions_.find(of(requests_, request)));
+}
+
+std::size_t EngineIo::max_message_bytes(EngineSocketId socket) const noexcept {
+  return most_of(sessions_.find(of(sockets_, socket)));
+}
+
+void EngineIo::set_stranger(EngineSession session, bool stranger) noexcept {
+  Session* s = sessions_.find(session);
+  if (s == nullptr || s->stranger == stranger) return;
+  s->stranger = stranger;
+  stranger ? ++strangers_ : --strangers_;
 }
 
 EngineSession EngineIo::open(const Now& now, EngineTransport transport, std::uint64_t source) {
@@ -383,6 +405,7 @@ void EngineIo::end(const Now& now, EngineSession at, EngineEnd why, char last) {
 
 void EngineIo::erase(EngineSession at) {
   Session& s = *sessions_.find(at);
+  set_stranger(at, false);
   for (const EngineRequestId request : {s.get, s.post}) requests_.erase(request);
   close_socket(s.socket);
   close_socket(s.probe);

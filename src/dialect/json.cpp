@@ -183,19 +183,32 @@ void Scanner::container(char open, char close) noexcept {
   }
 }
 
-Value Scanner::value() noexcept {
+Kind Scanner::peek() noexcept {
   space();
-  if (rest_.empty()) return fail(), Value{};
-  const std::string_view before = rest_;
-  Kind kind = Kind::Number;
+  if (rest_.empty()) return Kind::Absent;
   switch (rest_.front()) {
-    case '{': kind = Kind::Object, container('{', '}'); break;
-    case '[': kind = Kind::Array, container('[', ']'); break;
-    case '"': kind = Kind::String, string(); break;
-    case 't': kind = Kind::True, literal("true"); break;
-    case 'f': kind = Kind::False, literal("false"); break;
-    case 'n': kind = Kind::Null, literal("null"); break;
-    default: number(); break;
+    case '{': return Kind::Object;
+    case '[': return Kind::Array;
+    case '"': return Kind::String;
+    case 't': return Kind::True;
+    case 'f': return Kind::False;
+    case 'n': return Kind::Null;
+    default: return Kind::Number;
+  }
+}
+
+Value Scanner::value() noexcept {
+  const Kind kind = peek();
+  const std::string_view before = rest_;
+  switch (kind) {
+    case Kind::Absent: fail(); break;
+    case Kind::Object: container('{', '}'); break;
+    case Kind::Array: container('[', ']'); break;
+    case Kind::String: string(); break;
+    case Kind::True: literal("true"); break;
+    case Kind::False: literal("false"); break;
+    case Kind::Null: literal("null"); break;
+    case Kind::Number: number(); break;
   }
   if (!ok_) return {};
   return Value{kind, before.substr(0, before.size() - rest_.size())};

@@ -158,6 +158,7 @@ void Native::handle(const Call& call) {
     case MessageType::Ice: return handle_ice(call);
     case MessageType::Room: return handle_room(call);
     case MessageType::Kick: return handle_kick(call);
+    case MessageType::Ban: return handle_ban(call);
     case MessageType::Ping: return reply(call, native::encode_pong(call.id()));
     case MessageType::Ack: return handle_ack(call);
     case MessageType::Bye:
@@ -301,6 +302,26 @@ void Native::handle_kick(const Call& call) {
   ok(call);
 }
 
+void Native::handle_ban(const Call& call) {
+  const Request& r = call.request;
+  bool well_formed = true;
+  const Text room(r.room, well_formed);
+  const Text peer(r.peer, well_formed);
+  if (!well_formed || room.empty() || peer.empty())
+    return bad_request(call, "room and peer: non-empty strings are needed");
+  const auto seconds = r.seconds.is(json::Kind::Number) ? json::to_integer(r.seconds) : std::nullopt;
+  if (!seconds) return bad_request(call, "seconds: an integer is needed");
+  bool reason_ok = true;  // an empty one is none
+  const Text reason(r.reason, reason_ok);
+  signal::BanRequest request{room.view(), peer.view(), signal::kMaxBanTime, reason.view()};
+  // What is more than that may be more than a duration holds.
+  if (*seconds < static_cast<std::uint64_t>(std::chrono::seconds(signal::kMaxBanTime).count()))
+    request.time = std::chrono::seconds(*seconds);
+  const auto banned = router_.ban(call.now, call.connection, request, outbox_);
+  if (!banned) return refuse(call, banned.error());
+  ok(call);
+}
+
 void Native::alive(const Now& now, ConnectionId connection) noexcept { router_.alive(now, connection); }
 
 void Native::closed(const Now& now, ConnectionId connection, CloseReason reason, Frames& out) {
@@ -319,9 +340,8 @@ void Native::tick(const Now& now, Frames& out) {
   deliver(out);
 }
 
-void Native::drain(const Now&, std::chrono::milliseconds retry_after, Frames& out,
-                   std::chrono::milliseconds spread) {
-  router_.drain(retry_after, outbox_, spread);
+void Native::drain(const Now& now, const signal::Farewell& how, Frames& out) {
+  router_.drain(now, how, outbox_);
   deliver(out);
 }
 

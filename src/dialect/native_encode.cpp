@@ -161,7 +161,7 @@ std::string encode(const signal::RoomUpdated& event) {
 }
 
 std::string features(const signal::Options& options) {
-  std::string out = R"(["presence","queue","update","rooms","kick")";
+  std::string out = R"(["presence","queue","update","rooms","kick","ban")";
   if (options.resume_time.count() > 0) out += ",\"resume\"";
   return out + ']';
 }

@@ -17,7 +17,7 @@ using signal::MessageType;
 /// Longest request id that is echoed, as raw JSON.
 constexpr std::size_t kMaxIdBytes = 128;
 
-constexpr std::array<std::pair<std::string_view, json::Value Request::*>, 17> kMembers{{
+constexpr std::array<std::pair<std::string_view, json::Value Request::*>, 18> kMembers{{
     {"t", &Request::t},
     {"id", &Request::id},
     {"room", &Request::room},
@@ -35,6 +35,7 @@ constexpr std::array<std::pair<std::string_view, json::Value Request::*>, 17> kM
     {"size", &Request::size},
     {"locked", &Request::locked},
     {"reason", &Request::reason},
+    {"seconds", &Request::seconds},
 }};
 
 bool is_nothing(const json::Value& value) noexcept { return value.absent() || value.is(json::Kind::Null); }

@@ -16,7 +16,7 @@ namespace ts::dialect::native {
 struct Request {
   signal::MessageType type = signal::MessageType::Invalid;
   json::Value t, id, v, token, peer, meta, room, to, kind, data, queue;
-  json::Value resume, seq, options, size, locked, reason;
+  json::Value resume, seq, options, size, locked, reason, seconds;
 };
 
 /// Fills `request`, whose type is Invalid on failure, and whose id is empty unless it may be echoed.

@@ -59,13 +59,7 @@ SioApp::Peer* SioApp::peer_of(SioSocket socket, SlotHandle& at) noexcept {
 // Coming.
 
 std::string_view SioApp::room_of(const sio::Auth& wanted, const signal::Identity& who) const noexcept {
-  if (!wanted.room.empty()) return wanted.room;
-  if (!who.all_rooms) {
-    for (const std::string& name : who.rooms) {
-      if (!name.ends_with('*')) return name;
-    }
-  }
-  return options_.default_room;
+  return wanted.room.empty() ? who.home_room(options_.default_room) : std::string_view(wanted.room);
 }
 
 std::optional<std::string> SioApp::refuses(const Now& now, std::string_view auth) {
@@ -76,27 +70,48 @@ std::optional<std::string> SioApp::refuses(const Now& now, std::string_view auth
     return R"({"message":"Authentication error","data":{"code":"token_expired"}})";
   }
   if (!wanted.room_is_valid) return R"({"message":"Invalid room"})";
-  // Who has not said ready hears the room, too.
-  if (!(*who)->can.has(signal::Right::Join) || !(*who)->may_enter(room_of(wanted, **who)))
-    return R"({"message":"Forbidden room","data":{"code":"forbidden"}})";
+  const std::string_view room = room_of(wanted, **who);
+  // Who has not said ready hears the room, too. In a full one it hears nothing, but may wait: the place may
+  // be that of its own last connection, whose end nobody has noticed.
+  if (const auto in = router_.may_enter(now, **who, room); !in) {
+    if (in.error().code == signal::ErrorCode::RoomLocked)
+      return R"({"message":"Locked room","data":{"code":"room_locked"}})";
+    if (in.error().code != signal::ErrorCode::RoomFull)
+      return R"({"message":"Forbidden room","data":{"code":"forbidden"}})";
+  }
+  admitted_ = Admitted{std::move(*who), std::string(room), !wanted.room.empty()};
   return std::nullopt;
 }
 
-void SioApp::connected(const Now& now, SioSocket socket, std::string_view auth) {
-  const sio::Auth wanted(auth);
-  auto who = router_.authenticate(now, wanted.token);
-  if (!who) return sio_.disconnect(now, socket, true);  // refuses() has let it in a moment ago
-  const std::string_view name = room_of(wanted, **who);
-  auto known = room_names_.find(name);
+void SioApp::connected(const Now&, SioSocket socket, std::string_view) {
+  Admitted in = std::exchange(admitted_, {});
+  auto known = room_names_.find(in.room);
   if (known == room_names_.end()) {
-    const SlotHandle made = rooms_.emplace(Room{std::string(name), {}, {}}).first;
-    known = room_names_.emplace(std::string(name), made).first;
+    const SlotHandle made = rooms_.emplace(Room{in.room, {}, {}}).first;
+    known = room_names_.emplace(std::move(in.room), made).first;
   }
-  const TokenRate rate{router_.options().messages_per_second, router_.options().message_burst};
-  const auto [at, peer] = peers_.emplace(socket, rate, now.mono, std::move(*who));
+  const auto [at, peer] = peers_.emplace(socket, std::move(in.who));
   peer.room = known->second;
-  rooms_.find(peer.room)->bystanders.push_back(at);
   *sio_.user(socket) = pack(at);
+  stand_by(at);
+}
+
+void SioApp::stand_by(SlotHandle at) {
+  Peer& peer = *peers_.find(at);
+  std::vector<SlotHandle>& all = rooms_.find(peer.room)->bystanders;
+  peer.place = static_cast<std::uint32_t>(all.size());
+  all.push_back(at);
+}
+
+/// The last one takes its place.
+void SioApp::stand_by_no_more(SlotHandle at) {
+  Peer& peer = *peers_.find(at);
+  if (peer.place == kNowhere) return;
+  std::vector<SlotHandle>& all = rooms_.find(peer.room)->bystanders;
+  peers_.find(all.back())->place = peer.place;
+  all[peer.place] = all.back();
+  all.pop_back();
+  peer.place = kNowhere;
 }
 
 void SioApp::event(const Now& now, SioSocket socket, const SioEvent& event) {
@@ -113,12 +128,14 @@ void SioApp::event(const Now& now, SioSocket socket, const SioEvent& event) {
 }
 
 bool SioApp::admit(const Now& now, SlotHandle at) {
-  Peer& peer = *peers_.find(at);
-  if (router_.options().messages_per_second == 0 || peer.bucket.take(1, now.mono)) {
-    peer.refusals = 0;
+  const Peer& peer = *peers_.find(at);
+  RateGate* gate = sio_.gate(peer.socket);
+  if (gate == nullptr) return false;
+  const std::uint32_t own = peer.identity->limits.messages_per_second;
+  const std::uint32_t rate = own != 0 ? own : router_.options().messages_per_second;
+  if (rate == 0 || gate->take(now.mono, rate, router_.options().message_burst) == Duration::zero())
     return true;
-  }
-  if (++peer.refusals >= signal::kMaxRefusals) {
+  if (gate->refusals() >= signal::kMaxRefusals) {
     sio_.disconnect(now, peer.socket, true);
   } else {
     error(now, peer, "rate_limited");
@@ -137,7 +154,7 @@ void SioApp::ready(const Now& now, SlotHandle at, const SioEvent& event) {
       type.raw.size() > signal::kMaxMetaBytes / 2) {
     return error(now, peer, "bad_request");
   }
-  drop_contests(at);  // whatever name it waited for, it wants this one now
+  drop_contest(at);  // whatever name it waited for, it wants this one now
   const std::string told(type.is(json::Kind::Null) ? std::string_view() : type.raw);
   if (peer.member && peer.name == name) {
     peer.type = told;
@@ -151,61 +168,61 @@ void SioApp::ready(const Now& now, SlotHandle at, const SioEvent& event) {
 }
 
 void SioApp::contend(const Now& now, SlotHandle at, SlotHandle holder, std::string name, std::string type) {
-  drop_contests(at);
-  // A ghost makes way for nobody but its own client.
-  if (peers_.find(holder)->identity->credential != peers_.find(at)->identity->credential)
-    return turn_away(now, at, name);
-  contests_.push_back(Contest{at, holder, std::move(name), std::move(type), now.mono + kContestTime});
-  contests_due_.push(contests_.back().due, holder);
+  drop_contest(at);
+  Peer& peer = *peers_.find(at);
   Peer& other = *peers_.find(holder);
-  if (!std::exchange(other.contested, true)) sio_.probe(now, other.socket);
+  // A ghost makes way for nobody but its own client, who has not so many connections.
+  if (other.identity->credential != peer.identity->credential || other.rivals.size() >= kMaxRivals)
+    return turn_away(now, at, name);
+  peer.wants = std::make_unique<Contest>(Contest{holder, std::move(name), std::move(type)});
+  other.rivals.push_back(at);
+  if (other.rivals.size() > 1) return;
+  other.contest_due = now.mono + kContestTime;
+  contests_due_.push(other.contest_due, holder);
+  sio_.probe(now, other.socket);
 }
 
-void SioApp::drop_contests(SlotHandle newcomer) {
-  std::erase_if(contests_, [&](const Contest& c) { return c.newcomer == newcomer; });
+void SioApp::drop_contest(SlotHandle newcomer) {
+  const std::unique_ptr<Contest> wanted = std::move(peers_.find(newcomer)->wants);
+  if (wanted == nullptr) return;
+  if (Peer* holder = peers_.find(wanted->holder)) std::erase(holder->rivals, newcomer);
 }
 
 /// The holder of a name has shown that it lives, or has not, or is gone.
 void SioApp::decide(const Now& now, SlotHandle holder, bool lives) {
-  if (Peer* peer = peers_.find(holder)) {
-    peer->contested = false;
-    if (!lives) sio_.disconnect(now, peer->socket, true);
+  Peer& held = *peers_.find(holder);
+  std::vector<std::pair<SlotHandle, std::unique_ptr<Contest>>> decided;
+  for (const SlotHandle rival : std::exchange(held.rivals, {})) {
+    decided.emplace_back(rival, std::move(peers_.find(rival)->wants));
   }
-  std::vector<Contest> decided;
-  std::erase_if(contests_, [&](Contest& c) {
-    if (!(c.holder == holder)) return false;
-    decided.push_back(std::move(c));
-    return true;
-  });
-  for (const Contest& c : decided) {
-    const Peer* peer = peers_.find(c.newcomer);
+  if (!lives) sio_.disconnect(now, held.socket, true);
+  for (const auto& [newcomer, wanted] : decided) {
+    const Peer* peer = peers_.find(newcomer);
     if (peer == nullptr || !sio_.is_connected(peer->socket)) continue;
     // The holder may have given it up meanwhile, and somebody else have taken it.
-    const auto now_held = names_.find(c.name);
+    const auto now_held = names_.find(wanted->name);
     if (now_held == names_.end()) {
-      enter(now, c.newcomer, c.name, c.type);
+      enter(now, newcomer, wanted->name, wanted->type);
     } else if (lives && now_held->second == holder) {
-      turn_away(now, c.newcomer, c.name);
+      turn_away(now, newcomer, wanted->name);
     } else {
-      contend(now, c.newcomer, now_held->second, c.name, c.type);
+      contend(now, newcomer, now_held->second, wanted->name, wanted->type);
     }
   }
 }
 
 void SioApp::tick(const Now& now) {
   while (const auto holder = contests_due_.pop_due(now.mono)) {
-    const bool due = std::any_of(contests_.begin(), contests_.end(),
-                                 [&](const Contest& c) { return c.holder == *holder && c.due <= now.mono; });
-    if (due) decide(now, *holder, false);
+    const Peer* peer = peers_.find(*holder);
+    if (peer != nullptr && !peer->rivals.empty() && peer->contest_due <= now.mono)
+      decide(now, *holder, false);
   }
 }
 
 void SioApp::alive(const Now& now, SioSocket socket) {
   SlotHandle at;
   const Peer* peer = peer_of(socket, at);
-  if (peer == nullptr) return;
-  if (peer->member) router_.alive(now, connection_of(at));
-  if (peer->contested) decide(now, at, true);
+  if (peer != nullptr && !peer->rivals.empty()) decide(now, at, true);
 }
 
 void SioApp::turn_away(const Now& now, SlotHandle at, std::string_view name) {
@@ -227,6 +244,7 @@ void SioApp::enter(const Now& now, SlotHandle at, const std::string& name, const
   const std::string meta = type.empty() ? std::string() : "{\"peerType\":" + type + "}";
   if (const auto opened = router_.opened(now, id, Endpoint{}, id_, outbox_); !opened) {
     outbox_.clear();  // it says to close what stays open here
+    if (opened.error().code == signal::ErrorCode::ServerDraining) return sio_.drop(now, peer.socket);
     return error(now, peer, label(opened.error().code));
   }
   signal::Hello hello;
@@ -234,6 +252,7 @@ void SioApp::enter(const Now& now, SlotHandle at, const std::string& name, const
   hello.meta = meta;
   hello.identity = peer.identity;
   hello.wants_ice = false;
+  hello.watched = true;  // Engine.IO pings in its own time
   if (const auto in = router_.hello(now, id, hello, outbox_); !in) {
     outbox_.clear();
     if (in.error().code == signal::ErrorCode::PeerTaken) return turn_away(now, at, name);
@@ -251,7 +270,7 @@ void SioApp::enter(const Now& now, SlotHandle at, const std::string& name, const
   }
   peer.member = true;
   Room& entered = *rooms_.find(peer.room);
-  std::erase(entered.bystanders, at);
+  stand_by_no_more(at);
   entered.members.push_back(at);
   welcome(now, peer);
   settle(now, {&opened, nullptr, nullptr});
@@ -291,28 +310,43 @@ void SioApp::leave(const Now& now, SlotHandle at, bool stays) {
     settle(now, {nullptr, &left, nullptr});
     to_bystanders(now, room, at, left);
   } else {
-    std::erase(room.bystanders, at);
+    stand_by_no_more(at);
   }
-  if (stays) room.bystanders.push_back(at);
+  if (stays) stand_by(at);
 }
 
 void SioApp::disconnected(const Now& now, SioSocket socket, bool may_recover) {
   SlotHandle at;
   const Peer* peer = peer_of(socket, at);
   if (peer == nullptr) return;
-  const bool was_contested = peer->contested;
+  const bool was_contested = !peer->rivals.empty();
   const bool was_member = peer->member;
-  drop_contests(at);
+  drop_contest(at);
   leave(now, at, may_recover);
   Peer& gone = *peers_.find(at);
   if (!was_member) gone.name.clear();
   if (was_contested) decide(now, at, false);
 }
 
-void SioApp::recovered(const Now& now, SioSocket socket) {
+/// It may if the one who shows the secret is the same, and still allowed in the room, which it does not want
+/// to change.
+bool SioApp::may_recover(const Now& now, SioSocket socket) {
   SlotHandle at;
   const Peer* peer = peer_of(socket, at);
-  if (peer == nullptr || peer->name.empty()) return;
+  if (peer == nullptr || peer->identity->credential != admitted_.who->credential) return false;
+  const std::string& room = rooms_.find(peer->room)->name;
+  if (admitted_.named && admitted_.room != room) return false;
+  const auto in = router_.may_enter(now, *admitted_.who, room);
+  return in || in.error().code == signal::ErrorCode::RoomFull;
+}
+
+void SioApp::recovered(const Now& now, SioSocket socket) {
+  SlotHandle at;
+  Peer* peer = peer_of(socket, at);
+  const Admitted in = std::exchange(admitted_, {});
+  if (peer == nullptr) return;
+  peer->identity = in.who;
+  if (peer->name.empty()) return;
   const std::string name = peer->name;
   const std::string type = peer->type;
   const auto holder = names_.find(name);
@@ -324,8 +358,8 @@ void SioApp::forgotten(SioSocket socket) {
   SlotHandle at;
   const Peer* peer = peer_of(socket, at);
   if (peer == nullptr) return;
+  stand_by_no_more(at);
   Room& room = *rooms_.find(peer->room);
-  std::erase(room.bystanders, at);
   if (room.members.empty() && room.bystanders.empty()) {
     const SlotHandle empty = peer->room;
     room_names_.erase(room.name);

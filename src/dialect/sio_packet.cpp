@@ -61,75 +61,101 @@ bool is_payload_of(SioType type, const Value& data) {
   return false;
 }
 
-/// One object: JavaScript's `value._placeholder === true`, where the last of equal keys counts, must come
-/// with the number of an attachment.
-bool object_fits(std::string_view raw, std::uint32_t attachments, unsigned depth);
+/// The placeholders of a value, in one pass over it, which every nested value is part of.
+class Placeholders {
+ public:
+  Placeholders(std::string_view value, std::uint32_t attachments) noexcept
+      : in_(value, kMaxSioDepth), attachments_(attachments) {}
+  /// Each names an attachment.
+  bool fit() { return value() && in_.ok(); }
 
-bool value_fits(const Value& value, std::uint32_t attachments, unsigned depth) {
-  if (value.is(Kind::Object)) return object_fits(value.raw, attachments, depth);
-  if (!value.is(Kind::Array)) return true;
-  json::Scanner in(value.raw, depth);
-  bool fits = true;
-  in.enter('[');
-  while (in.next(']')) {
-    const Value element = in.value();
-    fits = fits && in.ok() && value_fits(element, attachments, depth - 1);
+ private:
+  bool value() {
+    const Kind kind = in_.peek();
+    if (kind == Kind::Object) return object();
+    if (kind == Kind::Array) return array();
+    in_.value();
+    return true;
   }
-  return fits && in.ok();
-}
+  bool array() {
+    bool fits = true;
+    in_.enter('[');
+    while (in_.next(']')) fits = value() && fits;
+    return fits;
+  }
+  /// JavaScript's `value._placeholder === true`, where the last of equal keys counts, must come with the
+  /// number of an attachment. What else is in such an object is not looked at by anybody.
+  bool object() {
+    bool fits = true;
+    bool placeholder = false;
+    Value number;
+    in_.enter('{');
+    while (in_.next('}')) {
+      const Value raw = in_.key();
+      if (!in_.ok()) return false;
+      const std::string_view key = json::decode(raw, storage_);
+      const bool marks = key == "_placeholder";
+      const bool numbers = key == "num";
+      const Kind kind = in_.peek();
+      if (marks) placeholder = kind == Kind::True;
+      if (numbers && kind == Kind::Number) {
+        number = in_.value();
+        continue;
+      }
+      if (numbers) number = Value{};
+      fits = value() && fits;
+    }
+    if (!placeholder) return fits;
+    const auto index = json::to_integer(number);
+    return index && *index < attachments_;
+  }
 
-bool object_fits(std::string_view raw, std::uint32_t attachments, unsigned depth) {
-  json::Scanner in(raw, depth);
-  bool fits = true;
-  bool placeholder = false;
-  Value number;
-  std::string storage;
-  in.enter('{');
-  while (in.next('}')) {
-    const std::string_view key = json::decode(in.key(), storage);
-    const bool marks = key == "_placeholder";
-    const bool numbers = key == "num";
-    const Value value = in.value();
-    fits = fits && in.ok() && value_fits(value, attachments, depth - 1);
-    if (marks) placeholder = value.is(Kind::True);
-    if (numbers) number = value;
-  }
-  if (!placeholder) return fits && in.ok();
-  const auto index = json::to_integer(number);
-  return in.ok() && index && *index < attachments;
-}
+  json::Scanner in_;
+  const std::uint32_t attachments_;
+  std::string storage_;
+};
 
 }  // namespace
 
-std::optional<SioPacket> parse_sio_packet(std::string_view text) {
+std::optional<SioHead> parse_sio_head(std::string_view text) noexcept {
   if (text.empty() || text.front() < '0' || text.front() > '6') return std::nullopt;
-  SioPacket packet;
-  packet.type = static_cast<SioType>(text.front() - '0');
+  SioHead head;
+  head.type = static_cast<SioType>(text.front() - '0');
   text.remove_prefix(1);
-  if (is_binary(packet.type)) {
+  if (is_binary(head.type)) {
     const auto count = take_number(text);
     if (!count || *count > kMaxSioAttachments || !text.starts_with('-')) return std::nullopt;
-    packet.attachments = static_cast<std::uint32_t>(*count);
+    head.attachments = static_cast<std::uint32_t>(*count);
     text.remove_prefix(1);
   }
   if (text.starts_with('/')) {
     const std::size_t end = std::min(text.find(','), text.size());
-    packet.nsp = text.substr(0, end);
+    head.nsp = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   if (!text.empty() && is_digit(text.front())) {
-    packet.ack = take_number(text);
-    if (!packet.ack) return std::nullopt;
+    head.ack = take_number(text);
+    if (!head.ack) return std::nullopt;
   }
-  if (!text.empty()) {
-    json::Scanner in(text, kMaxSioDepth);
+  head.payload = text;
+  return head;
+}
+
+std::optional<SioPacket> parse_sio_payload(const SioHead& head) {
+  SioPacket packet{head.type, head.attachments, head.nsp, head.ack, {}};
+  if (!head.payload.empty()) {
+    json::Scanner in(head.payload, kMaxSioDepth);
     packet.data = in.value();
     if (!in.finished()) return std::nullopt;
   }
   if (!is_payload_of(packet.type, packet.data)) return std::nullopt;
-  if (is_binary(packet.type) && !value_fits(packet.data, packet.attachments, kMaxSioDepth))
-    return std::nullopt;
+  if (is_binary(packet.type) && !Placeholders(packet.data.raw, packet.attachments).fit()) return std::nullopt;
   return packet;
+}
+
+std::optional<SioPacket> parse_sio_packet(std::string_view text) {
+  const auto head = parse_sio_head(text);
+  return head ? parse_sio_payload(*head) : std::nullopt;
 }
 
 void append_sio_head(std::string& out, SioType type, std::size_t attachments, std::string_view nsp,

@@ -45,24 +45,71 @@ struct Wish {
 }  // namespace
 
 std::size_t SocketIo::Sent::bytes() const noexcept {
-  std::size_t out = sizeof(Sent) + text.bytes->size();
+  std::size_t out = sizeof(Sent) + 2 * sizeof(Kept) + text.bytes->size();
   for (const EngineWire& wire : attachments) out += wire.bytes->size();
   return out;
 }
 
-void SocketIo::trim(const Now& now, Journal& journal) {
-  while (!journal.sent.empty() && (journal.sent.size() > kMaxMessages || journal.bytes > kMaxBytes ||
-                                   journal.sent.front().at + options_.recovery_time < now.mono)) {
-    journal.bytes -= journal.sent.front().bytes();
-    journal.dropped = journal.sent.front().number;
-    journal.sent.pop_front();
-  }
+void SocketIo::drop_front(Journal& journal) {
+  const std::size_t bytes = journal.sent.front().bytes();
+  journal.bytes -= bytes;
+  counters_.kept_bytes -= bytes;
+  --kept_messages_;
+  journal.dropped = journal.sent.front().number;
+  journal.sent.pop_front();
 }
 
-void SocketIo::record(const Now& now, Journal& journal, const SioMessage& message) {
+/// Drops what is too old, and the oldest of what is too much for all together.
+void SocketIo::trim(const Now& now) {
+  while (!order_.empty()) {
+    const Kept oldest = order_.front();
+    Socket* s = sockets_.find(oldest.socket);
+    if (s != nullptr && !s->journal->sent.empty() && s->journal->sent.front().number == oldest.number) {
+      const bool late = s->journal->sent.front().at + options_.recovery_time < now.mono;
+      if (!late && counters_.kept_bytes <= options_.max_recovery_bytes) break;
+      drop_front(*s->journal);
+    }
+    order_.pop_front();
+  }
+  constexpr std::size_t kSlack = 1024;
+  if (order_.size() <= 2 * kept_messages_ + kSlack) return;
+  std::erase_if(order_, [this](const Kept& kept) {
+    const Socket* s = sockets_.find(kept.socket);
+    return s == nullptr || s->journal->sent.empty() || kept.number < s->journal->sent.front().number;
+  });
+}
+
+void SocketIo::record(const Now& now, SioSocket at, Journal& journal, const SioMessage& message) {
   journal.sent.push_back(Sent{message.number_, now.mono, message.numbered_, message.attachments_});
-  journal.bytes += journal.sent.back().bytes();
-  trim(now, journal);
+  const std::size_t bytes = journal.sent.back().bytes();
+  journal.bytes += bytes;
+  counters_.kept_bytes += bytes;
+  ++kept_messages_;
+  order_.push_back(Kept{at, message.number_});
+  while (journal.sent.size() > kMaxMessages || journal.bytes > kMaxBytes) drop_front(journal);
+  trim(now);
+}
+
+bool SocketIo::is_due(const Ghost& ghost) const noexcept {
+  const Socket* s = sockets_.find(ghost.socket);
+  return s != nullptr && s->journal->lost && s->journal->lost_until == ghost.until;
+}
+
+/// The end of those whose time is up, and of the oldest of those that are too many.
+void SocketIo::expire(TimePoint now) {
+  while (!ghosts_.empty()) {
+    const Ghost oldest = ghosts_.front();
+    const bool there = is_due(oldest);
+    const bool late = oldest.until <= now;
+    if (there && !late && counters_.kept <= options_.max_recoverable) break;
+    ghosts_.pop_front();
+    if (!there) continue;
+    if (!late) ++counters_.crowded_out;
+    forget(oldest.socket);
+  }
+  constexpr std::size_t kSlack = 64;
+  if (ghosts_.size() <= 2 * counters_.kept + kSlack) return;
+  std::erase_if(ghosts_, [this](const Ghost& ghost) { return !is_due(ghost); });
 }
 
 void SocketIo::join(const Now& now, SlotHandle at, std::uint32_t space, std::string_view auth) {
@@ -94,8 +141,9 @@ bool SocketIo::recover(const Now& now, SlotHandle at, std::uint32_t space, std::
   if (s->space != space || !equal_constant_time(as_bytes(wish.pid), as_bytes(view(s->journal->pid)))) {
     return false;
   }
-  trim(now, *s->journal);
+  trim(now);
   if (wish.offset.value_or(0) < s->journal->dropped || wish.offset.value_or(0) > numbers_) return false;
+  if (!spaces_[space].application->may_recover(now, socket)) return false;
   if (const Client* ghost = clients_.find(s->client)) {
     // Its end was not noticed yet. Who knows the pid is the client.
     engine_.close(now, ghost->session, EngineEnd::TransportClose);
@@ -106,6 +154,7 @@ bool SocketIo::recover(const Now& now, SlotHandle at, std::uint32_t space, std::
   if (std::exchange(s->journal->lost, false)) --counters_.kept;
   s->client = at;
   client->sockets.push_back(socket);
+  client->gate.inherit(s->journal->gate);
   welcome(*client, *s);
   const EngineSession session = client->session;
   for (const Sent& sent : s->journal->sent) {
@@ -128,10 +177,11 @@ void SocketIo::leave(const Now& now, SioSocket at, bool may_recover) {
     ++counters_.kept;
     s->journal->lost = true;
     s->journal->lost_until = now.mono + options_.recovery_time;
-    losses_.push(s->journal->lost_until, at);
+    ghosts_.push_back(Ghost{at, s->journal->lost_until});
   }
   if (was_connected) spaces_[s->space].application->disconnected(now, at, kept);
-  if (!kept) forget(at);
+  if (!kept) return forget(at);
+  expire(now.mono);
 }
 
 /// The end of the socket's name.
@@ -141,6 +191,8 @@ void SocketIo::forget(SioSocket at) {
   if (s->journal) {
     by_pid_.erase(key_of(view(s->journal->pid)));
     if (s->journal->lost) --counters_.kept;
+    counters_.kept_bytes -= s->journal->bytes;
+    kept_messages_ -= s->journal->sent.size();
   }
   spaces_[s->space].application->forgotten(at);
   sockets_.erase(at);

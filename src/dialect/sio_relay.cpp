@@ -38,17 +38,35 @@ void SioApp::error(const Now& now, const Peer& peer, std::string_view code, std:
 }
 
 void SioApp::to_bystanders(const Now& now, const Room& room, SlotHandle but, SioMessage& message) {
+  using signal::ErrorCode;
+  const signal::Identity* asked = nullptr;  // many have the same one
+  ErrorCode barred = ErrorCode::None;
   for (const SlotHandle at : room.bystanders) {
-    if (!(at == but)) sio_.emit(now, peers_.find(at)->socket, message);
+    const Peer& peer = *peers_.find(at);
+    if (peer.identity.get() != asked) {
+      asked = peer.identity.get();
+      const auto in = router_.may_enter(now, *asked, room.name);
+      barred = in ? ErrorCode::None : in.error().code;
+    }
+    // Who was a member, and is lost, is to miss nothing.
+    const bool lost_member =
+        barred == ErrorCode::RoomFull && !peer.name.empty() && !sio_.is_connected(peer.socket);
+    if (!(at == but) && (barred == ErrorCode::None || lost_member)) sio_.emit(now, peer.socket, message);
   }
 }
 
 bool SioApp::may_send(const Now& now, const Peer& peer) {
-  const bool joined = peer.member || !options_.stamp_from;
-  const bool allowed = peer.identity->can.has(signal::Right::Send);
-  if (!joined || !allowed)
-    error(now, peer, label(joined ? signal::ErrorCode::Forbidden : signal::ErrorCode::NotJoined));
-  return joined && allowed;
+  signal::ErrorCode why = signal::ErrorCode::None;
+  if (!peer.identity->can.has(signal::Right::Send)) {
+    why = signal::ErrorCode::Forbidden;
+  } else if (!peer.member && options_.stamp_from) {
+    why = signal::ErrorCode::NotJoined;
+  } else if (!peer.member) {
+    const auto in = router_.may_enter(now, *peer.identity, rooms_.find(peer.room)->name);
+    if (!in) why = in.error().code;
+  }
+  if (why != signal::ErrorCode::None) error(now, peer, label(why));
+  return why == signal::ErrorCode::None;
 }
 
 void SioApp::message(const Now& now, SlotHandle at, const SioEvent& event) {

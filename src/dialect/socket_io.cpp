@@ -11,6 +11,8 @@ namespace {
 
 /// Of one session, before it is closed.
 constexpr std::uint8_t kMaxRefusedConnects = 8;
+/// Answers to CONNECT of one session at once; later, one a second.
+constexpr std::uint32_t kConnectBurst = 16;
 
 std::uint64_t seed_of(RandomSource& random) {
   const auto bytes = random.bytes<8>();
@@ -75,6 +77,7 @@ void SocketIo::engine_opened(const Now& now, EngineSession session) {
   client.connect_due = now.mono + options_.connect_timeout;
   *engine_.user(session) = pack(at);
   connects_.push(client.connect_due, at);
+  engine_.set_stranger(session, true);
 }
 
 void SocketIo::engine_message(const Now& now, EngineSession session, bool binary, std::string_view data) {
@@ -83,14 +86,18 @@ void SocketIo::engine_message(const Now& now, EngineSession session, bool binary
   if (client == nullptr) return;
   Assembly* assembly = client->assembly.get();
   if (!binary) {
-    const auto packet = parse_sio_packet(data);
-    if (!packet || assembly != nullptr) return refuse(now, at);
-    ++counters_.received[static_cast<std::size_t>(packet->type)];
+    const auto head = parse_sio_head(data);
+    if (!head || assembly != nullptr) return refuse(now, at);
+    ++counters_.received[static_cast<std::size_t>(head->type)];
+    // Of somebody who has not been let in, nothing else is looked at, and nothing is kept.
+    if (head->type != SioType::Connect) {
+      SioSocket joined;
+      const auto space = space_of(head->nsp);
+      if (!space || in(*client, *space, joined) == nullptr) return refuse(now, at);
+    }
+    const auto packet = parse_sio_payload(*head);
+    if (!packet) return refuse(now, at);
     if (packet->attachments == 0) return handle(now, at, *packet, {});
-    // Nothing is kept for somebody who has not been let in.
-    SioSocket joined;
-    const auto space = space_of(packet->nsp);
-    if (!space || in(*client, *space, joined) == nullptr) return refuse(now, at);
     client->assembly =
         std::make_unique<Assembly>(Assembly{std::string(data), packet->attachments, data.size(), {}});
     return;
@@ -118,7 +125,13 @@ void SocketIo::engine_closed(const Now& now, EngineSession session, EngineEnd wh
   Client* client = client_of(session, at);
   if (client == nullptr) return;
   const std::vector<SioSocket> sockets = std::move(client->sockets);
+  for (const SioSocket socket : sockets) {
+    Socket* s = sockets_.find(socket);
+    if (s != nullptr && s->journal) s->journal->gate = client->gate;
+  }
   clients_.erase(at);
+  // A client that leaves says so to its namespaces first. Socket.IO's own clients close the engine alone to
+  // look like a loss, which servers take for one.
   const bool lost = why == EngineEnd::TransportClose || why == EngineEnd::TransportError ||
                     why == EngineEnd::PingTimeout || why == EngineEnd::ClientClose;
   for (const SioSocket socket : sockets) leave(now, socket, lost);
@@ -177,6 +190,7 @@ void SocketIo::handle_connect(const Now& now, SlotHandle at, const SioPacket& pa
   const auto space = space_of(packet.nsp);
   // Tries cost work, and answers wait for who does not fetch them.
   const auto too_many = [&] { return ++client.refused_connects > kMaxRefusedConnects; };
+  if (client.connects.take(now.mono, 1, kConnectBurst) != Duration::zero()) return refuse(now, at);
   if (!space) {
     answered(SioConnect::UnknownNamespace);
     if (too_many()) return refuse(now, at);
@@ -192,7 +206,9 @@ void SocketIo::handle_connect(const Now& now, SlotHandle at, const SioPacket& pa
     return say(client.session, SioType::ConnectError, packet.nsp, *refusal);
   }
   client.joined = true;
+  engine_.set_stranger(client.session, false);
   if (recover(now, at, *space, auth)) return answered(SioConnect::Recovered);
+  if (clients_.find(at) == nullptr) return;  // the end of its ghost was its own
   answered(SioConnect::Accepted);
   join(now, at, *space, auth);
 }
@@ -215,6 +231,12 @@ std::string_view SocketIo::sid(SioSocket socket) const noexcept {
 
 std::uint64_t SocketIo::random_number() { return seed_of(random_); }
 
+RateGate* SocketIo::gate(SioSocket socket) noexcept {
+  const Socket* s = sockets_.find(socket);
+  Client* client = s == nullptr ? nullptr : clients_.find(s->client);
+  return client == nullptr ? nullptr : &client->gate;
+}
+
 std::uint64_t* SocketIo::user(SioSocket socket) noexcept {
   Socket* s = sockets_.find(socket);
   return s == nullptr ? nullptr : &s->user;
@@ -232,7 +254,7 @@ void SocketIo::emit(const Now& now, SioSocket socket, SioMessage& message) {
       text.insert(text.size() - 1, ",\"" + std::to_string(message.number_) + '"');
       message.numbered_.bytes = std::make_shared<const std::string>(std::move(text));
     }
-    record(now, *s->journal, message);
+    record(now, socket, *s->journal, message);
   }
   const Client* client = clients_.find(s->client);
   if (client == nullptr) return;
@@ -285,9 +307,9 @@ void SocketIo::drop(const Now& now, SioSocket socket) {
 
 std::optional<TimePoint> SocketIo::next_deadline() const noexcept {
   std::optional<TimePoint> out = engine_.next_deadline();
-  for (const auto& other : {connects_.next(), losses_.next()}) {
-    if (other && (!out || *other < *out)) out = other;
-  }
+  const auto connect = connects_.next();
+  if (connect && (!out || *connect < *out)) out = connect;
+  if (!ghosts_.empty() && (!out || ghosts_.front().until < *out)) out = ghosts_.front().until;
   return out;
 }
 
@@ -298,10 +320,8 @@ void SocketIo::tick(const Now& now) {
     if (client == nullptr || client->joined) continue;
     engine_.close(now, client->session, EngineEnd::ConnectTimeout);
   }
-  while (const auto at = losses_.pop_due(now.mono)) {
-    const Socket* s = sockets_.find(*at);
-    if (s != nullptr && !is_connected(*at) && s->journal->lost_until <= now.mono) forget(*at);
-  }
+  expire(now.mono);
+  trim(now);
 }
 
 SocketIoCounters SocketIo::counters() const noexcept {

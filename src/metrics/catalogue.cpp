@@ -67,11 +67,15 @@ constexpr std::array kTurn{
             "Payload relayed, without headers, by direction and by the client's transport.",
             "direction, transport"},
            [](const Snapshot& s, Samples& out) { each_relayed(out, s, &turn::Traffic::bytes); }},
-    Metric{{"turnstone_offload_flows", kGauge,
-            "Bound channels that the kernel relays; absent where relay.offload is off.", ""},
-           [](const Snapshot& s, Samples& out) {
-             if (s.offload) out.add(s.offload->flows);
-           }},
+    Metric{
+        {"turnstone_offload_flows", kGauge,
+         "Bound channels that the kernel has been given. It relays those that it has seen nothing done to on "
+         "this host; whether it does, turnstone_offload_packets_total shows. Absent where relay.offload is "
+         "off.",
+         ""},
+        [](const Snapshot& s, Samples& out) {
+          if (s.offload) out.add(s.offload->flows);
+        }},
     Metric{{"turnstone_offload_packets_total", kCounter,
             "Of turnstone_relayed_packets_total, those that the kernel relayed by itself.", "direction"},
            [](const Snapshot& s, Samples& out) {
@@ -107,6 +111,18 @@ constexpr std::array kTurn{
     Metric{{"turnstone_drops_total", kCounter, "Datagrams and messages dropped without an answer, by reason.",
             "reason"},
            [](const Snapshot& s, Samples& out) { each<turn::Drop>(out, s.turn.drops); }},
+    Metric{{"turnstone_revocations", kGauge,
+            "What is revoked and would be good otherwise, by cause: an operator's order, a removal (kick or "
+            "ban), the departure of a member.",
+            "cause"},
+           [](const Snapshot& s, Samples& out) { each<turn::RevocationCause>(out, s.turn.revocations); }},
+    Metric{{"turnstone_revocations_forgotten_total", kCounter,
+            "Revocations that had to make room for newer ones of the same cause before they lapsed: their "
+            "credentials are good again until they expire.",
+            "cause"},
+           [](const Snapshot& s, Samples& out) {
+             each<turn::RevocationCause>(out, s.turn.revocations_forgotten);
+           }},
     Metric{{"turnstone_credential_hook_requests_total", kCounter,
             "Questions to the external source of credentials that have ended, by result.", "result"},
            [](const Snapshot& s, Samples& out) { each<turn::HookResult>(out, s.turn.hook_results); }},
@@ -260,6 +276,26 @@ constexpr std::array kSocketIo{
     Metric{{"turnstone_socketio_recoverable_connections", kGauge,
             "Lost connections that may still be recovered.", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.socketio.kept); }},
+    Metric{{"turnstone_socketio_recovery_bytes", kGauge,
+            "Messages kept for connections that may be recovered, in bytes.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.socketio.kept_bytes); }},
+    Metric{{"turnstone_socketio_recoveries_crowded_out_total", kCounter,
+            "Lost connections given up before their time, since there were too many.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.socketio.crowded_out); }},
+};
+
+constexpr std::array kPeerJs{
+    Metric{{"turnstone_peerjs_connections", kGauge, "PeerJS clients that are connected.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.peerjs.connections); }},
+    Metric{{"turnstone_peerjs_opens_total", kCounter, "Answers to PeerJS clients that connected, by result.",
+            "result"},
+           [](const Snapshot& s, Samples& out) { each<dialect::PeerJsOpen>(out, s.peerjs.opened); }},
+    Metric{{"turnstone_peerjs_messages_total", kCounter, "Messages received of PeerJS clients, by type.",
+            "type"},
+           [](const Snapshot& s, Samples& out) { each<dialect::PeerJsType>(out, s.peerjs.received); }},
+    Metric{{"turnstone_peerjs_expired_total", kCounter,
+            "PeerJS clients told that the peer they called is not there.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.peerjs.expired); }},
 };
 
 constexpr std::array kProcess{
@@ -296,6 +332,7 @@ std::span<const Metric> metric_table() {
     out.insert(out.end(), kNet.begin(), kNet.end());
     out.insert(out.end(), kSignal.begin(), kSignal.end());
     out.insert(out.end(), kSocketIo.begin(), kSocketIo.end());
+    out.insert(out.end(), kPeerJs.begin(), kPeerJs.end());
     out.insert(out.end(), kProcess.begin(), kProcess.end());
     return out;
   }();

@@ -14,7 +14,7 @@ namespace ts::net {
 
 class Coalescer {
  public:
-  /// `nap`: the longest delay that a datagram may get; 0 switches it off.
+  /// `nap`: how long a datagram may wait, but for the slack (nap.hpp); 0 switches it off.
   explicit Coalescer(Duration nap) noexcept : nap_(nap) {}
 
   /// A look found datagrams of a flow, or a stream was read: any number that tells flows apart.

@@ -15,11 +15,6 @@
 namespace ts::net {
 namespace {
 
-void sleep_for(Duration duration) noexcept {
-  const timespec wanted{0, static_cast<long>(duration.count())};  // below a second: the config's limit
-  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &wanted, nullptr);
-}
-
 class EpollMover final : public UdpMover {
  public:
   EpollMover() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
@@ -37,8 +32,7 @@ class EpollMover final : public UdpMover {
   }
   void settle() noexcept override {}
 
-  void look(Duration nap, DatagramHandler& handler) override {
-    if (nap > Duration::zero()) sleep_for(nap);
+  void look(DatagramHandler& handler) override {
     std::array<epoll_event, 64> events;
     const int ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
     handler.woke();

@@ -144,7 +144,7 @@ class RingMover final : public UdpMover, private Transmitter {
     }
   }
 
-  void look(Duration nap, DatagramHandler& handler) override;
+  void look(DatagramHandler& handler) override;
   SendBatch::Stats send(SendBatch& batch) noexcept override { return batch.flush(this); }
 
  private:
@@ -159,7 +159,6 @@ class RingMover final : public UdpMover, private Transmitter {
     return io_uring_get_sqe(&ring_);
   }
 
-  void wait(Duration nap) noexcept;
   void take(const io_uring_cqe& completion, DatagramHandler& handler);
   void read(std::uint16_t id, std::size_t length, bool apart);
   void hand_over(DatagramHandler& handler);
@@ -193,24 +192,14 @@ class RingMover final : public UdpMover, private Transmitter {
   std::vector<std::uint64_t> unwatch_later_;
 };
 
-void RingMover::wait(Duration nap) noexcept {
+void RingMover::look(DatagramHandler& handler) {
   if (resting_) {
     resting_ = false;
     io_uring_cq_eventfd_toggle(&ring_, false);
     eventfd_t rung = 0;
     ::eventfd_read(bell_.get(), &rung);
   }
-  if (nap <= Duration::zero()) {
-    io_uring_submit_and_get_events(&ring_);
-    return;
-  }
-  __kernel_timespec limit{0, nap.count()};  // below a second: the config's limit
-  io_uring_cqe* first = nullptr;
-  io_uring_submit_and_wait_timeout(&ring_, &first, Coalescer::kLongBatch, &limit, nullptr);
-}
-
-void RingMover::look(Duration nap, DatagramHandler& handler) {
-  wait(nap);
+  io_uring_submit_and_get_events(&ring_);
   handler.woke();
   // What comes while these are handed over is for the next look.
   for (unsigned left = io_uring_cq_ready(&ring_); left > 0; --left) {

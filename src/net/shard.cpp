@@ -4,12 +4,12 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <sys/prctl.h>
 
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/shard.hpp>
 
 #include "affinity.hpp"
+#include "nap.hpp"
 #include "peer_streams.hpp"
 #include "stream_set.hpp"
 #include "udp_engine.hpp"
@@ -86,8 +86,13 @@ class Shard::Impl {
 
   void revoke(turn::Revocation revocation) {
     asio::post(context_, [this, revocation = std::move(revocation)] {
+      if (stopped_) return;  // all allocations have ended
+      const auto& forgotten = server_.counters().revocations_forgotten[turn::index(revocation.cause)];
+      const std::uint64_t before = forgotten;
       server_.revoke(now(), revocation, outbox_);
       flush();
+      if (forgotten != before && surroundings_.revocation_forgotten)
+        surroundings_.revocation_forgotten(revocation.cause);
     });
   }
 
@@ -145,8 +150,7 @@ class Shard::Impl {
 
   /// On the shard's thread.
   bool start_here(std::promise<void>& started) {
-    // A nap of 100 µs may not become one of 150: the kernel's default slack.
-    ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+    allow_slack(surroundings_.options.udp_coalesce);
     if (surroundings_.options.pin_threads) pin_to_core(surroundings_.index);
     try {
       udp_.start();
@@ -193,10 +197,7 @@ class Shard::Impl {
     if (!streams_busy) streams_read_.reset();
     const bool pauses = streams_busy && !std::exchange(more_ready_, false);
     const Duration wanted = pauses ? coalescer_.nap_after(began, found_) : Duration::zero();
-    if (wanted == Duration::zero()) return wanted;
-    ++counters_.naps;
-    std::this_thread::sleep_for(wanted);
-    return now().mono - began;
+    return wanted > Duration::zero() ? take_nap(wanted, counters_) : wanted;
   }
 
   void receive(turn::Letter& letter, RelayPair& relays) {

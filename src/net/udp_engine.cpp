@@ -11,6 +11,7 @@
 #include <turnstone/net/clock.hpp>
 #include <turnstone/stun/demux.hpp>
 
+#include "nap.hpp"
 #include "udp_errors.hpp"
 
 namespace ts::net {
@@ -117,19 +118,15 @@ void UdpEngine::wait() {
 
 void UdpEngine::turn() {
   const TimePoint began = now().mono;
-  for (Duration nap{};;) {
+  for (Duration slept{};;) {
     found_ = 0;
-    const TimePoint napping_since = nap > Duration::zero() ? now().mono : TimePoint{};
-    mover_->look(nap, *this);
-    if (nap > Duration::zero()) counters_.nap_delays.add(moment_.mono - napping_since, found_);
+    mover_->look(*this);
+    if (slept > Duration::zero()) counters_.nap_delays.add(slept, found_);
     found_in_all_ += found_;
     if (moment_.mono - began >= kLongestTurn) return;
-    nap = pauses_ ? coalescer_.nap_after(moment_.mono, found_) : Duration::zero();
-    if (nap > Duration::zero()) {
-      ++counters_.naps;
-    } else if (found_ < kBusyDatagrams) {
-      return;
-    }
+    const Duration nap = pauses_ ? coalescer_.nap_after(moment_.mono, found_) : Duration::zero();
+    if (nap == Duration::zero() && found_ < kBusyDatagrams) return;
+    slept = nap > Duration::zero() ? take_nap(nap, counters_) : Duration::zero();
   }
 }
 
@@ -167,7 +164,8 @@ int UdpEngine::descriptor_of(std::uint64_t tag) const noexcept {
 
 void UdpEngine::note(UdpSocketKind kind, int descriptor, IpFamily family, Seen& seen,
                      std::span<const Datagram> batch) noexcept {
-  seen.marks.received(descriptor, family, batch, moment_.mono);
+  // What few datagrams the kernel leaves to us show it whether marks stay: none goes unasked then.
+  if (!singly_) seen.marks.received(descriptor, family, batch, moment_.mono);
   if (const std::uint32_t dropped = batch.back().dropped; dropped != 0) count_drops(kind, seen, dropped);
 }
 

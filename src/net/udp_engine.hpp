@@ -33,7 +33,8 @@ class UdpEngine final : public DatagramSink, private DatagramHandler {
   void set_dtls(DtlsSet* dtls) noexcept { dtls_ = dtls; }
 
   /// From now on datagrams are not put together to trains (UDP_GRO) on their way in: the kernel program that
-  /// relays before the sockets do takes them one by one. Before start().
+  /// relays before the sockets do takes them one by one. And each is asked for its marks (mark_sampler.hpp).
+  /// Before start().
   void take_singly() noexcept;
 
   /// On the thread of the context; before anything else. Throws std::system_error.

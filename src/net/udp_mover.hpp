@@ -15,7 +15,7 @@ namespace ts::net {
 /// Whom the datagrams are for.
 class DatagramHandler {
  public:
-  /// A look is done with waiting, and begins to hand over.
+  /// A look begins to hand over.
   virtual void woke() = 0;
   /// Datagrams of the socket `tag`, in the order in which they came. The bytes live until flush() returns.
   virtual void received(std::uint64_t tag, std::span<const Datagram> batch) = 0;
@@ -45,8 +45,8 @@ class UdpMover {
   /// Sockets that were unwatched and closed are gone, and their ports free, when it returns.
   virtual void settle() noexcept = 0;
 
-  /// Hands over what is there, and ends with a flush. First waits for `nap`, or until a long batch is there.
-  virtual void look(Duration nap, DatagramHandler& handler) = 0;
+  /// Hands over what is there, and ends with a flush. Between looks the thread may sleep: nothing wakes it.
+  virtual void look(DatagramHandler& handler) = 0;
   virtual SendBatch::Stats send(SendBatch& batch) noexcept = 0;
 
   static constexpr std::uint64_t kApart = std::uint64_t{1} << 63;

@@ -22,6 +22,11 @@ Changes::Changes()
       ipsec_(NETLINK_XFRM, kIpsecGroups),
       ipsec_questions_(NETLINK_XFRM) {}
 
+bool Changes::is_open() const noexcept {
+  const auto is_fine = [](const Netlink& optional) { return optional.is_open() || optional.is_absent(); };
+  return routes_.is_open() && is_fine(nftables_) && is_fine(ipsec_) && is_fine(ipsec_questions_);
+}
+
 std::array<pollfd, 3> Changes::descriptors() const noexcept {
   // poll() passes over negative ones.
   return {{{routes_.descriptor(), POLLIN, 0},
@@ -37,7 +42,7 @@ bool Changes::take() noexcept {
 }
 
 bool Changes::has_ipsec_policies() {
-  if (!ipsec_questions_.is_open()) return false;
+  if (ipsec_questions_.is_absent()) return false;
   constexpr std::uint32_t kFlags = ~std::uint32_t{0};
   Question question(XFRM_MSG_GETSPDINFO, kFlags);
   const auto answer = ipsec_questions_.ask(question, XFRM_MSG_NEWSPDINFO);

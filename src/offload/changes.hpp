@@ -14,8 +14,9 @@ namespace ts::offload {
 class Changes {
  public:
   Changes();
-  /// False: routes cannot be followed. A kernel without nftables or IPsec has nothing to tell of them.
-  bool is_open() const noexcept { return routes_.is_open(); }
+  /// False: not all that changes can be followed. A kernel without nftables or IPsec has nothing to tell of
+  /// them.
+  bool is_open() const noexcept;
 
   /// To wait for.
   std::array<pollfd, 3> descriptors() const noexcept;

@@ -113,11 +113,9 @@ Entries entries_of(const turn::Flow& flow, const Ways& ways, std::uint32_t epoch
     entry->leg.until = kernel_time(flow.until);
     entry->leg.epoch = epoch;
   }
-  // Between two clients of ours the datagram that one sends is seen to come in, and the other's to leave.
-  if (ways.to_peer.device == TS_THIS_HOST) {
-    out.to_peer.leg.proof = TS_PROVEN;
-    out.to_client.leg.proof = TS_CAME;
-  }
+  // Between two clients of ours nothing leaves on this leg: the other one's is looked at instead, and what
+  // comes in on this one is awaited there.
+  if (ways.to_peer.device == TS_THIS_HOST) out.to_peer.leg.proven = TS_ALL_PROVEN;
   return out;
 }
 

@@ -23,15 +23,23 @@ turn::Traffic difference(const ts_count& after, const ts_count& before) noexcept
 
 }  // namespace
 
-FlowTable::FlowTable(Program& program, std::uint64_t seed) : program_(program), held_(0, Hash{seed}) {
+FlowTable::FlowTable(Program& program, std::uint64_t seed)
+    : program_(program), held_(TS_MAX_FLOWS, Hash{seed}) {
+  places_.reserve(TS_MAX_FLOWS);
   free_.reserve(TS_MAX_FLOWS);
   for (std::uint32_t slot = TS_MAX_FLOWS; slot-- > 0;) free_.push_back(slot);
 }
 
 bool FlowTable::tell(const turn::Flow& flow) {
   if (!is_ours(flow)) return false;
-  const auto [at, is_new] = held_.try_emplace(name_of(flow));
+  const Name name = name_of(flow);
+  if (held_.size() >= TS_MAX_FLOWS && !held_.contains(name)) return false;
+  const auto [at, is_new] = held_.try_emplace(name);
   Held& held = at->second;
+  if (is_new) {
+    held.place = places_.size();
+    places_.push_back(&*at);
+  }
   const bool same = !is_new && held.flow.peer == flow.peer && held.flow.relay == flow.relay;
   if (!same) {
     take_back(held);
@@ -39,7 +47,9 @@ bool FlowTable::tell(const turn::Flow& flow) {
   }
   held.flow = flow;
   if (held.slot) program_.prolong(*held.slot, flow.until);
-  return !held.slot;
+  if (held.slot || held.awaited) return false;
+  held.awaited = true;
+  return true;
 }
 
 void FlowTable::end(turn::Flow& flow) {
@@ -49,19 +59,17 @@ void FlowTable::end(turn::Flow& flow) {
   take_back(held);
   flow.to_peer = held.to_peer;
   flow.to_client = held.to_client;
+  const auto last = held_.find(places_.back()->first);
+  last->second.place = held.place;
+  places_[held.place] = &*last;
+  places_.pop_back();
   held_.erase(found);
 }
 
-std::vector<FlowTable::Name> FlowTable::names() const {
-  std::vector<Name> out;
-  out.reserve(held_.size());
-  for (const auto& [name, held] : held_) out.push_back(name);
-  return out;
-}
-
-std::optional<FlowTable::Wanted> FlowTable::find(const Name& name) const {
+std::optional<FlowTable::Wanted> FlowTable::find(const Name& name) {
   const auto found = held_.find(name);
   if (found == held_.end()) return std::nullopt;
+  found->second.awaited = false;
   return Wanted{found->second.flow, found->second.telling};
 }
 
@@ -106,6 +114,10 @@ void FlowTable::leave_slot(Held& held) {
 }
 
 std::vector<std::uint32_t> FlowTable::take_left() noexcept { return std::exchange(left_, {}); }
+
+void FlowTable::leave(const std::vector<std::uint32_t>& slots) {
+  left_.insert(left_.end(), slots.begin(), slots.end());
+}
 
 void FlowTable::give_back(const std::vector<std::uint32_t>& slots) {
   free_.insert(free_.end(), slots.begin(), slots.end());

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // FlowTable: the flows that were told of, and which of them the kernel has. Its owner locks it; no call waits
-// for anything.
+// for anything, and none takes longer the more flows there are.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <unordered_map>
 #include <vector>
-
-#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <turnstone/turn/flows.hpp>
 
@@ -34,14 +33,17 @@ class FlowTable {
   /// `seed`: nobody can choose clients whose names collide.
   FlowTable(Program& program, std::uint64_t seed);
 
-  /// A flow begins, or lasts until another time, which holds at once. True: its ways are to be found.
+  /// A flow begins, or lasts until another time, which holds at once. True: its ways are to be found, and
+  /// find() has not been called since that was said last. Beyond TS_MAX_FLOWS flows nothing is kept of one.
   bool tell(const turn::Flow& flow);
   /// It is over; fills in what was relayed.
   void end(turn::Flow& flow);
 
-  std::vector<Name> names() const;
+  /// Of the flow at a place below size(). When one ends, the last one gets its place: who goes through them
+  /// from the last to the first misses none that was there at the start, and may meet one twice.
+  const Name& name_at(std::size_t place) const noexcept { return places_[place]->first; }
   /// Nothing: it is over.
-  std::optional<Wanted> find(const Name& name) const;
+  std::optional<Wanted> find(const Name& name);
 
   /// Gives the flow to the kernel with these ways, or takes it back where there are none. What was told anew
   /// since it was found is left as it is.
@@ -54,9 +56,11 @@ class FlowTable {
   /// Those below have been used.
   std::uint32_t slots_used() const noexcept { return slots_used_; }
 
-  /// Slots that were left, which packets may still be using: take_left(), Program::settle(), give_back().
+  /// Slots that were left, which packets may still be using: take_left(), Program::settle(), give_back();
+  /// where the kernel could not be waited for, they are left still.
   std::vector<std::uint32_t> take_left() noexcept;
   void give_back(const std::vector<std::uint32_t>& slots);
+  void leave(const std::vector<std::uint32_t>& slots);
 
  private:
   struct Hash {
@@ -68,6 +72,9 @@ class FlowTable {
   struct Held {
     turn::Flow flow;
     std::uint64_t telling = 0;
+    std::size_t place = 0;
+    /// tell() has said that its ways are to be found.
+    bool awaited = false;
     /// The kernel has it.
     std::optional<std::uint32_t> slot;
     Ways ways;
@@ -82,7 +89,9 @@ class FlowTable {
   void leave_slot(Held& held);
 
   Program& program_;
-  boost::unordered_flat_map<Name, Held, Hash> held_;
+  // Of nodes, and made for as many as there may be: it never moves what it holds.
+  std::unordered_map<Name, Held, Hash> held_;
+  std::vector<const decltype(held_)::value_type*> places_;
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> left_;
   std::uint64_t tellings_ = 0;

@@ -33,7 +33,13 @@ void Question::append(const void* bytes, std::size_t count) noexcept {
 
 Netlink::Netlink(int protocol, std::span<const int> groups)
     : descriptor_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)) {
-  if (descriptor_ < 0) return;
+  const auto is_missing = [](int error) {
+    return error == EPROTONOSUPPORT || error == EINVAL || error == ENOENT;
+  };
+  if (descriptor_ < 0) {
+    absent_ = is_missing(errno);
+    return;
+  }
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
   // An answer comes at once; should it not, nobody waits for it for ever.
@@ -44,6 +50,7 @@ Netlink::Netlink(int protocol, std::span<const int> groups)
     good = good && ::setsockopt(descriptor_, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0;
   }
   if (good) return;
+  absent_ = is_missing(errno);
   ::close(descriptor_);
   descriptor_ = -1;
 }

@@ -61,13 +61,16 @@ class Question {
 class Netlink {
  public:
   /// `protocol`: NETLINK_ROUTE or another; `groups`: what to be told of, by number; without any it is for
-  /// questions. Not open: the kernel has no such protocol or group, or forbids it.
+  /// questions. Not open: see is_absent().
   explicit Netlink(int protocol, std::span<const int> groups = {});
   Netlink(const Netlink&) = delete;
   Netlink& operator=(const Netlink&) = delete;
   ~Netlink();
 
   bool is_open() const noexcept { return descriptor_ >= 0; }
+  /// Not open since the kernel has no such protocol or group. Otherwise it has it, and something is lacking:
+  /// descriptors, memory, a right.
+  bool is_absent() const noexcept { return absent_; }
   /// -1: not open.
   int descriptor() const noexcept { return descriptor_; }
 
@@ -80,6 +83,7 @@ class Netlink {
 
  private:
   int descriptor_;
+  bool absent_ = false;
   std::uint32_t sequence_ = 0;
   std::array<std::uint8_t, 4096> answer_;
 };

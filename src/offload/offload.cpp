@@ -7,6 +7,7 @@
 #include <ctime>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include <turnstone/offload/offload.hpp>
 
 #include "changes.hpp"
+#include "clock.hpp"
 #include "flow_table.hpp"
 #include "handle.hpp"
 #include "ways.hpp"
@@ -34,12 +36,13 @@ constexpr milliseconds kLongestWait{1000};
 /// The program relays for so long without hearing from us, and hears from us so often.
 constexpr std::chrono::seconds kAliveFor{5};
 constexpr milliseconds kBeat{1000};
-/// What nobody tells of, such as a path's MTU, is looked for so often; of more flows than so many a beat,
-/// less often.
+/// What nobody tells of is looked for so often: sets of a firewall that packets fill, filters that somebody
+/// takes away, a path's MTU; the last of more flows than so many a beat less often.
 constexpr std::size_t kBeatsARound = 5;
 constexpr std::size_t kMostABeat = 2000;
-/// Flows looked at between two looks at changes.
+/// Flows looked at between two looks at changes, and placed under one lock.
 constexpr std::size_t kAtOnce = 64;
+constexpr std::size_t kUnderOneLock = 8;
 
 /// The clock that flows expire by, as the shards read it.
 TimePoint monotonic_now() noexcept {
@@ -100,7 +103,11 @@ class Offload::Impl {
     beat();
     std::vector<std::string> out;
     for (const Device& device : devices_) out.push_back(device.name);
-    thread_ = std::thread([this] { run(); });
+    try {
+      thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error& error) {
+      return std::string("no thread can be started: ") + error.what();
+    }
     return out;
   }
 
@@ -169,7 +176,7 @@ class Offload::Impl {
   // From here on: our thread.
 
   void run() {
-    TimePoint round = monotonic_now();
+    beat_at_ = monotonic_now();
     for (;;) {
       wait();
       {
@@ -180,9 +187,9 @@ class Offload::Impl {
       if (stale_) find_all_again();
       answer_some();
       const TimePoint now = monotonic_now();
-      if (now - beaten_ >= kBeat) beat();
-      if (now - round < kBeat) continue;
-      round = now;
+      if (now - beat_at_ < kBeat) continue;
+      beat_at_ = now;
+      beat();
       look_around();
       reclaim();
     }
@@ -192,11 +199,13 @@ class Offload::Impl {
     bool busy = false;
     {
       const std::lock_guard lock(mutex_);
-      busy = !queue_.empty();
+      busy = !queue_.empty() || again_ > 0 || due_ > 0;
     }
     const auto told = changes_.descriptors();
     std::array<pollfd, 4> all{{told[0], told[1], told[2], {wake_, POLLIN, 0}}};
-    const milliseconds patience = busy ? milliseconds::zero() : stale_ ? kQuiet : kBeat;
+    const auto rest = std::chrono::ceil<milliseconds>(beat_at_ + kBeat - monotonic_now());
+    const milliseconds patience =
+        busy ? milliseconds::zero() : std::clamp(rest, milliseconds::zero(), stale_ ? kQuiet : kBeat);
     ::poll(all.data(), all.size(), static_cast<int>(patience.count()));
     eventfd_t ignored = 0;
     ::eventfd_read(wake_, &ignored);
@@ -218,10 +227,7 @@ class Offload::Impl {
     ipsec_ = any;
   }
 
-  void beat() noexcept {
-    beaten_ = monotonic_now();
-    program_->set(epoch_, ipsec_ ? TimePoint{} : beaten_ + kAliveFor);
-  }
+  void beat() noexcept { program_->set(epoch_, ipsec_ ? TimePoint{} : monotonic_now() + kAliveFor); }
 
   void find_all_again() {
     const TimePoint now = monotonic_now();
@@ -231,18 +237,38 @@ class Offload::Impl {
     stale_since_ = changed_ = now;
     beat();
     const std::lock_guard lock(mutex_);
-    queue_ = table_.names();
+    again_ = table_.size();
   }
 
-  /// The ways of the first few in the queue.
+  /// The next flow whose ways are to be found; nothing: there is none, or it is over. Under the lock.
+  std::optional<FlowTable::Wanted> next() {
+    if (!queue_.empty()) {
+      const FlowTable::Name name = queue_.back();
+      queue_.pop_back();
+      return table_.find(name);
+    }
+    if (again_ > 0) return next_of(again_);
+    if (due_ == 0) return std::nullopt;
+    --due_;
+    return next_of(round_);
+  }
+  /// `before`: the place of the one that was the last.
+  std::optional<FlowTable::Wanted> next_of(std::size_t& before) {
+    before = std::min(before, table_.size());
+    if (before == 0) return std::nullopt;
+    return table_.find(table_.name_at(--before));
+  }
+
+  /// The ways of a few flows: of those that are new, of all where something has changed, of those whose turn
+  /// it is.
   void answer_some() {
     std::vector<FlowTable::Wanted> some;
     some.reserve(kAtOnce);
     bool no_room = false;
     {
       const std::lock_guard lock(mutex_);
-      for (; !queue_.empty() && some.size() < kAtOnce; queue_.pop_back()) {
-        if (auto wanted = table_.find(queue_.back())) some.push_back(*std::move(wanted));
+      for (std::size_t i = 0; i < kAtOnce; ++i) {
+        if (auto wanted = next()) some.push_back(*std::move(wanted));
       }
       no_room = table_.free_slots() < some.size();
     }
@@ -250,18 +276,36 @@ class Offload::Impl {
     std::vector<std::optional<Ways>> ways;
     ways.reserve(some.size());
     for (const FlowTable::Wanted& wanted : some) ways.push_back(router_.ways(wanted.flow, devices_));
-    const std::lock_guard lock(mutex_);
-    for (std::size_t i = 0; i < some.size(); ++i) table_.place(some[i], ways[i], epoch_);
+    for (std::size_t i = 0; i < some.size();) {
+      const std::lock_guard lock(mutex_);
+      for (const std::size_t end = std::min(some.size(), i + kUnderOneLock); i < end; ++i)
+        table_.place(some[i], ways[i], epoch_);
+    }
   }
 
-  /// Puts the next part of all flows into the queue.
+  /// A part of all that nobody tells of, each beat another one.
   void look_around() {
-    const std::lock_guard lock(mutex_);
-    if (!queue_.empty()) return;
-    if (round_.empty()) round_ = table_.names();
-    const std::size_t part = std::min(kMostABeat, table_.size() / kBeatsARound + 1);
-    for (std::size_t i = 0; i < part && !round_.empty(); ++i, round_.pop_back())
-      queue_.push_back(round_.back());
+    beat_number_ = (beat_number_ + 1) % kBeatsARound;
+    std::uint32_t used = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      used = table_.slots_used();
+      if (queue_.empty() && again_ == 0) {
+        if (round_ == 0) round_ = table_.size();
+        due_ = std::min(kMostABeat, table_.size() / kBeatsARound + 1);
+      }
+    }
+    for (std::size_t slot = beat_number_; slot < used; slot += kBeatsARound)
+      program_->doubt(static_cast<std::uint32_t>(slot));
+    if (beat_number_ == 0) look_for_filters();
+  }
+
+  /// Puts back what somebody has taken away. A device that takes none any more is none of ours.
+  void look_for_filters() {
+    std::erase_if(devices_, [this](const Device& d) {
+      return !program_->is_attached(d.index, handle_->number()) &&
+             program_->attach(d.index, handle_->number()).has_value();
+    });
   }
 
   /// Slots that were left are free when no packet uses them any more.
@@ -272,9 +316,13 @@ class Offload::Impl {
       left = table_.take_left();
     }
     if (left.empty()) return;
-    program_->settle();
+    const bool settled = program_->settle();
     const std::lock_guard lock(mutex_);
-    table_.give_back(left);
+    if (settled) {
+      table_.give_back(left);
+    } else {
+      table_.leave(left);  // until the next beat
+    }
   }
 
   const Options options_;
@@ -283,7 +331,10 @@ class Offload::Impl {
   mutable std::mutex mutex_;
   // Behind the lock.
   FlowTable table_;
-  std::vector<FlowTable::Name> queue_;  // ways to be found
+  std::vector<FlowTable::Name> queue_;  // new: ways to be found
+  std::size_t again_ = 0;               // flows before this place: after a change
+  std::size_t round_ = 0;               // flows before this place: now and then
+  std::size_t due_ = 0;                 // of these so many now
   bool stopping_ = false;
   bool ipsec_ = false;
   // Of our thread, once there is one.
@@ -291,11 +342,11 @@ class Offload::Impl {
   Router router_;
   Changes changes_;
   std::uint32_t epoch_ = 1;
-  TimePoint beaten_;
+  TimePoint beat_at_;
+  std::size_t beat_number_ = 0;
   bool stale_ = false;
   TimePoint changed_;
   TimePoint stale_since_;
-  std::vector<FlowTable::Name> round_;
   int wake_;
   std::thread thread_;
 };
@@ -312,10 +363,14 @@ Offload::Offload(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {
 Offload::~Offload() = default;
 
 Result<std::unique_ptr<Offload>, std::string> Offload::make(const Options& options) {
+  if (is_clock_moved())
+    return std::string(
+        "this process is in a time namespace whose monotonic clock is not the kernel's; start it outside");
   auto program = Program::load();
   if (!program) return program.error();
   auto impl = std::make_unique<Impl>(std::move(*program), options);
-  if (!impl->is_ready()) return std::string("no netlink socket, to ask for routes");
+  if (!impl->is_ready())
+    return std::string("no netlink sockets, to ask for routes and to follow what changes");
   return std::unique_ptr<Offload>(new Offload(std::move(impl)));
 }
 

@@ -70,21 +70,25 @@ struct Program::Impl {
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
     for (const Filter& filter : filters) detach(filter);
+    if (shared != nullptr) ::munmap(shared, sizeof *shared);
     if (counts != nullptr) ::munmap(counts, kCountsBytes);
     if (legs != nullptr) ::munmap(legs, kLegsBytes);
     if (barrier >= 0) ::close(barrier);
     bpf_object__close(object);
   }
 
-  void detach(const Filter& filter) const noexcept {
+  /// It is there and ours; the device may be gone.
+  static bool is_attached(const Filter& filter) noexcept {
     bpf_tc_hook hook = hook_of(filter.device, filter.where);
     bpf_tc_opts options{};
     options.sz = sizeof options;
     options.handle = filter.handle;
     options.priority = kPriority;
-    // The device may be gone.
-    if (bpf_tc_query(&hook, &options) == 0 && options.prog_id == id_of(filter.program))
-      remove(filter.device, filter.handle, filter.where);
+    return bpf_tc_query(&hook, &options) == 0 && options.prog_id == id_of(filter.program);
+  }
+
+  static void detach(const Filter& filter) noexcept {
+    if (is_attached(filter)) remove(filter.device, filter.handle, filter.where);
   }
 
   static void remove(std::uint32_t device, std::uint32_t handle, bpf_tc_attach_point where) noexcept {
@@ -106,6 +110,9 @@ struct Program::Impl {
     options.flags = BPF_TC_F_REPLACE;
     if (const int failed = bpf_tc_attach(&hook, &options); failed != 0)
       return explain("the filter is refused", -failed);
+    // It may be in the place of one that somebody took away.
+    const auto is_it = [&](const Filter& f) { return f.device == filter.device && f.where == filter.where; };
+    std::erase_if(filters, is_it);
     filters.push_back(filter);
     return std::nullopt;
   }
@@ -144,7 +151,9 @@ struct Program::Impl {
     settings = map_of("settings");
     counts = map_memory<ts_counts>(map_of("counts"), kCountsBytes, PROT_READ);
     legs = map_memory<ts_leg>(map_of("legs"), kLegsBytes, PROT_READ | PROT_WRITE);
-    if (counts == nullptr || legs == nullptr) return explain("the maps cannot be mapped", errno);
+    shared = map_memory<ts_settings>(settings, sizeof *shared, PROT_READ | PROT_WRITE);
+    if (counts == nullptr || legs == nullptr || shared == nullptr)
+      return explain("the maps cannot be mapped", errno);
     bpf_map_create_opts options{};
     options.sz = sizeof options;
     options.inner_map_fd = static_cast<__u32>(settings);
@@ -165,6 +174,7 @@ struct Program::Impl {
   int barrier = -1;
   ts_counts* counts = nullptr;
   ts_leg* legs = nullptr;
+  ts_settings* shared = nullptr;
   std::vector<Filter> filters;
 };
 
@@ -195,6 +205,13 @@ std::optional<std::string> Program::attach(std::uint32_t device, std::uint32_t h
   g_said.clear();  // where there was one, libbpf has warned of it
   if (auto problem = impl_->attach({device, handle, BPF_TC_EGRESS, impl_->watch})) return problem;
   return impl_->attach({device, handle, BPF_TC_INGRESS, impl_->relay});
+}
+
+bool Program::is_attached(std::uint32_t device, std::uint32_t handle) const noexcept {
+  const bool out = Impl::is_attached({device, handle, BPF_TC_EGRESS, impl_->watch}) &&
+                   Impl::is_attached({device, handle, BPF_TC_INGRESS, impl_->relay});
+  g_said.clear();  // libbpf warns of what is not there
+  return out;
 }
 
 void Program::clear(std::uint32_t device, std::uint32_t handle) noexcept {
@@ -228,19 +245,25 @@ void Program::prolong(std::uint32_t slot, TimePoint until) noexcept {
     __atomic_store_n(&impl_->legs[number].until, kernel_time(until), __ATOMIC_RELAXED);
 }
 
-void Program::set(std::uint32_t epoch, TimePoint alive_until) noexcept {
-  const std::uint32_t first = 0;
-  ts_settings value{};
-  value.alive_until = kernel_time(alive_until);
-  value.epoch = epoch;
-  // An array's element is always there.
-  static_cast<void>(bpf_map_update_elem(impl_->settings, &first, &value, BPF_ANY));
+void Program::doubt(std::uint32_t slot) noexcept {
+  for (const std::uint32_t number : {leg_to_peer(slot), leg_to_client(slot)}) {
+    ts_leg& leg = impl_->legs[number];
+    if (leg.out_device == TS_THIS_HOST) continue;  // what is to be proven of it is the other flow's
+    // In this order: what came before is no proof any more when the proof is taken back.
+    __atomic_store_n(&leg.came, std::uint32_t{TS_NONE_CAME}, __ATOMIC_RELEASE);
+    __atomic_store_n(&leg.proven, std::uint64_t{0}, __ATOMIC_RELEASE);
+  }
 }
 
-void Program::settle() noexcept {
+void Program::set(std::uint32_t epoch, TimePoint alive_until) noexcept {
+  __atomic_store_n(&impl_->shared->epoch, epoch, __ATOMIC_RELEASE);
+  __atomic_store_n(&impl_->shared->alive_until, kernel_time(alive_until), __ATOMIC_RELEASE);
+}
+
+bool Program::settle() noexcept {
   // The kernel waits for programs that may still use the map that was replaced: for all that run.
   const std::uint32_t first = 0;
-  static_cast<void>(bpf_map_update_elem(impl_->barrier, &first, &impl_->settings, BPF_ANY));
+  return bpf_map_update_elem(impl_->barrier, &first, &impl_->settings, BPF_ANY) == 0;
 }
 
 ts_counts Program::counts(std::uint32_t slot) const noexcept {
@@ -258,8 +281,9 @@ ts_counts Program::counts(std::uint32_t slot) const noexcept {
 int Program::relay_descriptor() const noexcept { return impl_->relay; }
 int Program::watch_descriptor() const noexcept { return impl_->watch; }
 ts_leg Program::leg(std::uint32_t number) const noexcept { return impl_->legs[number]; }
-void Program::set_proof(std::uint32_t number, std::uint32_t proof) noexcept {
-  __atomic_store_n(&impl_->legs[number].proof, proof, __ATOMIC_RELAXED);
+void Program::set_proof(std::uint32_t number, std::uint64_t proven, std::uint32_t came) noexcept {
+  __atomic_store_n(&impl_->legs[number].proven, proven, __ATOMIC_RELAXED);
+  __atomic_store_n(&impl_->legs[number].came, came, __ATOMIC_RELAXED);
 }
 
 }  // namespace ts::offload
@@ -284,12 +308,14 @@ bool Program::publish(std::uint32_t, const Entries&) noexcept { return false; }
 void Program::withdraw(const Entries&) noexcept {}
 void Program::prolong(std::uint32_t, TimePoint) noexcept {}
 void Program::set(std::uint32_t, TimePoint) noexcept {}
-void Program::settle() noexcept {}
+bool Program::settle() noexcept { return true; }
+void Program::doubt(std::uint32_t) noexcept {}
+bool Program::is_attached(std::uint32_t, std::uint32_t) const noexcept { return false; }
 ts_counts Program::counts(std::uint32_t) const noexcept { return {}; }
 int Program::relay_descriptor() const noexcept { return -1; }
 int Program::watch_descriptor() const noexcept { return -1; }
 ts_leg Program::leg(std::uint32_t) const noexcept { return {}; }
-void Program::set_proof(std::uint32_t, std::uint32_t) noexcept {}
+void Program::set_proof(std::uint32_t, std::uint64_t, std::uint32_t) noexcept {}
 
 }  // namespace ts::offload
 

@@ -24,6 +24,8 @@ class Program {
   /// Puts the filters on a device's way in and way out, in place of those that the same `handle` left there;
   /// why not, if that fails.
   std::optional<std::string> attach(std::uint32_t device, std::uint32_t handle);
+  /// Both are still there, and ours.
+  bool is_attached(std::uint32_t device, std::uint32_t handle) const noexcept;
 
   /// Takes filters away that a server which is gone has left there.
   void clear(std::uint32_t device, std::uint32_t handle) noexcept;
@@ -38,10 +40,16 @@ class Program {
   /// Until when legs that may be in use relay.
   void prolong(std::uint32_t slot, TimePoint until) noexcept;
 
-  /// Legs of other epochs are not used from now on, and none at all from `alive_until` on.
+  /// The legs of a slot, which may be in use or may never have been, have to be proven anew. From the thread
+  /// that writes slots.
+  void doubt(std::uint32_t slot) noexcept;
+
+  /// Legs of other epochs are not used from now on, and none at all from `alive_until` on. Cannot fail: these
+  /// are stores into memory that the program shares.
   void set(std::uint32_t epoch, TimePoint alive_until) noexcept;
-  /// Returns when every packet that was being relayed has been: some milliseconds. Any thread.
-  void settle() noexcept;
+  /// Returns when every packet that was being relayed has been: some milliseconds. False: the kernel has no
+  /// memory for the question, and some may still be. Any thread.
+  [[nodiscard]] bool settle() noexcept;
 
   /// What the slot's flows have relayed until now; `slot` is below TS_MAX_FLOWS.
   ts_counts counts(std::uint32_t slot) const noexcept;
@@ -50,7 +58,7 @@ class Program {
   int relay_descriptor() const noexcept;
   int watch_descriptor() const noexcept;
   ts_leg leg(std::uint32_t number) const noexcept;
-  void set_proof(std::uint32_t number, std::uint32_t proof) noexcept;
+  void set_proof(std::uint32_t number, std::uint64_t proven, std::uint32_t came) noexcept;
 
  private:
   struct Impl;

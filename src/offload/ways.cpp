@@ -85,7 +85,11 @@ std::optional<Device> device_of(const ifaddrs& at, int socket) {
   if (::ioctl(socket, SIOCGIFMTU, &request) != 0) return std::nullopt;
   const auto mtu = static_cast<std::uint32_t>(std::max(request.ifr_mtu, 0));
   if (::ioctl(socket, SIOCGIFINDEX, &request) != 0) return std::nullopt;
-  return Device{static_cast<std::uint32_t>(request.ifr_ifindex), mtu, std::string(request.ifr_name)};
+  const auto index = static_cast<unsigned>(request.ifr_ifindex);
+  // The name that comes with an IPv4 address is its label, as "eth0:1".
+  std::array<char, IF_NAMESIZE> name{};
+  if (::if_indextoname(index, name.data()) == nullptr) return std::nullopt;
+  return Device{index, mtu, std::string(name.data())};
 }
 
 }  // namespace

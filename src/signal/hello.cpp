@@ -46,7 +46,7 @@ Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const He
   const bool proven = old != nullptr && old->identity->expires > now.wall;
   std::shared_ptr<const Identity> identity;
   if (proven) {
-    identity = old->identity;
+    identity = newer_identity(now, hello, *old);
   } else if (hello.identity != nullptr) {
     identity = hello.identity;
     if (identity->expires <= now.wall)
@@ -57,7 +57,9 @@ Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const He
     identity = std::move(*known);
   }
   const bool same = old != nullptr && old->identity->credential == identity->credential;
-  if (same && old->session->replay.covers(hello.resume->seq)) {
+  // The token is for somebody else now.
+  const bool renamed = same && !identity->peer.empty() && identity->peer != old->peer;
+  if (same && !renamed && old->session->replay.covers(hello.resume->seq)) {
     ++counters_.resumes[index(ResumeOutcome::Resumed)];
     old->identity = std::move(identity);
     return take_over(now, at, was, hello.resume->seq, out);
@@ -65,13 +67,14 @@ Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const He
   // Its client is the session's, if not its heir: it keeps the peer id.
   const std::string former = same ? old->peer : std::string();
   Hello wanted = hello;
-  if (wanted.peer.empty()) wanted.peer = same ? std::string_view(former) : std::string_view(identity->peer);
+  if (wanted.peer.empty())
+    wanted.peer = same && !renamed ? std::string_view(former) : std::string_view(identity->peer);
   if (const auto named = check_names(*identity, wanted); !named) {
     return refuse_hello(at, named.error().code, named.error().message, out);
   }
   std::optional<ResumeOutcome> outcome;
   if (hello.resume) {
-    outcome = same ? ResumeOutcome::Gap : ResumeOutcome::Unknown;
+    outcome = renamed ? ResumeOutcome::Denied : same ? ResumeOutcome::Gap : ResumeOutcome::Unknown;
     ++counters_.resumes[index(*outcome)];
   }
   const auto taken = peers_.find(wanted.peer);
@@ -86,11 +89,25 @@ Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const He
   return welcome;
 }
 
+/// Who a session's client is: a token that it shows beside the key, if it is the same one's, takes the place
+/// of the one that the session began with.
+std::shared_ptr<const Identity> Router::newer_identity(const Now& now, const Hello& hello,
+                                                       const Connection& old) const {
+  std::shared_ptr<const Identity> shown = hello.identity;
+  if (shown == nullptr && !hello.token.empty()) {
+    if (auto known = authenticate(now, hello.token)) shown = std::move(*known);
+  }
+  const bool newer =
+      shown != nullptr && shown->expires > now.wall && shown->credential == old.identity->credential;
+  return newer ? shown : old.identity;
+}
+
 /// Whoever has the peer id must be gone, as far as one can tell, and the newcomer its equal.
 bool Router::make_way(const Now& now, SlotHandle old, const Identity& identity, Outbox& out) {
   const Connection& c = *connections_.find(old);
   // Clients ping once a heartbeat, and so does the server.
-  const bool overdue = options_.heartbeat.count() > 0 && c.seen + options_.heartbeat * 5 / 4 < now.mono;
+  const bool overdue =
+      !c.watched && options_.heartbeat.count() > 0 && c.seen + options_.heartbeat * 5 / 4 < now.mono;
   if (!c.lost && !overdue) return false;
   if (c.identity->credential != identity.credential) return false;
   end_session(old, out);
@@ -109,6 +126,7 @@ Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<cons
   Connection& c = *connections_.find(at);
   c.member = true;
   c.wants_ice = hello.wants_ice;
+  c.watched = hello.watched;
   c.peer = hello.peer.empty() ? new_peer_name() : std::string(hello.peer);
   c.meta = hello.meta;
   c.identity = std::move(identity);
@@ -122,6 +140,7 @@ Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<cons
     c.session = std::make_unique<Session>();
     c.session->sid = welcome.sid;
     c.session->key = welcome.key;
+    c.session->share.who = at;
     sessions_.emplace(welcome.sid, at);
   }
   welcome.ice = fresh_ice(now, c);
@@ -166,6 +185,16 @@ Result<IceServers, Failure> Router::ice(const Now& now, ConnectionId id, Outbox&
   renew_room_ice(now, c, out);
   arm(*at, c, false);
   return servers;
+}
+
+Result<IceServers, Failure> Router::session_ice(const Now& now, const Resume& session,
+                                                const Identity& identity) {
+  Connection* c = connections_.find(session_of(session));
+  if (c == nullptr || c->identity->credential != identity.credential)
+    return Failure{ErrorCode::Forbidden, "there is no such session, or it is another's"};
+  if (!c->identity->can.has(Right::Ice) || !c->wants_ice)
+    return Failure{ErrorCode::Forbidden, "the session may not have ICE servers"};
+  return ice_.servers(now, {}, c->peer);
 }
 
 }  // namespace ts::signal

@@ -29,6 +29,13 @@ bool Identity::may_enter(std::string_view room) const noexcept {
          });
 }
 
+std::string_view Identity::home_room(std::string_view common) const noexcept {
+  if (all_rooms) return common;
+  const auto named =
+      std::find_if(rooms.begin(), rooms.end(), [](const auto& r) { return !r.ends_with('*'); });
+  return named == rooms.end() ? common : std::string_view(*named);
+}
+
 TokenAuthenticator::TokenAuthenticator(const Options& options) { use(options); }
 
 void TokenAuthenticator::use(const Options& options) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string>
 #include <utility>
 
 #include <turnstone/signal/jwt.hpp>
@@ -9,9 +10,14 @@ namespace {
 
 Identity identity_of(auth::TokenClaims claims, std::string_view token, Rights default_rights) {
   Identity out;
-  // Without a subject, only the very token stands for itself.
-  out.credential =
-      claims.subject.empty() ? "token:" + base64url(sha256({as_bytes(token)})) : "sub:" + claims.subject;
+  if (claims.subject.empty()) {
+    // Only the very token stands for itself.
+    out.credential = "token:" + base64url(sha256({as_bytes(token)}));
+  } else {
+    // RFC 7519 §4.1.2: a subject is one for its issuer alone. With the length, no two pairs read alike.
+    out.credential =
+        "sub:" + std::to_string(claims.issuer.size()) + ':' + claims.issuer + ':' + claims.subject;
+  }
   out.subject = std::move(claims.subject);
   out.peer = std::move(claims.peer);
   out.can = claims.can ? Rights::of(*claims.can) : default_rights;

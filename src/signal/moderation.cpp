@@ -12,7 +12,7 @@ bool Router::moderates(SlotHandle at, const Connection& c, const Room& room, Rig
   return room.members.front() == at || c.identity->can.has(right);
 }
 
-Result<void, Failure> Router::may_join(const Connection& c, std::string_view name,
+Result<void, Failure> Router::may_join(const Now& now, const Connection& c, std::string_view name,
                                        const RoomChange& options) const {
   const Identity& identity = *c.identity;
   const Room* room = rooms_.find(room_handle(name));
@@ -25,12 +25,35 @@ Result<void, Failure> Router::may_join(const Connection& c, std::string_view nam
     if (options.meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
     return {};
   }
-  if (room->locked && !identity.can.has(Right::Room)) {
+  return has_place(now, c.peer, identity, *room);
+}
+
+Result<void, Failure> Router::may_enter(const Now& now, const Identity& identity,
+                                        std::string_view name) const {
+  if (!identity.can.has(Right::Join) || !identity.may_enter(name)) {
+    return Failure{ErrorCode::Forbidden, "not allowed in this room"};
+  }
+  const Room* room = rooms_.find(room_handle(name));
+  return room == nullptr ? Result<void, Failure>() : has_place(now, {}, identity, *room);
+}
+
+Result<void, Failure> Router::has_place(const Now& now, std::string_view peer_id, const Identity& identity,
+                                        const Room& room) const {
+  for (const Ban& ban : room.bans) {
+    if (ban.until > now.mono && ban.means(peer_id, identity)) {
+      return Failure{ErrorCode::Forbidden, "banned from this room",
+                     std::chrono::ceil<std::chrono::seconds>(ban.until - now.mono)};
+    }
+  }
+  if (room.locked && !identity.can.has(Right::Room)) {
     return Failure{ErrorCode::RoomLocked, "the room is locked"};
   }
-  const std::size_t size =
-      std::min(room->size != 0 ? room->size : options_.max_members_per_room, options_.max_members_per_room);
-  if (room->members.size() >= size) return Failure{ErrorCode::RoomFull, "the room is full"};
+  std::uint32_t most = options_.max_members_per_room;
+  for (const CommonRoom& common : options_.common_rooms) {
+    if (common.name == room.name) most = common.max_members;
+  }
+  const std::uint32_t size = room.size != 0 && (most == 0 || room.size < most) ? room.size : most;
+  if (size != 0 && room.members.size() >= size) return Failure{ErrorCode::RoomFull, "the room is full"};
   return {};
 }
 
@@ -81,6 +104,33 @@ Result<void, Failure> Router::kick(const Now& now, ConnectionId id, const KickRe
   return {};
 }
 
+Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequest& request, Outbox& out) {
+  const auto at = member(id, out);
+  if (!at) return at.error();
+  Connection& c = *connections_.find(*at);
+  const SlotHandle room = room_handle(request.room);
+  if (c.in(room) == nullptr) return Failure{ErrorCode::NotJoined, "not in this room"};
+  if (request.reason.size() > kMaxReasonBytes) return Failure{ErrorCode::TooLarge, "reason is too large"};
+  if (!valid_name(request.peer, kMaxPeerNameBytes))
+    return Failure{ErrorCode::BadRequest, "not a valid peer id"};
+  Room& r = *rooms_.find(room);
+  if (!moderates(*at, c, r, Right::Ban)) return Failure{ErrorCode::Forbidden, "not a moderator of this room"};
+  Ban ban{
+      std::string(request.peer), {}, now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime)};
+  if (const Connection* target = peer(request.peer)) ban.credential = target->identity->credential;
+  if (ban.means(c.peer, *c.identity)) return Failure{ErrorCode::BadRequest, "leave, rather"};
+  std::erase_if(r.bans, [&](const Ban& b) { return b.until <= now.mono || b.peer == ban.peer; });
+  if (request.time.count() == 0) return {};
+  if (r.bans.size() >= kMaxBans) return Failure{ErrorCode::Forbidden, "too many bans in this room"};
+  r.bans.push_back(ban);
+  const std::vector<SlotHandle> members = r.members;  // the room stays: its moderator is in it
+  for (const SlotHandle other : members) {
+    const Connection& member = *connections_.find(other);
+    if (ban.means(member.peer, *member.identity)) throw_out(now, other, room, request.reason, out);
+  }
+  return {};
+}
+
 bool Router::close_room(const Now& now, std::string_view name, std::string_view reason, Outbox& out) {
   const SlotHandle room = room_handle(name);
   if (rooms_.find(room) == nullptr) return false;
@@ -93,18 +143,20 @@ void Router::throw_out(const Now& now, SlotHandle at, SlotHandle room, std::stri
   Connection& c = *connections_.find(at);
   out.post(c.receiver(),
            Kicked{ErrorCode::Forbidden, out.keep(std::string(reason)), out.keep(rooms_.find(room)->name)});
-  leave_room(at, c, room, "kicked", out);
+  leave_room(at, c, room, LeaveReason::Kicked, out);
   // A call to those of the room may go over what it was given for all rooms, even if it is in others.
-  end_common_ice(now, at, c, out);
+  end_common_ice(now, at, c, LeaveReason::Kicked, out);
 }
 
-/// Of one who has just left a room: what the ICE provider gave it for all rooms ends with the last.
-void Router::in_no_room(const Now& now, SlotHandle at, Connection& c, Outbox& out) {
-  if (c.rooms.empty()) end_common_ice(now, at, c, out);
+/// True when the member must get other servers if it stays.
+bool Router::end_ice(const Connection& c, std::string_view room, LeaveReason why, bool keeps_ice) {
+  if (!keeps_ice) return ice_.ended(room, c.peer, why);
+  ice_.released(room, c.peer);
+  return false;
 }
 
-void Router::end_common_ice(const Now& now, SlotHandle at, Connection& c, Outbox& out) {
-  if (!ice_.ended({}, c.peer) || c.lost) return;
+void Router::end_common_ice(const Now& now, SlotHandle at, Connection& c, LeaveReason why, Outbox& out) {
+  if (!end_ice(c, {}, why) || c.lost) return;
   renew_ice(now, c, out);
   arm(at, c, false);
 }

@@ -51,7 +51,7 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
   if (own != nullptr) {
     if (!meta.empty()) set_meta(*at, c, *own, meta, out);
   } else {
-    if (const auto allowed = may_join(c, name, options); !allowed) return allowed.error();
+    if (const auto allowed = may_join(now, c, name, options); !allowed) return allowed.error();
     if (rooms_.find(room) == nullptr) {
       room = open_room(name);
       apply(*rooms_.find(room), options);
@@ -73,7 +73,10 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
 
 Result<void, Failure> Router::leave(const Now& now, ConnectionId id, std::string_view name, Outbox& out) {
   auto left = leave(id, name, out);
-  if (left) in_no_room(now, handle(id), *connections_.find(handle(id)), out);
+  const SlotHandle at = handle(id);
+  // What the ICE provider gave for all rooms ends with the last.
+  if (left && connections_.find(at)->rooms.empty())
+    end_common_ice(now, at, *connections_.find(at), LeaveReason::Left, out);
   return left;
 }
 
@@ -83,15 +86,15 @@ Result<void, Failure> Router::leave(ConnectionId id, std::string_view name, Outb
   Connection& c = *connections_.find(*at);
   const SlotHandle room = room_handle(name);
   if (c.in(room) == nullptr) return Failure{ErrorCode::NotJoined, "not in this room"};
-  leave_room(*at, c, room, "left", out);
+  leave_room(*at, c, room, LeaveReason::Left, out);
   return {};
 }
 
-void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out,
-                        bool moves) {
+void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out,
+                        bool keeps_ice) {
   drop_waiting(c, room);
   Room& r = *rooms_.find(room);
-  moves ? ice_.released(r.name, c.peer) : void(ice_.ended(r.name, c.peer));
+  end_ice(c, r.name, why, keeps_ice);
   std::erase(r.members, at);
   std::erase_if(c.rooms, [&](const Membership& m) { return m.room == room; });
   --counters_.memberships;
@@ -102,7 +105,7 @@ void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, std::stri
     return;
   }
   // One tick may close the others too, and the room with the last of them: no view into it.
-  out.begin(PeerLeft{out.keep(r.name), out.keep(c.peer), told});
+  out.begin(PeerLeft{out.keep(r.name), out.keep(c.peer), label(why)});
   for (const SlotHandle other : r.members) out.to(connections_.find(other)->receiver());
   out.end();
 }

@@ -15,12 +15,12 @@ constexpr TimePoint kNever = TimePoint::max();
 constexpr std::chrono::seconds kRetryWhenFull{10};
 
 /// What the room-mates are told.
-constexpr std::string_view told_as(CloseReason reason) noexcept {
+constexpr LeaveReason told_as(CloseReason reason) noexcept {
   switch (reason) {
     case CloseReason::Bye:
-    case CloseReason::GoingAway: return "left";
-    case CloseReason::Kicked: return "kicked";
-    default: return "lost";
+    case CloseReason::GoingAway: return LeaveReason::Left;
+    case CloseReason::Kicked: return LeaveReason::Kicked;
+    default: return LeaveReason::Lost;
   }
 }
 
@@ -106,7 +106,7 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
   c.id = id;
   c.dialect = dialect;
   c.remote = remote;
-  c.seen = c.bucket = now.mono;
+  c.seen = now.mono;
   c.hello_due = now.mono + options_.hello_timeout;
   c.ice_due = c.armed = kNever;
   by_id_.emplace(id, at);
@@ -123,16 +123,9 @@ Result<void, Failure> Router::admit(const Now& now, ConnectionId id, Outbox& out
   const std::uint32_t own = c->identity ? c->identity->limits.messages_per_second : 0;
   const std::uint32_t rate = own != 0 ? own : options_.messages_per_second;
   if (rate == 0) return {};
-  // A bucket as one time: when it will be full again (the generic cell rate algorithm).
-  const Duration cost = Duration(std::chrono::seconds(1)) / rate;
-  const TimePoint full = std::max(c->bucket, now.mono);
-  if (full == now.mono) c->refusals = 0;
-  const Duration over = full + cost - now.mono - cost * std::max(options_.message_burst, 1U);
-  if (over <= Duration::zero()) {
-    c->bucket = full + cost;
-    return {};
-  }
-  if (++c->refusals >= kMaxRefusals) {
+  const Duration over = c->gate.take(now.mono, rate, options_.message_burst);
+  if (over == Duration::zero()) return {};
+  if (c->gate.refusals() >= kMaxRefusals) {
     close(id, CloseReason::RateLimited, CloseCode::RateLimited, "too many messages", out);
   }
   return Failure{ErrorCode::RateLimited, "too many messages",
@@ -170,10 +163,11 @@ Failure Router::refuse_hello(SlotHandle at, ErrorCode code, std::string_view mes
 
 void Router::shut(SlotHandle at, CloseReason reason, Outbox& out) {
   Connection& c = *connections_.find(at);
-  const bool moves = draining_ && reason != CloseReason::Kicked;
-  while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out, moves);
+  // Whoever is sent away goes on with its calls here, as long as there is a relay.
+  const bool keeps_ice = reason == CloseReason::Drain || (draining_ && reason != CloseReason::Kicked);
+  while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out, keeps_ice);
   if (c.member) {
-    moves ? ice_.released({}, c.peer) : void(ice_.ended({}, c.peer));
+    end_ice(c, {}, told_as(reason), keeps_ice);
     peers_.erase(c.peer);
     --(c.lost ? counters_.lost : counters_.members);
   }
@@ -215,8 +209,9 @@ void Router::kick(ConnectionId id, ErrorCode code, std::string_view reason, Outb
 TimePoint Router::next_due(const Connection& c) const noexcept {
   if (c.lost) return c.session->lost_due;
   if (!c.member) return c.hello_due;
-  const bool beats = options_.heartbeat > std::chrono::seconds(0);
-  return std::min(c.ice_due, beats ? c.seen + 2 * options_.heartbeat : kNever);
+  const bool beats = options_.heartbeat > std::chrono::seconds(0) && !c.watched;
+  const TimePoint silent = beats ? c.seen + 2 * options_.heartbeat : kNever;
+  return std::min({c.ice_due, silent, draining_ ? c.leave_due : kNever});
 }
 
 /// Keeps one entry of the queue that counts for the connection: the one at `armed`. Others pop and mean
@@ -239,7 +234,11 @@ void Router::look(const Now& now, SlotHandle at, Outbox& out) {
   if (!c->member && c->hello_due <= now.mono) {
     return close(c->id, CloseReason::HelloTimeout, CloseCode::Limit, "no hello in time", out);
   }
-  if (c->member && options_.heartbeat.count() > 0 && c->seen + 2 * options_.heartbeat <= now.mono) {
+  if (c->member && draining_ && c->leave_due <= now.mono) {
+    return close(c->id, CloseReason::Drain, CloseCode::Restart, "restart", out);
+  }
+  if (c->member && !c->watched && options_.heartbeat.count() > 0 &&
+      c->seen + 2 * options_.heartbeat <= now.mono) {
     out.post(c->receiver(), Close{CloseCode::Limit, "silent for too long"});
     return lose(now, at, CloseReason::Silent, out);
   }
@@ -262,21 +261,23 @@ void Router::tick(const Now& now, Outbox& out) {
 }
 
 std::chrono::milliseconds Router::retry_time() noexcept {
-  const auto spread = static_cast<std::uint32_t>(retry_spread_.count());
-  return retry_after_ + std::chrono::milliseconds(spread == 0 ? 0 : random_.below(spread));
+  const auto spread = static_cast<std::uint32_t>(farewell_.spread.count());
+  return farewell_.retry_after + std::chrono::milliseconds(spread == 0 ? 0 : random_.below(spread));
 }
 
-void Router::drain(std::chrono::milliseconds retry_after, Outbox& out, std::chrono::milliseconds spread) {
+void Router::drain(const Now& now, const Farewell& how, Outbox& out) {
   draining_ = true;
-  retry_after_ = retry_after;
-  retry_spread_ = spread;
-  if (spread.count() == 0) out.begin(GoAway{retry_after});
-  connections_.for_each([&](SlotHandle, Connection& c) {
+  farewell_ = how;
+  const bool one_for_all = how.spread.count() == 0;
+  if (one_for_all) out.begin(GoAway{how.retry_after});
+  connections_.for_each([&](SlotHandle at, Connection& c) {
     if (!c.member || c.lost) return;
-    if (spread.count() == 0) return out.to(c.receiver());
-    out.post(c.receiver(), GoAway{retry_time()});
+    const std::chrono::milliseconds time = retry_time();
+    c.leave_due = how.linger ? now.mono + time + *how.linger : kNever;
+    arm(at, c, false);
+    one_for_all ? out.to(c.receiver()) : out.post(c.receiver(), GoAway{time});
   });
-  if (spread.count() == 0) out.end();
+  if (one_for_all) out.end();
 }
 
 void Router::use(const Options& options) {

@@ -31,6 +31,28 @@ SlotHandle Router::session_of(const Resume& resume) const noexcept {
   return equal_constant_time(as_bytes(key), as_bytes(resume.key)) ? at->second : SlotHandle{};
 }
 
+/// What the member has and its identity, which may be another than when it got it, does not allow, ends.
+void Router::obey(const Now& now, SlotHandle at, Connection& c, Outbox& out) {
+  const Identity& identity = *c.identity;
+  const std::size_t most = identity.limits.rooms != 0 ? identity.limits.rooms : options_.max_rooms_per_member;
+  std::vector<SlotHandle> left;
+  std::size_t stays = 0;
+  for (const Membership& m : c.rooms) {
+    if (stays < most && identity.may_enter(rooms_.find(m.room)->name)) {
+      ++stays;
+    } else {
+      left.push_back(m.room);
+    }
+  }
+  for (const SlotHandle room : left) throw_out(now, at, room, "the token does not allow this room", out);
+  if (!identity.can.has(Right::Send)) {
+    for (const Membership& m : c.rooms) drop_waiting(c, m.room);
+  }
+  if (identity.can.has(Right::Ice)) return;
+  for (const Membership& m : c.rooms) end_ice(c, rooms_.find(m.room)->name, LeaveReason::Kicked);
+  end_ice(c, {}, LeaveReason::Kicked);
+}
+
 /// The session goes on with the connection at `at`, whose own slot is given back.
 Welcome Router::take_over(const Now& now, SlotHandle at, SlotHandle was, std::uint64_t seq, Outbox& out) {
   Connection& fresh = *connections_.find(at);
@@ -48,19 +70,20 @@ Welcome Router::take_over(const Now& now, SlotHandle at, SlotHandle was, std::ui
   c.dialect = fresh.dialect;
   c.remote = fresh.remote;
   // Or whoever comes back would have a burst again.
-  c.bucket = std::max(c.bucket, fresh.bucket);
-  c.refusals = std::max(c.refusals, fresh.refusals);
+  c.gate.inherit(fresh.gate);
   c.seen = now.mono;
   c.lost = false;
   connections_.erase(at);
   acknowledge(c.id, seq);
+  std::vector<Replay::Kept> missed = c.session->replay.after(seq);
+  obey(now, was, c, out);
 
   Welcome welcome;
   welcome.sid = c.session->sid;
   welcome.key = c.session->key;
   welcome.peer = c.peer;
   welcome.outcome = ResumeOutcome::Resumed;
-  welcome.missed = c.session->replay.after(seq);
+  welcome.missed = std::move(missed);
   welcome.ice = fresh_ice(now, c);
   renew_room_ice(now, c, out);
   for (const Membership& m : c.rooms) {
@@ -80,22 +103,47 @@ std::uint64_t Router::number(ConnectionId id, const Replay::Text& text) {
   Connection* c = connections_.find(at);
   if (c == nullptr || !c->session) return 0;
   Session& s = *c->session;
-  counters_.replay_bytes -= s.replay.bytes();
+  const std::size_t former = s.replay.bytes();
   const std::uint64_t seq = s.replay.push(text);
   const auto too_much = [&] {
-    return s.replay.count() > options_.max_resume_messages || s.replay.bytes() > options_.max_resume_bytes ||
-           counters_.replay_bytes + s.replay.bytes() > options_.max_resume_total_bytes;
+    return s.replay.count() > options_.max_resume_messages || s.replay.bytes() > options_.max_resume_bytes;
   };
   while (too_much() && s.replay.drop()) {
   }
-  if (c->lost && !s.replay.covers(s.lost_seq)) {
-    // Nothing that the client may have makes up for what is gone: the next tick ends it.
-    s.replay.clear();
-    s.lost_due = TimePoint{};
-    arm(at, *c, false);
-  }
-  counters_.replay_bytes += s.replay.bytes();
+  set_share(s, former);
+  end_if_gap(at, *c);
+  make_replay_room();
   return seq;
+}
+
+void Router::set_share(Session& session, std::size_t former_bytes) {
+  counters_.replay_bytes += session.replay.bytes() - former_bytes;
+  replay_shares_.set(session.share, session.replay.bytes());
+}
+
+/// Nothing that a lost member's client may have makes up for what is gone: the next tick ends it.
+void Router::end_if_gap(SlotHandle at, Connection& c) {
+  Session& s = *c.session;
+  if (!c.lost || s.replay.covers(s.lost_seq)) return;
+  const std::size_t former = s.replay.bytes();
+  s.replay.clear();
+  set_share(s, former);
+  s.lost_due = TimePoint{};
+  arm(at, c, false);
+}
+
+/// Whoever holds most forgets first: who holds little comes back all the same.
+void Router::make_replay_room() {
+  while (counters_.replay_bytes > options_.max_resume_total_bytes) {
+    const ReplayShares::Holder* most = replay_shares_.largest();
+    if (most == nullptr) return;
+    const SlotHandle at = most->who;
+    Connection& c = *connections_.find(at);
+    const std::size_t former = c.session->replay.bytes();
+    c.session->replay.drop();
+    set_share(*c.session, former);
+    end_if_gap(at, c);
+  }
 }
 
 bool Router::is_lost(ConnectionId id) const noexcept {
@@ -106,15 +154,17 @@ bool Router::is_lost(ConnectionId id) const noexcept {
 void Router::acknowledge(ConnectionId id, std::uint64_t seq) noexcept {
   Connection* c = connections_.find(handle(id));
   if (c == nullptr || !c->session) return;
-  Replay& replay = c->session->replay;
-  counters_.replay_bytes -= replay.bytes();
-  replay.acknowledge(seq);
-  counters_.replay_bytes += replay.bytes();
+  Session& s = *c->session;
+  const std::size_t former = s.replay.bytes();
+  s.replay.acknowledge(seq);
+  set_share(s, former);
 }
 
 void Router::forget_session(Connection& c) {
   if (!c.session) return;
-  counters_.replay_bytes -= c.session->replay.bytes();
+  const std::size_t former = c.session->replay.bytes();
+  c.session->replay.clear();
+  set_share(*c.session, former);
   sessions_.erase(c.session->sid);
   c.session.reset();
 }

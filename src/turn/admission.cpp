@@ -99,12 +99,29 @@ bool Server::within_limits(Allocation& allocation, std::size_t bytes, TimePoint 
   return !why;
 }
 
+void Server::come_to_member(SlotHandle handle, const Allocation& allocation) {
+  if (allocation.policy != nullptr) members_.add(allocation.policy->member, handle);
+}
+
+void Server::leave_member(SlotHandle handle, const Allocation& allocation) {
+  if (allocation.policy != nullptr) members_.remove(allocation.policy->member, handle);
+}
+
 void Server::revoke(Now now, const Revocation& revocation, Outbox& out) {
-  revocations_.add(revocation, now.wall);
-  allocations_.for_each([&](SlotHandle handle, const Allocation& allocation) {
+  counters_.revocations_forgotten[index(revocation.cause)] += revocations_.add(revocation, now.wall);
+  counters_.revocations[index(revocation.cause)] = revocations_.size(revocation.cause);
+  const auto end_if_meant = [&](SlotHandle handle, const Allocation& allocation) {
     const Bearer bearer{allocation.username, allocation.account, allocation.policy.get()};
     if (revokes(revocation, bearer)) end(handle, EndReason::Revoked, now, out);
-  });
+  };
+  // Members come and go all the time. The rest is an operator's, and may look at everything.
+  if (revocation.kind != Revocation::Kind::Member) {
+    allocations_.for_each(end_if_meant);
+    return;
+  }
+  for (const SlotHandle handle : members_.of(revocation.name)) {
+    if (const Allocation* allocation = allocations_.find(handle)) end_if_meant(handle, *allocation);
+  }
 }
 
 }  // namespace ts::turn

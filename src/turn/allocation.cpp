@@ -105,6 +105,7 @@ void Server::forget(SlotHandle handle, Allocation& allocation) {
       ledger_.return_port(refused.address.family(), refused.port);
   }
   unlimit(allocation);
+  leave_member(handle, allocation);
   forget_paths(handle, allocation);
   if (allocation.mobility) ledger_.forget_place(allocation.mobility->id);
   allocations_.erase(handle);

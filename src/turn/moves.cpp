@@ -37,6 +37,7 @@ void Server::hand_over(SlotHandle handle, const MobilePath& to, std::uint64_t id
   counters_.permissions -= allocation.permissions.size();
   counters_.channels -= allocation.channels.size();
   leave_shares(allocation);
+  leave_member(handle, allocation);
   letter.allocation.reset(new Allocation(std::move(allocation)));
   allocations_.erase(handle);
   tidy_deadlines();
@@ -164,6 +165,7 @@ std::optional<SlotHandle> Server::arrive(Now now, Letter& letter, Outbox& out) {
     allocation.look_at = TimePoint::max();
     look_again_at(handle, allocation, now.mono);
     join_shares(allocation, now.mono);
+    come_to_member(handle, allocation);
     tell_flows(handle, allocation, now.mono, out);
     // Both shards were told of a revocation while the allocation was on its way between them.
     const Bearer bearer{allocation.username, allocation.account, allocation.policy.get()};

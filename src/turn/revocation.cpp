@@ -58,38 +58,54 @@ Revocation with_end(Revocation revocation, const auth::Options& options, WallTim
   return revocation;
 }
 
-void RevocationList::add(const Revocation& revocation, WallTime now) {
-  while (!by_end_.empty() && by_end_.begin()->first.first <= now) forget_first();
-  if (revocation.name.empty() || revocation.until <= now) return;
+std::size_t RevocationList::add(const Revocation& revocation, WallTime now) {
+  Part& part = parts_[index(revocation.cause)];
+  while (!part.by_end.empty() && part.by_end.begin()->first.first <= now) part.forget_first();
+  if (revocation.name.empty() || revocation.until <= now) return 0;
   std::string key = key_of(revocation.kind, revocation.name, revocation.realm);
   End end{revocation.until, ++added_};
-  if (const auto found = until_.find(key); found != until_.end()) {
+  std::size_t forgotten = 0;
+  if (const auto found = part.until.find(key); found != part.until.end()) {
     end.first = std::max(end.first, found->second.first);
-    by_end_.erase(found->second);
+    part.by_end.erase(found->second);
     found->second = end;
   } else {
-    if (until_.size() >= kMax) forget_first();
-    until_.emplace(key, end);
+    if (part.until.size() >= kMax) {
+      part.forget_first();
+      forgotten = 1;
+    }
+    part.until.emplace(key, end);
   }
-  by_end_.emplace(end, std::move(key));
+  part.by_end.emplace(end, std::move(key));
+  return forgotten;
 }
 
-void RevocationList::forget_first() {
-  until_.erase(by_end_.begin()->second);
-  by_end_.erase(by_end_.begin());
+void RevocationList::Part::forget_first() {
+  until.erase(by_end.begin()->second);
+  by_end.erase(by_end.begin());
+}
+
+bool RevocationList::empty() const noexcept { return size() == 0; }
+
+std::size_t RevocationList::size() const noexcept {
+  std::size_t out = 0;
+  for (const Part& part : parts_) out += part.until.size();
+  return out;
 }
 
 bool RevocationList::listed(Kind kind, std::string_view name, auth::RealmId realm, WallTime now) const {
   if (name.empty()) return false;
   const auto holds = [&](const std::string& key) {
-    const auto found = until_.find(key);
-    return found != until_.end() && now < found->second.first;
+    return std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) {
+      const auto found = part.until.find(key);
+      return found != part.until.end() && now < found->second.first;
+    });
   };
   return holds(key_of(kind, name, std::nullopt)) || holds(key_of(kind, name, realm));
 }
 
 bool RevocationList::matches(const Bearer& bearer, WallTime now) const {
-  if (until_.empty()) return false;
+  if (empty()) return false;
   const auth::RealmId realm = auth::split_account(bearer.account).realm;
   if (listed(Kind::Credential, bearer.username, realm, now)) return true;
   if (listed(Kind::User, user_of(bearer.account), realm, now)) return true;

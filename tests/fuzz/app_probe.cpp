@@ -39,6 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require((*head)->bytes <= size && (*head)->status <= 999);
     (*head)->field("content-length");
   }
+  if (const auto chunks = join_chunks(text)) require(chunks->body.size() <= size);
   frames(bytes);
   const std::string safe = printable(text, 64);
   require(std::none_of(safe.begin(), safe.end(),

@@ -58,6 +58,7 @@ constexpr std::string_view kTexts[] = {
     R"({"t":"bye"})",
     R"({"t":"room","id":4,"room":"r","size":2,"locked":false,"meta":1})",
     R"({"t":"kick","id":5,"room":"r","peer":"b","reason":"x"})",
+    R"({"t":"ban","id":7,"room":"r","peer":"b","seconds":1})",
     R"({"t":"ack","seq":3})",
     R"({"t":"list","id":6,"room":"r"})",
 };

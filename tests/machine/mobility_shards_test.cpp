@@ -254,5 +254,22 @@ TEST(AcrossWithRates, TheAllocationKeepsItsLimits) {
   shards.expect_nothing_left();
 }
 
+TEST_F(Across, AMemberIsFoundWhereItsAllocationWent) {
+  auth::Policy policy;
+  policy.member = "m1";
+  const auto minted = auth::mint("north", "carol", policy, shards.now.wall + std::chrono::hours(1)).value();
+  for (Mover* mover : {&old, &moved}) mover->user = minted.username, mover->password = minted.password;
+  begin();
+  EXPECT_EQ(shards.servers[0]->member_count(), 1U);
+  ASSERT_EQ(moved.refresh(ticket).code(), 0);
+  moved.speak();
+  EXPECT_EQ(shards.servers[0]->member_count(), 0U);
+  EXPECT_EQ(shards.servers[1]->member_count(), 1U);
+  shards.revoke({Revocation::Kind::Member, "m1", shards.now.wall + std::chrono::hours(1)});
+  EXPECT_EQ(shards.servers[1]->counters().allocations_ended[index(EndReason::Revoked)], 1U);
+  EXPECT_EQ(shards.servers[1]->member_count(), 0U);
+  shards.expect_nothing_left();
+}
+
 }  // namespace
 }  // namespace ts::turn::testing

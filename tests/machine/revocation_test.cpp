@@ -152,5 +152,45 @@ TEST_F(Revoking, BindingsAreForEverybody) {
             0);
 }
 
+// Members come and go all the time: their end looks at their own allocations alone.
+TEST_F(Revoking, OnlyMembersAreLookedUp) {
+  EXPECT_EQ(w.server.member_count(), 3U);
+  Client again(w, "192.12.0.1:1010", Transport::Udp, cellar.username, cellar.password);
+  ASSERT_EQ(again.allocate().code(), 0);
+  EXPECT_EQ(w.server.member_count(), 3U);
+  revoke(Kind::Member, "m3");
+  EXPECT_EQ(ended.size(), 2U);
+  EXPECT_EQ(w.server.member_count(), 2U);
+  ASSERT_EQ(lobby.refresh(0).code(), 0);
+  EXPECT_EQ(w.server.member_count(), 1U);
+  revoke(Kind::Room, "lobby");
+  EXPECT_EQ(w.server.member_count(), 0U);
+}
+
+TEST_F(Revoking, ARealmsMemberIsMeantAlone) {
+  Outbox out;
+  Revocation other{Kind::Member, "m1", w.now.wall + seconds(60), auth::RealmId{1}};
+  w.server.revoke(w.now, other, out);
+  EXPECT_TRUE(out.events.empty());
+  other.realm = auth::kDefaultRealm;
+  w.server.revoke(w.now, other, out);
+  EXPECT_EQ(out.events.size(), 1U);
+}
+
+TEST_F(Revoking, IsCountedByItsCause) {
+  Outbox out;
+  Revocation revocation{Kind::Member, "gone", w.now.wall + seconds(60)};
+  revocation.cause = RevocationCause::Departure;
+  w.server.revoke(w.now, revocation, out);
+  revoke(Kind::User, "nobody");
+  Counters sum = w.server.counters();
+  EXPECT_EQ(sum.revocations, (std::array<std::uint64_t, 3>{1, 0, 1}));
+  EXPECT_EQ(sum.revocations_forgotten, (std::array<std::uint64_t, 3>{}));
+  sum.revocations_forgotten[1] = 5;
+  sum += w.server.counters();
+  EXPECT_EQ(sum.revocations[0], 1U) << "every shard has the same";
+  EXPECT_EQ(sum.revocations_forgotten[1], 5U);
+}
+
 }  // namespace
 }  // namespace ts::turn

@@ -2,6 +2,8 @@
 // FlowTable over the kernel's maps: what is left is not used again before no packet uses it. Needs root.
 #include "../../src/offload/flow_table.hpp"
 
+#include <set>
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -63,7 +65,7 @@ TEST_F(Table, SlotsAreFreeWhenNoPacketUsesThem) {
   EXPECT_EQ(table->slots_used(), 3U) << "not the one that was left";
   const auto left = table->take_left();
   EXPECT_EQ(left.size(), 1U);
-  program->settle();
+  EXPECT_TRUE(program->settle());
   table->give_back(left);
   EXPECT_EQ(table->free_slots(), all - 2);
   place(flow_of(4));
@@ -87,18 +89,19 @@ TEST_F(Table, LegsInUseAreNotRewritten) {
 TEST_F(Table, OnlyTheTimeChangesInPlace) {
   turn::Flow flow = flow_of(1);
   place(flow);
-  program->set_proof(leg_to_peer(0), TS_PROVEN);
+  program->set_proof(leg_to_peer(0), TS_ALL_PROVEN, TS_NONE_CAME);
   flow.until += std::chrono::minutes(5);
   EXPECT_FALSE(table->tell(flow)) << "there is nothing to find out";
   EXPECT_EQ(program->leg(leg_to_peer(0)).until, kernel_time(flow.until));
   EXPECT_EQ(program->leg(leg_to_client(0)).until, kernel_time(flow.until));
-  EXPECT_EQ(program->leg(leg_to_peer(0)).proof, unsigned{TS_PROVEN});
+  EXPECT_EQ(program->leg(leg_to_peer(0)).proven, TS_ALL_PROVEN);
 }
 
 TEST_F(Table, WhatWasToldAnewIsLeftAsItIs) {
   table->tell(flow_of(1));
   const auto wanted = *table->find(FlowTable::name_of(flow_of(1)));
   EXPECT_TRUE(table->tell(flow_of(1, "192.0.2.10:9000")));
+  EXPECT_FALSE(table->tell(flow_of(1, "192.0.2.10:9000"))) << "it is awaited already";
   table->place(wanted, kWays, 1);
   EXPECT_EQ(table->placed(), 0U) << "the ways are another peer's";
   turn::Flow end = ended(flow_of(1, "192.0.2.10:9000"));
@@ -106,6 +109,48 @@ TEST_F(Table, WhatWasToldAnewIsLeftAsItIs) {
   table->place(wanted, kWays, 1);
   EXPECT_EQ(table->placed(), 0U) << "it is over";
   EXPECT_FALSE(table->find(FlowTable::name_of(flow_of(1))));
+}
+
+TEST_F(Table, HasAPlaceForEachFlow) {
+  for (int i = 0; i < 5; ++i) table->tell(flow_of(i));
+  for (const int over : {1, 4, 0}) {
+    turn::Flow end = ended(flow_of(over));
+    table->end(end);
+  }
+  table->tell(flow_of(7));
+  std::set<int> names;
+  for (std::size_t place = 0; place < table->size(); ++place)
+    names.insert(table->name_at(place).channel - 0x4000);
+  EXPECT_EQ(names, (std::set<int>{2, 3, 7}));
+}
+
+/// More than the kernel can have: nothing is kept of them.
+TEST_F(Table, IsBounded) {
+  turn::Flow flow = flow_of(1);
+  for (unsigned i = 0; i < TS_MAX_FLOWS; ++i) {
+    flow.tuple.client.port = static_cast<std::uint16_t>(i);
+    ASSERT_TRUE(table->tell(flow));
+  }
+  EXPECT_FALSE(table->tell(flow_of(2)));
+  EXPECT_EQ(table->size(), std::size_t{TS_MAX_FLOWS});
+  EXPECT_FALSE(table->find(FlowTable::name_of(flow_of(2))));
+  turn::Flow unknown = ended(flow_of(2));
+  table->end(unknown);
+  ASSERT_TRUE(table->find(FlowTable::name_of(flow)));
+  EXPECT_TRUE(table->tell(flow)) << "those that are known are told on";
+  turn::Flow end = ended(flow);
+  table->end(end);
+  EXPECT_TRUE(table->tell(flow_of(2)));
+}
+
+TEST_F(Table, SlotsThatCannotBeWaitedForAreLeftStill) {
+  place(flow_of(1));
+  turn::Flow end = ended(flow_of(1));
+  table->end(end);
+  const auto left = table->take_left();
+  EXPECT_EQ(left.size(), 1U);
+  table->leave(left);
+  EXPECT_EQ(table->take_left(), left);
 }
 
 TEST_F(Table, WithoutWaysItIsTheSockets) {

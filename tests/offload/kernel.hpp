@@ -23,12 +23,15 @@ struct Verdict {
   /// -1: the run failed.
   int action = -1;
   Bytes frame;
+  std::uint32_t priority = 0;
 };
 
 struct Circumstances {
   std::uint32_t gso_size = 0;
   /// 0: it was sent on this host.
   std::uint32_t came_by = 0;
+  std::uint32_t mark = 0;
+  std::uint32_t priority = 0;
 };
 
 inline Verdict run(int program, const Bytes& frame, const Circumstances& with = {}) {
@@ -37,6 +40,8 @@ inline Verdict run(int program, const Bytes& frame, const Circumstances& with = 
   __sk_buff context{};
   context.ifindex = kLoopback;
   context.ingress_ifindex = with.came_by;
+  context.mark = with.mark;
+  context.priority = with.priority;
   context.gso_size = with.gso_size;
   context.gso_segs = with.gso_size != 0 ? 2 : 0;
   bpf_attr attributes{};
@@ -47,9 +52,12 @@ inline Verdict run(int program, const Bytes& frame, const Circumstances& with = 
   attributes.test.data_size_out = static_cast<__u32>(out.frame.size());
   attributes.test.ctx_in = reinterpret_cast<std::uintptr_t>(&context);
   attributes.test.ctx_size_in = sizeof context;
+  attributes.test.ctx_out = reinterpret_cast<std::uintptr_t>(&context);
+  attributes.test.ctx_size_out = sizeof context;
   if (::syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attributes, sizeof attributes) != 0) return out;
   out.action = static_cast<int>(attributes.test.retval);
   out.frame.resize(attributes.test.data_size_out);
+  out.priority = context.priority;
   return out;
 }
 /// A frame comes in.

@@ -6,8 +6,10 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include <fcntl.h>
@@ -15,7 +17,9 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +27,7 @@
 #include <turnstone/offload/offload.hpp>
 
 #include "../../src/offload/changes.hpp"
+#include "../../src/offload/clock.hpp"
 #include "../../src/offload/handle.hpp"
 #include "../../src/offload/ways.hpp"
 #include "kernel.hpp"
@@ -35,6 +40,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 Endpoint ep(const char* text) { return Endpoint::parse(text).value(); }
+
+constexpr uid_t kNobody = 65534;
 
 /// A flow of a client at 198.51.100.x whose peer is at 203.0.113.x.
 turn::Flow flow_of(int number, const char* peer = "203.0.113.9:9000") {
@@ -98,6 +105,11 @@ struct Offloading : ::testing::Test {
   }
   std::uint64_t flows() const { return offload->counters().flows; }
   /// Routes are followed on a thread of its own.
+  bool filters_soon(const std::string& device, int wanted) const {
+    for (int i = 0; i < 80 && filters(device) != wanted; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return filters(device) == wanted;
+  }
   bool soon(std::uint64_t wanted) const {
     for (int i = 0; i < 300 && flows() != wanted; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -126,6 +138,25 @@ TEST_F(Offloading, FiltersComeAndGo) {
   EXPECT_EQ(filters("va"), 2) << "they are the other one's";
   another->reset();
   EXPECT_EQ(filters("va") + filters("vb"), 0);
+}
+
+TEST_F(Offloading, FiltersThatSomebodyTookAwayComeBack) {
+  attach();
+  ASSERT_EQ(std::system("tc filter del dev va ingress"), 0);
+  ASSERT_EQ(std::system("tc qdisc del dev vb clsact"), 0);
+  EXPECT_EQ(filters("va"), 1);
+  EXPECT_EQ(filters("vb"), 0);
+  EXPECT_TRUE(filters_soon("va", 2));
+  EXPECT_TRUE(filters_soon("vb", 2));
+  offload.reset();
+  EXPECT_EQ(filters("va") + filters("vb"), 0);
+}
+
+/// A label is no device's name.
+TEST_F(Offloading, KnowsDevicesByTheirNames) {
+  ASSERT_TRUE(ip("link add vd type veth peer name vd-far") && ip("link set vd up") &&
+              ip("link set vd-far up") && ip("addr add 192.0.2.1/24 dev vd label vd:1"));
+  EXPECT_THAT(attach(), ElementsAre("va", "vb", "vd"));
 }
 
 TEST_F(Offloading, FiltersOfCrashedServersAreTakenAway) {
@@ -289,6 +320,21 @@ TEST_F(Offloading, HearsOfAllThatDecidesAboutPackets) {
   EXPECT_EQ(changes.has_ipsec_policies(), last);
 }
 
+/// Changes that the kernel has and we cannot hear of are no absent ones.
+TEST_F(Offloading, MustHearOfThemAll) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(home);
+  ::close(next);
+  for (unsigned sockets = 0; sockets <= 4; ++sockets) {
+    const rlimit some{static_cast<rlim_t>(next) + sockets, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &some), 0);
+    const bool open = Changes().is_open();
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_EQ(open, sockets == 4) << sockets;
+  }
+}
+
 TEST_F(Offloading, KeepsTheDevicesWhenTheSystemDoesNotSay) {
   attach();
   tell(flow_of(1));
@@ -348,7 +394,6 @@ TEST_F(OffloadingOnNone, SaysSo) {
 }
 
 [[noreturn]] void load_as_nobody() {
-  constexpr uid_t kNobody = 65534;
   const bool powerless = ::geteuid() != 0 || ::setuid(kNobody) == 0;
   const auto made = Offload::make({});
   std::fprintf(stderr, "%s\n", made ? "loaded" : made.error().c_str());
@@ -361,12 +406,16 @@ TEST(Offload, SaysWhatIsMissing) {
 }
 
 /// As with systemd's AmbientCapabilities=CAP_BPF CAP_NET_ADMIN: no CAP_PERFMON, no CAP_SYS_ADMIN.
-[[noreturn]] void load_with_two_capabilities() {
+bool keep_two_capabilities() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, 2> data{};
   data[0].effective = data[0].permitted = 1U << CAP_NET_ADMIN;
   data[1].effective = data[1].permitted = 1U << (CAP_BPF - 32);
-  const bool left = ::syscall(SYS_capset, &header, data.data()) == 0;
+  return ::syscall(SYS_capset, &header, data.data()) == 0;
+}
+
+[[noreturn]] void load_with_two_capabilities() {
+  const bool left = keep_two_capabilities();
   const auto made = Offload::make({});
   std::fprintf(stderr, "%s\n", made ? "loaded" : made.error().c_str());
   std::_Exit(left && made ? 0 : 1);
@@ -377,6 +426,116 @@ TEST(Offload, NeedsTwoCapabilities) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
   EXPECT_EXIT(load_with_two_capabilities(), ::testing::ExitedWithCode(0), "loaded");
+}
+
+/// What `f` says in a child process, by its exit code: 0.
+template <class F>
+bool in_a_child(F&& f) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(f() ? 0 : 1);
+  int status = -1;
+  return ::waitpid(child, &status, 0) == child && status == 0;
+}
+
+TEST_F(Offloading, SaysWhenNoThreadCanBeStarted) {
+  EXPECT_TRUE(in_a_child([&] {
+    // Nobody may have no process, and is bound by that without CAP_SYS_RESOURCE.
+    const rlimit none{0, 0};
+    if (::prctl(PR_SET_KEEPCAPS, 1) != 0 || ::setuid(kNobody) != 0 || !keep_two_capabilities() ||
+        ::setrlimit(RLIMIT_NPROC, &none) != 0)
+      return false;
+    const auto devices = offload->attach(warnings);
+    const bool said = !devices && devices.error().find("no thread can be started") != std::string::npos;
+    if (!said) std::fprintf(stderr, "%s\n", devices ? "attached" : devices.error().c_str());
+    offload.reset();
+    return said;
+  }));
+  EXPECT_EQ(filters("va") + filters("vb"), 0);
+}
+
+TEST(Offload, KnowsClocksThatAreNotTheKernels) {
+  EXPECT_FALSE(moves_monotonic(""));
+  EXPECT_FALSE(moves_monotonic("monotonic           0         0\nboottime            0         0\n"));
+  EXPECT_FALSE(moves_monotonic("monotonic           0         0\nboottime         1000         0\n"));
+  EXPECT_TRUE(moves_monotonic("monotonic        1000         0\nboottime            0         0\n"));
+  EXPECT_TRUE(moves_monotonic("monotonic          -1         0\n"));
+  EXPECT_TRUE(moves_monotonic("boottime 0 0\nmonotonic 0 500"));
+  EXPECT_TRUE(moves_monotonic("1 0 10000000"));
+  EXPECT_FALSE(is_clock_moved());
+}
+
+TEST(Offload, IsRefusedInATimeNamespace) {
+  if (!is_built_in()) GTEST_SKIP() << "built without libbpf or clang";
+  if (::geteuid() != 0 || ::access("/proc/self/timens_offsets", R_OK) != 0)
+    GTEST_SKIP() << "needs root, and a kernel with time namespaces";
+  EXPECT_TRUE(in_a_child([] {
+    if (::unshare(CLONE_NEWTIME) != 0) return false;
+    const int offsets = ::open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+    constexpr std::string_view kLater = "monotonic 1000 0";
+    if (::write(offsets, kLater.data(), kLater.size()) != static_cast<ssize_t>(kLater.size())) return false;
+    ::close(offsets);
+    return in_a_child([] {
+      const auto made = Offload::make({});
+      return !made && made.error().find("time namespace") != std::string::npos;
+    });
+  }));
+}
+
+/// A folder that is taken away at the end, with what is in it.
+struct Folder {
+  explicit Folder(mode_t mode) {
+    EXPECT_NE(::mkdtemp(path.data()), nullptr);
+    EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::string path = "/tmp/ts-handles-XXXXXX";
+};
+
+/// Names are anybody's; files in a folder of ours are not.
+TEST_F(Offloading, StrangersCannotTakeTheHandles) {
+  std::array<int, 2> ready{};
+  std::array<int, 2> go{};
+  ASSERT_EQ(::pipe(ready.data()), 0);
+  ASSERT_EQ(::pipe(go.data()), 0);
+  const pid_t stranger = ::fork();
+  char word = 0;
+  if (stranger == 0) {
+    const bool nobody = ::setuid(kNobody) == 0;
+    std::vector<Handle> all;
+    while (auto handle = Handle::take("/nowhere")) all.push_back(*std::move(handle));
+    ::close(go[1]);
+    const bool told = nobody && all.size() == kMostHandles && ::write(ready[1], "x", 1) == 1;
+    static_cast<void>(::read(go[0], &word, 1) + 0);
+    ::_exit(told ? 0 : 1);
+  }
+  ::close(ready[1]);
+  EXPECT_EQ(::read(ready[0], &word, 1), 1);
+  const Folder safe(0755);
+  const Folder open(0777);
+  EXPECT_FALSE(Handle::take(open.path)) << "anybody could lock a file there";
+  {
+    const auto one = Handle::take(safe.path);
+    const auto two = Handle::take(safe.path);
+    ASSERT_TRUE(one && two);
+    EXPECT_NE(one->number(), two->number());
+    int free = 0;
+    Handle::for_each_free([&](std::uint32_t) { ++free; }, safe.path);
+    EXPECT_EQ(free, static_cast<int>(kMostHandles) - 2);
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(safe.path)) << "locks go with their owners";
+  for (const int end : {go[0], go[1], ready[0]}) ::close(end);
+  int status = -1;
+  EXPECT_EQ(::waitpid(stranger, &status, 0), stranger);
+  EXPECT_EQ(status, 0);
+}
+
+/// Of another container, say, with the same network and other files.
+TEST_F(Offloading, ServersWithoutAFileHaveTheirHandles) {
+  const Folder folder(0755);
+  const auto one = Handle::take("/nowhere/at/all");
+  const auto two = Handle::take(folder.path);
+  ASSERT_TRUE(one && two);
+  EXPECT_NE(one->number(), two->number());
 }
 
 TEST(Offload, ServersHaveHandlesOfTheirOwn) {

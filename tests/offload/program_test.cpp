@@ -77,18 +77,17 @@ struct Kernel : ::testing::Test {
 
   static Way way_to(const turn::Flow& flow) { return {kLoopback, 1500, flow.peer.address}; }
   /// Each in a slot of its own, the number of which is its place among those placed.
-  void place(turn::Flow flow, const Ways& ways, std::uint32_t proof = TS_PROVEN) {
+  void place(turn::Flow flow, const Ways& ways, std::uint64_t proven = TS_ALL_PROVEN) {
     flow.until = kernel_now() + (flow.until - world.now.mono);
     Entries entries = entries_of(flow, ways, kEpoch);
-    for (Entry* entry : {&entries.to_peer, &entries.to_client})
-      entry->leg.proof = std::max(entry->leg.proof, proof);
+    for (Entry* entry : {&entries.to_peer, &entries.to_client}) entry->leg.proven |= proven;
     const auto slot = static_cast<std::uint32_t>(placed.size());
     program->write(slot, entries);
     ASSERT_TRUE(program->publish(slot, entries));
     placed.push_back(entries);
   }
-  void place(const turn::Flow& flow, std::uint32_t proof = TS_PROVEN) {
-    place(flow, {way_to(flow), way_to(flow)}, proof);
+  void place(const turn::Flow& flow, std::uint64_t proven = TS_ALL_PROVEN) {
+    place(flow, {way_to(flow), way_to(flow)}, proven);
   }
 
   /// What the core makes of it; nothing: it is not ChannelData of a flow either way.
@@ -101,13 +100,15 @@ struct Kernel : ::testing::Test {
         world.deliver(side->client.tuple, in.payload, in.tos);
         if (world.to_peers.empty()) return std::nullopt;
         const auto& sent = world.to_peers.back();
-        return Datagram{sent.from, sent.peer, sent.bytes, sent.tos, in.ttl, 0, sent.dont_fragment};
+        // A socket cannot know of DF; towards a peer the program copies it.
+        return Datagram{sent.from, sent.peer, sent.bytes, sent.tos, in.ttl, 0, in.dont_fragment};
       }
       if (in.from.address == side->peer.address && in.to == side->client.relayed) {
         if (in.from != side->peer) return std::nullopt;  // a Data indication's
         world.peer_sends(side->client.relay(), in.from, in.payload, in.tos);
         if (world.to_clients.empty()) return std::nullopt;
         const auto& sent = world.to_clients.back();
+        // The core never asks for DF towards a client.
         return Datagram{sent.tuple.server, sent.tuple.client, sent.bytes, sent.tos, in.ttl, 0, false};
       }
     }
@@ -133,7 +134,7 @@ struct Kernel : ::testing::Test {
     EXPECT_EQ(got->datagram.payload, wanted->payload);
     EXPECT_EQ(got->datagram.tos, wanted->tos);
     EXPECT_EQ(got->datagram.ttl, in.datagram.ttl - 1);
-    EXPECT_EQ(got->datagram.dont_fragment, in.datagram.dont_fragment);
+    EXPECT_EQ(got->datagram.dont_fragment, wanted->dont_fragment);
     EXPECT_EQ(got->trailer, 0U);
     EXPECT_EQ(got->checksum_good, in.checksum_good) << "a bad checksum stays bad";
     if (!in.checksum_good) return;
@@ -141,7 +142,6 @@ struct Kernel : ::testing::Test {
     Datagram whole = *wanted;
     whole.ttl = static_cast<std::uint8_t>(in.datagram.ttl - 1);
     whole.id = got->datagram.id;
-    whole.dont_fragment = in.datagram.dont_fragment;
     // But for the Ethernet addresses, which are written on the way out.
     EXPECT_EQ(from_type(verdict.frame), from_type(frame_of(whole)));
   }
@@ -164,6 +164,20 @@ struct Kernel : ::testing::Test {
       out.dropped += each.dropped;
     }
     return out;
+  }
+
+  /// Doubted, what `one` sends is awaited where `two` gets it. Their flows were placed last.
+  void proven_by_the_other(Client& one, Client& two) {
+    const auto slot = static_cast<std::uint32_t>(placed.size() - 1);
+    program->doubt(slot - 1);
+    program->doubt(slot);
+    const Bytes message = Client::channel_data(0x4001, noise(9));
+    const Bytes onward =
+        frame_of({two.tuple.server, two.tuple.client, Client::channel_data(0x4002, noise(9))});
+    leave(*program, onward);
+    passes_up(frame_of({one.tuple.client, one.tuple.server, message}), "none came before");
+    leave(*program, onward);
+    EXPECT_EQ(run(*program, frame_of({one.tuple.client, one.tuple.server, message})).action, kSent);
   }
 
   Bytes noise(std::size_t size) {
@@ -232,7 +246,7 @@ TEST_F(Kernel, KeepsTheTrafficClass) {
 }
 
 // RFC 8656 §14 SHOULD: DF is set for DONT-FRAGMENT, else copied or clear
-TEST_F(Kernel, CopiesDf) {
+TEST_F(Kernel, CopiesDfTowardsPeers) {
   for (Datagram d : {v4.down(noise(100)), v4.up(Client::channel_data(v4.channel, noise(100)))}) {
     d.dont_fragment = true;
     relays(d);
@@ -335,8 +349,9 @@ TEST_F(Kernel, RelaysBetweenTwoClientsOfOurs) {
       in.ttl = 2;
       EXPECT_EQ(run(*program, frame_of(in)).action, kDropped) << "two relays";
     }
-    EXPECT_EQ(counted().to_peer.packets, before.to_peer.packets + 40);
-    EXPECT_EQ(counted().to_client.bytes, before.to_client.bytes + 780);
+    proven_by_the_other(one, two);
+    EXPECT_EQ(counted().to_peer.packets, before.to_peer.packets + 41);
+    EXPECT_EQ(counted().to_client.bytes, before.to_client.bytes + 789);
     passes_up(frame_of({two.relayed, one.relayed, noise(10)}), "a relay's packets do not come from outside");
     program->withdraw(placed.back());
     passes_up(frame_of({one.tuple.client, one.tuple.server, Client::channel_data(0x4001, noise(9))}),
@@ -433,50 +448,125 @@ TEST_F(Kernel, LeavesToTheSocketsWhatIsNotOfAFlow) {
   passes_up(frame_of(d), "another port of the peer");
 }
 
-TEST_F(Kernel, RelaysNothingUnproven) {
+/// A flow of which nothing is proven, in a slot of its own.
+struct Unproven : Kernel {
+  void watch(Side& of, std::size_t flow) {
+    side = &of;
+    place(world.flows[flow], std::uint64_t{0});
+    slot = static_cast<std::uint32_t>(placed.size() - 1);
+  }
+  ts_leg leg(bool to_client) const {
+    return program->leg(to_client ? leg_to_client(slot) : leg_to_peer(slot));
+  }
+  bool proven(bool to_client, std::uint8_t tos = 0) const {
+    return (leg(to_client).proven & TS_PROVEN_OF(tos)) != 0;
+  }
+  bool awaited(bool to_client) const { return leg(to_client).came != TS_NONE_CAME; }
+  Bytes up(std::uint8_t tos = 0) {
+    Datagram d = side->up(Client::channel_data(side->channel, noise(20)));
+    d.tos = tos;
+    return frame_of(d);
+  }
+  Bytes sent_up(std::uint8_t tos = 0) { return frame_of({side->client.relayed, side->peer, noise(20), tos}); }
+
+  Side* side = &v4;
+  std::uint32_t slot = 0;
+};
+
+TEST_F(Unproven, IsNotRelayed) {
   for (std::size_t i = 0; i < 2; ++i) {
-    Side& side = i == 0 ? v4 : v6;
-    place(world.flows[i], TS_UNSEEN);
-    const auto slot = static_cast<std::uint32_t>(placed.size() - 1);
-    const auto proof = [&](bool to_client) {
-      return program->leg(to_client ? leg_to_client(slot) : leg_to_peer(slot)).proof;
-    };
-    const Bytes up = frame_of(side.up(Client::channel_data(side.channel, noise(20))));
-    const Bytes down = frame_of(side.down(noise(20)));
-    const Bytes sent_up = frame_of({side.client.relayed, side.peer, noise(20)});
-    const Bytes sent_down = frame_of(
-        {side.client.tuple.server, side.client.tuple.client, Client::channel_data(side.channel, noise(20))});
-    leave(*program, sent_up);
-    EXPECT_EQ(proof(false), unsigned{TS_UNSEEN}) << "of another channel, or of a Send indication";
-    passes_up(up, "nothing is known of what leaves");
-    passes_up(up, "still not");
-    EXPECT_EQ(proof(false), unsigned{TS_CAME});
-    leave(*program, sent_up, {0, kLoopback});
-    EXPECT_EQ(proof(false), unsigned{TS_CAME}) << "it was forwarded";
-    Datagram translated{side.client.relayed, side.peer, noise(20)};
+    watch(i == 0 ? v4 : v6, i);
+    const Bytes down = frame_of(side->down(noise(20)));
+    const Bytes sent_down = frame_of({side->client.tuple.server, side->client.tuple.client,
+                                      Client::channel_data(side->channel, noise(20))});
+    leave(*program, sent_up());
+    EXPECT_FALSE(proven(false)) << "of another channel, or of a Send indication";
+    passes_up(up(), "nothing is known of what leaves");
+    passes_up(up(), "still not");
+    EXPECT_TRUE(awaited(false));
+    leave(*program, sent_up(), {0, kLoopback});
+    EXPECT_FALSE(proven(false)) << "it was forwarded";
+    Datagram translated{side->client.relayed, side->peer, noise(20)};
     ++translated.from.port;
     leave(*program, frame_of(translated));
-    EXPECT_EQ(proof(false), unsigned{TS_CAME}) << "the port was translated";
-    const Verdict verdict = leave(*program, sent_up);
+    EXPECT_FALSE(proven(false)) << "the port was translated";
+    const Bytes sent = sent_up();
+    const Verdict verdict = leave(*program, sent);
     EXPECT_EQ(verdict.action, kPassedUp);
-    EXPECT_EQ(verdict.frame, sent_up);
-    EXPECT_EQ(run(*program, up).action, kSent);
+    EXPECT_EQ(verdict.frame, sent);
+    EXPECT_EQ(run(*program, up()).action, kSent);
 
     passes_up(down, "the other direction is not proven by that");
-    leave(*program, frame_of({side.client.tuple.server, side.client.tuple.client, Bytes{0, 0x17, 0, 0}}));
-    EXPECT_EQ(proof(true), unsigned{TS_CAME}) << "a Data indication";
+    leave(*program, frame_of({side->client.tuple.server, side->client.tuple.client, Bytes{0, 0x17, 0, 0}}));
+    EXPECT_FALSE(proven(true)) << "a Data indication";
     leave(*program, sent_down, {100});
-    EXPECT_EQ(proof(true), unsigned{TS_PROVEN}) << "trains count, too";
+    EXPECT_TRUE(proven(true)) << "trains count, too";
     EXPECT_EQ(run(*program, down).action, kSent);
   }
 }
 
-TEST_F(Kernel, ProvesNothingByAnotherDevice) {
+/// A mark chooses routes and queues, for packets that we cannot give one.
+TEST_F(Unproven, IsWhatTheHostMarksOrQueuesItsOwnWay) {
+  watch(v4, 0);
+  passes_up(up(0xB8), "nothing is known of what leaves");
+  leave(*program, sent_up(0xB8), {0, 0, 7});
+  EXPECT_FALSE(proven(false, 0xB8)) << "it has a mark";
+  leave(*program, sent_up(0xB8), {0, 0, 0, 0x10001});
+  EXPECT_FALSE(proven(false, 0xB8)) << "somebody has given it a class";
+  passes_up(up(0xB8), "nothing is proven");
+  leave(*program, sent_up(0xB8), {0, 0, 0, 4});
+  EXPECT_TRUE(proven(false, 0xB8)) << "what a socket's packets of this TOS have";
+  const Verdict verdict = run(*program, up(0xB8));
+  EXPECT_EQ(verdict.action, kSent);
+  EXPECT_EQ(verdict.priority, 4U) << "and ours";
+  EXPECT_EQ(run(*program, frame_of(v4.down(noise(20)))).priority, 0U);
+}
+
+/// Another DSCP may be what the host's rules look for.
+TEST_F(Unproven, IsEachDscpUntilItWasSeenToStay) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    watch(i == 0 ? v4 : v6, i);
+    passes_up(up(0xB8), "nothing is known");
+    leave(*program, sent_up(0x20));
+    EXPECT_EQ(leg(false).proven, 0U) << "it was given another DSCP";
+    passes_up(up(0x20), "the next one is awaited");
+    leave(*program, sent_up(0x20));
+    EXPECT_EQ(run(*program, up(0x20)).action, kSent);
+    EXPECT_EQ(run(*program, up(0x21)).action, kSent) << "ECN is the path's";
+    passes_up(up(0xB8), "it was not seen to stay");
+    passes_up(up(0), "nor was this");
+    leave(*program, sent_up(0xB8));
+    EXPECT_EQ(run(*program, up(0xB8)).action, kSent);
+    EXPECT_EQ(run(*program, up(0x20)).action, kSent);
+  }
+}
+
+/// What a host does may change without anybody being told.
+TEST_F(Unproven, IsAgainWhatIsDoubted) {
+  watch(v4, 0);
+  passes_up(up(), "nothing is known");
+  leave(*program, sent_up());
+  ASSERT_EQ(run(*program, up()).action, kSent);
+  program->doubt(slot);
+  leave(*program, sent_up());
+  EXPECT_FALSE(proven(false)) << "none came since";
+  passes_up(up(), "to see whether it leaves");
+  program->doubt(slot);
+  leave(*program, sent_up());
+  EXPECT_FALSE(proven(false)) << "what came before is none";
+  passes_up(up(), "once more");
+  leave(*program, sent_up());
+  EXPECT_EQ(run(*program, up()).action, kSent);
+}
+
+TEST_F(Unproven, IsWhatLeavesByAnotherDevice) {
   const turn::Flow& flow = world.flows[0];
-  place(flow, {way_to(flow), {kLoopback + 1, 1500, flow.peer.address}}, TS_CAME);
-  leave(*program, frame_of({v4.client.relayed, v4.peer, noise(20)}));
-  EXPECT_EQ(program->leg(leg_to_peer(static_cast<std::uint32_t>(placed.size() - 1))).proof,
-            unsigned{TS_CAME});
+  place(flow, {way_to(flow), {kLoopback + 1, 1500, flow.peer.address}}, 0);
+  slot = static_cast<std::uint32_t>(placed.size() - 1);
+  program->set_proof(leg_to_peer(slot), 0, TS_CAME_WITH(0));
+  leave(*program, sent_up());
+  EXPECT_FALSE(proven(false));
+  EXPECT_TRUE(awaited(false));
 }
 
 /// A key's element may be another flow's when it is read.
@@ -496,7 +586,8 @@ TEST_F(Kernel, ObeysRoutersThatSayTooLarge) {
     out[kEthernetBytes + 9] = 1;
     Bytes icmp{3, 4, 0, 0, 0, 0, 0, 0};
     store_be16(icmp.data() + 6, mtu);
-    icmp.insert(icmp.end(), sent.begin() + kEthernetBytes, sent.begin() + kEthernetBytes + 32);
+    // RFC 792: the IP header and eight bytes more.
+    icmp.insert(icmp.end(), sent.begin() + kEthernetBytes, sent.begin() + kEthernetBytes + 28);
     out.insert(out.end(), icmp.begin(), icmp.end());
     return out;
   };
@@ -508,12 +599,6 @@ TEST_F(Kernel, ObeysRoutersThatSayTooLarge) {
   EXPECT_EQ(run(*program, frame_of(v4.down(noise(1200)))).action, kSent) << "the other direction";
   passes_up(told(frame_of({v4.client.relayed, v4.peer, noise(1200)}), 0), "a lie");
   EXPECT_EQ(run(*program, frame_of(v4.up(Client::channel_data(v4.channel, noise(548))))).action, kSent);
-  passes_up(told(frame_of({v4.client.tuple.server, v4.client.tuple.client,
-                           Client::channel_data(v4.channel, noise(1200))}),
-                 1100),
-            "towards the client");
-  passes_up(frame_of(v4.down(noise(1069))), "in fragments");
-  EXPECT_EQ(run(*program, frame_of(v4.down(noise(1068)))).action, kSent);
 }
 
 /// Frames that were ordinary, before a few things happened to them.

@@ -1,141 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The external source of credentials through the whole server, with an HTTP server of the test's that
 // answers, refuses, sleeps, talks nonsense and dies.
-#include <cstdio>
-#include <list>
-#include <mutex>
-
-#include <openssl/pem.h>
-
-#include <turnstone/net/tls.hpp>
-
-#include "turn_client.hpp"
+#include "fake_http.hpp"
 
 namespace ts::shell_test {
 namespace {
 
-std::string http(const std::string& status, const std::string& body, const std::string& more = {}) {
-  return "HTTP/1.1 " + status + "\r\n" + more + "Content-Length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + body;
-}
 const std::string kFound = http("200 OK", R"({"password":"wonderland"})");
 
-/// An HTTP server that answers each request with raw bytes. What begins with "close:" is the last of its
-/// connection; nothing is no answer at all.
-class HookServer {
- public:
-  using Reply = std::function<std::string(const std::string& request)>;
-
-  explicit HookServer(Reply reply, const Endpoint& local = at("127.0.0.1"),
-                      std::shared_ptr<const net::TlsContext> tls = nullptr)
-      : reply_(std::move(reply)), tls_(std::move(tls)), listener_(listen(local)) {
-    thread_ = std::jthread([this](const std::stop_token& stop) { accept(stop); });
-  }
-  ~HookServer() {
-    thread_.request_stop();
-    thread_.join();
-    connections_.clear();  // joins
-  }
-
-  Endpoint local() const { return listener_.local(); }
-  std::string url() const {
-    return std::string(tls_ ? "https://" : "http://") + local().to_string() + "/turn?app=1";
-  }
-  void answer_with(Reply reply) {
-    const std::lock_guard lock(mutex_);
-    reply_ = std::move(reply);
-  }
-  std::vector<std::string> requests() const {
-    const std::lock_guard lock(mutex_);
-    return requests_;
-  }
-  std::size_t connection_count() const {
-    const std::lock_guard lock(mutex_);
-    return connection_count_;
-  }
-
- private:
-  /// A server that comes back has its port again before long.
-  static Socket listen(const Endpoint& local) {
-    const auto deadline = Clock::now() + kPatience;
-    for (;;) {
-      Socket out(SOCK_STREAM, local);
-      if (!out && Clock::now() < deadline) {
-        std::this_thread::sleep_for(20ms);
-        continue;
-      }
-      ::listen(out.fd(), 64);
-      return out;
-    }
-  }
-  void accept(const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-      if (!listener_.readable(10ms)) continue;
-      const int fd = ::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
-      if (fd < 0) continue;
-      const std::lock_guard lock(mutex_);
-      ++connection_count_;
-      connections_.emplace_back([this, fd](const std::stop_token& own) {
-        serve(fd, own);
-        ::close(fd);
-      });
-    }
-  }
-  void serve(int fd, const std::stop_token& stop) {
-    const timeval step{0, 10'000};
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &step, sizeof step);
-    // Nothing may linger: the port is used again.
-    const linger abrupt{1, 0};
-    net::TlsSession tls = tls_ ? tls_->accept(fd) : nullptr;
-    std::string text;
-    while (!stop.stop_requested()) {
-      char buffer[4096];
-      const long size =
-          tls ? SSL_read(tls.get(), buffer, sizeof buffer) : ::recv(fd, buffer, sizeof buffer, 0);
-      if (size <= 0) {
-        const bool again = tls ? SSL_get_error(tls.get(), static_cast<int>(size)) == SSL_ERROR_WANT_READ
-                               : size < 0 && (errno == EAGAIN || errno == EINTR);
-        if (again) continue;
-        break;
-      }
-      text.append(buffer, static_cast<std::size_t>(size));
-      if (!is_whole(text)) continue;
-      std::string reply = take(std::exchange(text, {}));
-      const bool last = reply.starts_with("close:");
-      if (last) reply.erase(0, 6);
-      for (std::size_t sent = 0; sent < reply.size();) {
-        const long n = tls ? SSL_write(tls.get(), reply.data(), static_cast<int>(reply.size()))
-                           : ::send(fd, reply.data() + sent, reply.size() - sent, MSG_NOSIGNAL);
-        if (n <= 0) break;
-        sent += static_cast<std::size_t>(n);
-      }
-      if (last) break;
-    }
-    if (stop.stop_requested()) ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &abrupt, sizeof abrupt);
-  }
-  static bool is_whole(const std::string& text) {
-    const std::size_t end = text.find("\r\n\r\n");
-    const std::size_t length = text.find("Content-Length: ");
-    return end != std::string::npos && length != std::string::npos &&
-           text.size() == end + 4 + std::stoul(text.substr(length + 16));
-  }
-  std::string take(std::string request) {
-    const std::lock_guard lock(mutex_);
-    requests_.push_back(std::move(request));
-    return reply_(requests_.back());
-  }
-
-  mutable std::mutex mutex_;
-  Reply reply_;
-  std::vector<std::string> requests_;
-  std::size_t connection_count_ = 0;
-  std::shared_ptr<const net::TlsContext> tls_;
-  Socket listener_;
-  std::list<std::jthread> connections_;
-  std::jthread thread_;
-};
-
-HookServer::Reply always(const std::string& text) {
+FakeHttpServer::Reply always(const std::string& text) {
   return [text](const std::string&) { return text; };
 }
 
@@ -148,7 +21,7 @@ config::Config hook_config(const std::string& url, std::uint32_t shards = 1) {
 }
 
 TEST(CredentialHook, LetsClientsInOverEveryTransport) {
-  HookServer hook(always(kFound));
+  FakeHttpServer hook(always(kFound));
   const Server server(hook_config(hook.url()));
   for (const Via via : {Via::Udp, Via::Tcp, Via::Tls, Via::Dtls}) {
     TurnClient client(via, server.listener(via));
@@ -171,11 +44,11 @@ TEST(CredentialHook, LetsClientsInOverEveryTransport) {
 
 TEST(CredentialHook, OverIpv6AndByName) {
   {
-    HookServer hook(always(kFound), at("::1"));
+    FakeHttpServer hook(always(kFound), at("::1"));
     const Server over_six(hook_config(hook.url()));
     EXPECT_EQ(TurnClient(Via::Udp, over_six.turn()).allocate(), 0);
   }
-  HookServer hook(always(kFound));
+  FakeHttpServer hook(always(kFound));
   const Server by_name(hook_config("http://localhost:" + std::to_string(hook.local().port)));
   EXPECT_EQ(TurnClient(Via::Tcp, by_name.turn()).allocate(), 0);
   ASSERT_EQ(hook.requests().size(), 1U);
@@ -184,7 +57,7 @@ TEST(CredentialHook, OverIpv6AndByName) {
 
 TEST(CredentialHook, TurnsAwayWhomTheServerDoesNotKnow) {
   for (const char* status : {"401 Unauthorized", "403 Forbidden", "404 Not Found"}) {
-    HookServer hook(always(http(status, "no such user")));
+    FakeHttpServer hook(always(http(status, "no such user")));
     const Server server(hook_config(hook.url()));
     EXPECT_EQ(TurnClient(Via::Udp, server.turn()).allocate(), 401);
     EXPECT_EQ(TurnClient(Via::Tcp, server.turn()).allocate(), 401);
@@ -194,7 +67,7 @@ TEST(CredentialHook, TurnsAwayWhomTheServerDoesNotKnow) {
 }
 
 TEST(CredentialHook, APolicyAndAnEndComeWithTheAnswer) {
-  HookServer hook(
+  FakeHttpServer hook(
       always(http("200 OK", R"({"password":"wonderland","ttl":30,"expires":4102444800,)"
                             R"("policy":{"room":"lobby","allocations":1,"peers":["127.0.0.0/8"]}})")));
   const Server server(hook_config(hook.url()));
@@ -207,7 +80,7 @@ TEST(CredentialHook, APolicyAndAnEndComeWithTheAnswer) {
 }
 
 TEST(CredentialHook, ASlowServerIsGivenUp) {
-  HookServer hook(always(""));
+  FakeHttpServer hook(always(""));
   config::Config config = hook_config(hook.url());
   config.auth.hook.timeout = 300ms;
   const Server server(config);
@@ -239,7 +112,7 @@ TEST(CredentialHook, NonsenseLetsNobodyIn) {
       http("201 Created", R"({"password":"wonderland"})"),
   };
   for (const std::string& answer : answers) {
-    HookServer hook(always(answer));
+    FakeHttpServer hook(always(answer));
     const Server server(hook_config(hook.url()));
     for (const Via via : {Via::Udp, Via::Tcp})
       EXPECT_EQ(TurnClient(via, server.turn()).allocate(), 500) << answer.substr(0, 60);
@@ -249,7 +122,7 @@ TEST(CredentialHook, NonsenseLetsNobodyIn) {
 }
 
 TEST(CredentialHook, AServerThatDiedIsFoundAgain) {
-  auto hook = std::make_unique<HookServer>(always(kFound));
+  auto hook = std::make_unique<FakeHttpServer>(always(kFound));
   const Endpoint where = hook->local();
   config::Config config = hook_config(hook->url());
   config.auth.hook.cache = 1s;
@@ -259,13 +132,13 @@ TEST(CredentialHook, AServerThatDiedIsFoundAgain) {
   std::this_thread::sleep_for(1100ms);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(TurnClient(Via::Udp, server.turn()).allocate(), 500);
   EXPECT_EQ(server.metric("turnstone_credential_hook_requests_total", "unreachable"), 1);
-  hook = std::make_unique<HookServer>(always(kFound), where);
+  hook = std::make_unique<FakeHttpServer>(always(kFound), where);
   std::this_thread::sleep_for(1100ms);
   EXPECT_EQ(TurnClient(Via::Tcp, server.turn()).allocate(), 0);
 }
 
 TEST(CredentialHook, ConnectionsAreKeptAndNewOnesMadeWhenTheyEnd) {
-  HookServer hook(always(kFound));
+  FakeHttpServer hook(always(kFound));
   config::Config config = hook_config(hook.url());
   config.auth.hook.cache = 1s;
   const Server server(config);
@@ -286,7 +159,7 @@ TEST(CredentialHook, ConnectionsAreKeptAndNewOnesMadeWhenTheyEnd) {
 }
 
 TEST(CredentialHook, ManyClientsOnTwoShardsAreOneQuestion) {
-  HookServer hook([](const std::string&) {
+  FakeHttpServer hook([](const std::string&) {
     std::this_thread::sleep_for(300ms);
     return kFound;
   });
@@ -305,7 +178,7 @@ TEST(CredentialHook, ManyClientsOnTwoShardsAreOneQuestion) {
 }
 
 TEST(CredentialHook, AStreamThatGoesAwayWhileItWaitsLeavesNothing) {
-  HookServer hook([](const std::string&) {
+  FakeHttpServer hook([](const std::string&) {
     std::this_thread::sleep_for(300ms);
     return kFound;
   });
@@ -325,7 +198,7 @@ TEST(CredentialHook, AStreamThatGoesAwayWhileItWaitsLeavesNothing) {
 }
 
 TEST(CredentialHook, AServerThatStopsDoesNotWaitForAnswers) {
-  HookServer hook(always(""));
+  FakeHttpServer hook(always(""));
   config::Config config = hook_config(hook.url());
   config.auth.hook.timeout = 60s;
   Server server(config);
@@ -338,22 +211,10 @@ TEST(CredentialHook, AServerThatStopsDoesNotWaitForAnswers) {
   EXPECT_LT(Clock::now() - start, 10s);
 }
 
-/// The certificate of a context in a PEM file.
-std::string write_certificate(const net::TlsContext& context) {
-  std::string path = "/tmp/turnstone-hook-ca-XXXXXX";
-  const int fd = ::mkstemp(path.data());
-  FILE* file = ::fdopen(fd, "w");
-  if (file == nullptr) throw std::system_error(errno, std::system_category(), path);
-  const net::TlsSession session = context.accept(-1);
-  PEM_write_X509(file, SSL_get_certificate(session.get()));
-  std::fclose(file);
-  return path;
-}
-
 TEST(CredentialHook, OverHttpsTheServerIsKnownByItsCertificate) {
   const auto made = net::TlsContext::self_signed({"localhost"}, {*IpAddress::parse("127.0.0.1")});
   ASSERT_TRUE(made);
-  HookServer hook(always(kFound), at("127.0.0.1"), *made);
+  FakeHttpServer hook(always(kFound), at("127.0.0.1"), *made);
   config::Config config = hook_config(hook.url());
   {
     const Server server(config);
@@ -368,7 +229,7 @@ TEST(CredentialHook, OverHttpsTheServerIsKnownByItsCertificate) {
     EXPECT_EQ(hook.requests().size(), 1U);
   }
   // The certificate is another host's.
-  HookServer six(always(kFound), at("::1"), *made);
+  FakeHttpServer six(always(kFound), at("::1"), *made);
   config.auth.hook.url = six.url();
   {
     const Server server(config);

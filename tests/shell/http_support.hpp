@@ -232,6 +232,8 @@ struct Settings {
   HttpOptions http;
   signal::Options signal;
   bool signaling = true;
+  /// What /turn wants.
+  std::string turn_token;
 };
 
 class Server {
@@ -248,9 +250,12 @@ class Server {
       throw std::runtime_error("broken");
       co_return HttpResponse();
     };
-    handlers.mint = [](std::string_view user) -> std::optional<TurnCredential> {
-      if (user == "nobody") return std::nullopt;
-      return TurnCredential{"1:" + std::string(user), "pa\"ss", 600s, {"turn:a", "turns:b"}};
+    handlers.mint = [token =
+                         settings.turn_token](const TurnQuestion& q) -> Result<TurnCredential, TurnRefusal> {
+      if (q.token != token) return TurnRefusal{401, "unauthorized", "a valid token is needed"};
+      if (q.user == "nobody") return TurnRefusal{404, "not_found", "there is nothing here"};
+      std::string name = "1:" + std::string(q.user) + std::string(q.sid) + std::string(q.session_key);
+      return TurnCredential{std::move(name), "pa\"ss", 600s, {"turn:a", "turns:b"}};
     };
     router_.emplace(settings.signal, random_, ice_);
     native_.emplace(*router_);
@@ -391,7 +396,6 @@ class Server {
 inline Settings open_settings() {
   Settings out;
   out.signal.open = true;
-  out.http.turn_open = true;
   out.http.metrics_allow_from = {*IpNetwork::parse("127.0.0.0/8")};
   return out;
 }

@@ -555,5 +555,43 @@ TEST_F(SocketIoProtocol, WithoutTheLastSlash) {
   EXPECT_EQ(host_.connect().get("/socket.io/x?EIO=4&transport=polling").status, 404U);
 }
 
+// Strangers.
+
+TEST_F(SocketIoProtocol, StrangersSendLittle) {
+  const std::string large = R"(42["message",")" + std::string(70'000, 'x') + "\"]";
+  Client stranger = opened();
+  stranger.text(large);
+  EXPECT_EQ(stranger.next_close(), 1009U);
+  Client member = joined();
+  member.text(large);
+  EXPECT_EQ(next(member).size(), large.size() + 5);
+  // By polling, and over a WebSocket that takes over.
+  Client client = host_.connect();
+  const std::string sid = open_sid(client, path_);
+  EXPECT_EQ(host_.connect().ask("POST", polling(path_, sid), "Content-Length: 70000\r\n").status, 413U);
+  EXPECT_EQ(client.ask("POST", polling(path_, sid), "", "40").status, 200U);
+  EXPECT_EQ(client.ask("POST", polling(path_, sid), "", large).status, 200U);
+  Client ws = socket(host_, path_, sid);
+  ws.text("2probe");
+  EXPECT_EQ(ws.next_text(), "3probe");
+  ws.text("5");
+  ws.text(large);
+  while (!next(ws).starts_with(R"(42["message-back")")) {
+  }
+}
+
+TEST_F(SocketIoProtocol, BodiesOfRefusedPostsAreNotWaitedFor) {
+  Client client = host_.connect();
+  client.send("POST " + polling(path_, "AAAAAAAAAAAAAAAAAAAA") +
+              " HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + std::string(10'000, 'x'));
+  const Answer answer = client.answer();
+  EXPECT_EQ(answer.status, 400U);
+  EXPECT_EQ(json::parse(answer.body)["message"], "Session ID unknown");
+  // A small one is no reason to end the connection.
+  Client again = host_.connect();
+  EXPECT_EQ(again.ask("POST", polling(path_, "AAAAAAAAAAAAAAAAAAAA"), "", "40").status, 400U);
+  EXPECT_EQ(again.get(polling(path_)).status, 200U);
+}
+
 }  // namespace
 }  // namespace ts::net::http_test

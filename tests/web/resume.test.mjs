@@ -217,10 +217,12 @@ describe('rooms', () => {
     await joining;
     client.configureRoom('r', { locked: true }).catch(() => {});
     client.kick('r', 'bob', 'why').catch(() => {});
+    client.ban('r', 'eve', 60).catch(() => {});
     await settle();
     const { id, ...room } = socket.lastOf('room');
     assert.deepEqual(room, { t: 'room', room: 'r', locked: true });
     assert.equal(socket.lastOf('kick').peer, 'bob');
+    assert.equal(socket.lastOf('ban').seconds, 60);
     const kicked = [];
     client.on('kicked', (m) => kicked.push(m.room));
     await socket.say({ t: 'kicked', room: 'r', code: 'forbidden', reason: 'why' });

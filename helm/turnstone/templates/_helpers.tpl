@@ -162,6 +162,15 @@ service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.
 {{- if and (or .Values.externalAddress.all .Values.externalAddress.perNode) $fixed }}
 {{- fail "config.relay.addresses and externalAddress say the same thing: use one of them" }}
 {{- end }}
+{{- if and .Values.externalAddress.discover (or .Values.externalAddress.all .Values.externalAddress.perNode $fixed) }}
+{{- fail "externalAddress.discover is for when addresses are not known: use it alone, or all, perNode or config.relay.addresses" }}
+{{- end }}
+{{- if and .Values.externalAddress.discover (not .Values.workload.hostNetwork) }}
+{{- fail "externalAddress.discover finds the node's address, which reaches the pod on the node's network only: it needs workload.hostNetwork" }}
+{{- end }}
+{{- if and (has "stun" .Values.externalAddress.discover) (not (dig "relay" "discover_stun" "" .Values.config)) }}
+{{- fail "externalAddress.discover: stun needs config.relay.discover_stun, such as stun:stun.example.org:3478" }}
+{{- end }}
 {{- if and .Values.tls.existingSecret .Values.tls.certManager.enabled }}
 {{- fail "tls: existingSecret or certManager, not both" }}
 {{- end }}
@@ -174,4 +183,9 @@ service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.
 {{- if and .Values.gateway.enabled (not (or .Values.gateway.udpParentRefs .Values.gateway.tcpParentRefs)) }}
 {{- fail "gateway needs udpParentRefs or tcpParentRefs" }}
 {{- end }}
+{{- end -}}
+
+{{/* Of the cluster, so that releases in two namespaces do not meet. */}}
+{{- define "turnstone.nodeReader" -}}
+{{- printf "%s-%s-nodes" .Release.Namespace (include "turnstone.fullname" .) | trunc 253 -}}
 {{- end -}}

@@ -17,7 +17,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   serviceAccountName: {{ include "turnstone.serviceAccount" . }}
-  automountServiceAccountToken: false
+  automountServiceAccountToken: {{ has "node" .Values.externalAddress.discover }}
   enableServiceLinks: false
   {{- if .Values.workload.hostNetwork }}
   hostNetwork: true
@@ -156,11 +156,15 @@ spec:
 
 {{/* Environment: addresses and threads from the downward API, then what the values say, which wins. */}}
 {{- define "turnstone.env" -}}
-{{- if .Values.externalAddress.perNode }}
+{{- if or .Values.externalAddress.perNode (has "node" .Values.externalAddress.discover) }}
 - name: NODE_NAME
   valueFrom:
     fieldRef:
       fieldPath: spec.nodeName
+{{- end }}
+{{- with .Values.externalAddress.discover }}
+- name: TURNSTONE_RELAY_DISCOVER
+  value: {{ join "," . | quote }}
 {{- end }}
 {{- if .Values.externalAddress.all }}
 - name: POD_IP

@@ -35,6 +35,12 @@ struct ConfigSchemaCommand {};
 struct ConfigSampleCommand {};
 struct ConfigDocsCommand {};
 struct MetricsDocsCommand {};
+/// `turnstone config migrate`: a turnserver.conf as our configuration.
+struct ConfigMigrateCommand {
+  std::string file;
+  /// Prints what becomes of each option, as Markdown, and reads no file.
+  bool options = false;
+};
 struct VersionCommand {};
 
 enum class CredentialsFormat { Text, Json, Ice };
@@ -92,15 +98,21 @@ struct CtlOptions {
   bool json = false;
 };
 
+/// `turnstone external-ip`: who this host is to the internet, and who said so.
+struct ExternalIpCommand {
+  ConfigSource source;
+};
+
 /// Nothing to run: help or a usage error was asked for. `status` 0 goes to stdout, others to stderr.
 struct ExitCommand {
   int status = 0;
   std::string text;
 };
 
-using Command = std::variant<ServeCommand, CheckCommand, ConfigPrintCommand, ConfigSchemaCommand,
-                             ConfigSampleCommand, ConfigDocsCommand, MetricsDocsCommand, CredentialsOptions,
-                             ProbeOptions, CtlOptions, VersionCommand, ExitCommand>;
+using Command =
+    std::variant<ServeCommand, CheckCommand, ConfigPrintCommand, ConfigSchemaCommand, ConfigSampleCommand,
+                 ConfigDocsCommand, ConfigMigrateCommand, MetricsDocsCommand, CredentialsOptions,
+                 ProbeOptions, CtlOptions, ExternalIpCommand, VersionCommand, ExitCommand>;
 
 /// Parses a command line; never exits, prints or throws. Values of configuration flags are checked by run().
 Command parse_command_line(int argc, const char* const* argv);
@@ -111,13 +123,15 @@ int run(const Command& command);
 
 /// Serves until told to stop. Composition; not part of the command line's own code.
 /// `load` reads the configuration anew (SIGHUP); without, nothing is reloaded.
-int run_serve(const config::Config& config, std::function<config::LoadResult()> load = {});
+int run_serve(config::Config config, std::function<config::LoadResult()> load = {});
 
 /// Probes the URLs and prints the results; 0 when all answered.
 int run_probe(const ProbeOptions& options);
 
 /// Asks the admin API and prints the answer; 0 when it was a success.
 int run_ctl(const CtlOptions& options);
+/// Asks the sources of relay.discover, or all that need no configuration; 0 when one knows.
+int run_external_ip(const config::Config& config);
 
 /// What `turnstone credentials` prints.
 std::string render(const auth::Minted& credential, std::chrono::seconds ttl, CredentialsFormat format,

@@ -38,8 +38,9 @@ class Runtime {
     std::unique_ptr<Runtime> runtime;
     std::vector<std::string> problems;
   };
-  /// `load` is for reload(); without, nothing can be reloaded.
-  static Made make(config::Config config, LoadConfig load = {});
+  /// `load` is for reload(); without, nothing can be reloaded. `loaded`: what it gave for this start, where
+  /// something has been filled in since; null: `config`.
+  static Made make(config::Config config, LoadConfig load = {}, const config::Config* loaded = nullptr);
 
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
@@ -63,6 +64,10 @@ class Runtime {
   /// more. Returns at once. Any thread, between start() and stop(). In memory only: a restart forgets it. See
   /// turn::with_end() for how long it counts.
   void revoke(turn::Revocation revocation);
+
+  /// Calls `alive` on the HTTP thread when that and every shard have answered; never, when one of them hangs.
+  /// Any thread, between start() and stop().
+  void pulse(std::function<void()> alive);
 
   /// The ports that were really bound; 0: none.
   struct Ports {

@@ -61,6 +61,8 @@ class JwtKeys {
 struct TokenClaims {
   /// `sub`; empty when there is none.
   std::string subject;
+  /// `iss`, whose name for somebody the subject is; empty when there is none.
+  std::string issuer;
   /// `peer`: the one peer id; empty: any.
   std::string peer;
   /// `rooms`: nothing when the claim is absent.

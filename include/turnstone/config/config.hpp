@@ -76,15 +76,29 @@ struct SecretFiles : CredentialFiles {
   std::vector<CredentialFiles> realms;
 };
 
+/// Who may know the address that the internet reaches this host by.
+enum class AddressSource : std::uint8_t { Node, Metadata, Stun };
+
+struct DiscoverOptions {
+  /// Empty: nobody is asked. The order does not matter.
+  std::vector<AddressSource> sources;
+  /// A stun: or stuns: URL, for AddressSource::Stun.
+  std::string stun_server;
+  /// How long each may take.
+  std::chrono::milliseconds timeout{5000};
+};
+
 struct Config {
   net::Options net;
   auth::Options auth;
   turn::Options turn;
+  DiscoverOptions discover;
   offload::Options offload;
   /// False: no signaling endpoint at all.
   bool signaling_enabled = true;
   signal::Options signal;
   dialect::SocketIoOptions socketio;
+  dialect::PeerJsOptions peerjs;
   MetricsOptions metrics;
   AdminOptions admin;
   ShutdownOptions shutdown;

@@ -102,9 +102,13 @@ std::string to_text(std::span<const Problem> problems);
 /// config.dev.
 void apply_dev_defaults(Config& config, RandomSource& random);
 
-/// Fills relay.addresses when it is empty: a specific address of listen.bind, else the first of
-/// `host_addresses` that is global, else the first private one; one a family. Returns a problem when the
-/// relay is left without any.
+/// How far an address can be reached: 2 from the internet, 1 from its own private network, 0 from nowhere
+/// that matters here (loopback, link-local, multicast, unspecified).
+int reach(const IpAddress& address);
+
+/// Fills relay.addresses when it is empty, and the families that relay.discover has not found: a specific
+/// address of listen.bind, else the first of `host_addresses` that is global, else the first private one; one
+/// a family. Returns a problem when the relay is left without any.
 std::vector<Problem> fill_relay_addresses(Config& config, std::span<const IpAddress> host_addresses);
 
 }  // namespace ts::config

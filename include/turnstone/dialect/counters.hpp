@@ -82,6 +82,56 @@ constexpr std::string_view label(SioConnect v) noexcept {
   return names[static_cast<std::size_t>(v)];
 }
 
+/// Messages of PeerJS clients. Unknown: of a type that we do not know; Invalid: not a message at all.
+enum class PeerJsType : std::uint8_t { Heartbeat, Offer, Answer, Candidate, Leave, Expire, Unknown, Invalid };
+inline constexpr std::size_t kPeerJsTypeCount = 8;
+
+/// How a PeerJS client was answered that opened a WebSocket.
+enum class PeerJsOpen : std::uint8_t {
+  Accepted,
+  Replaced,
+  IdTaken,
+  InvalidKey,
+  InvalidToken,
+  BadRequest,
+  Forbidden,
+  Unavailable
+};
+inline constexpr std::size_t kPeerJsOpenCount = 8;
+
+/// As it is on the wire; empty for the last two.
+constexpr std::string_view word(PeerJsType v) noexcept {
+  constexpr std::array<std::string_view, kPeerJsTypeCount> names{"HEARTBEAT", "OFFER",  "ANSWER", "CANDIDATE",
+                                                                 "LEAVE",     "EXPIRE", "",       ""};
+  return names[static_cast<std::size_t>(v)];
+}
+constexpr PeerJsType peerjs_type_of(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < static_cast<std::size_t>(PeerJsType::Unknown); ++i) {
+    if (word(static_cast<PeerJsType>(i)) == text) return static_cast<PeerJsType>(i);
+  }
+  return PeerJsType::Unknown;
+}
+constexpr std::string_view label(PeerJsType v) noexcept {
+  constexpr std::array<std::string_view, kPeerJsTypeCount> names{
+      "heartbeat", "offer", "answer", "candidate", "leave", "expire", "unknown", "invalid"};
+  return names[static_cast<std::size_t>(v)];
+}
+constexpr std::string_view label(PeerJsOpen v) noexcept {
+  constexpr std::array<std::string_view, kPeerJsOpenCount> names{
+      "accepted",      "replaced",    "id_taken",  "invalid_key",
+      "invalid_token", "bad_request", "forbidden", "unavailable"};
+  return names[static_cast<std::size_t>(v)];
+}
+
+struct PeerJsCounters {
+  /// Gauge.
+  std::uint64_t connections = 0;
+  std::array<std::uint64_t, kPeerJsOpenCount> opened{};
+  std::array<std::uint64_t, kPeerJsTypeCount> received{};
+  /// EXPIRE messages sent.
+  std::uint64_t expired = 0;
+};
+
 struct EngineCounters {
   /// Gauge, by transport.
   std::array<std::uint64_t, kEngineTransportCount> sessions{};
@@ -99,6 +149,10 @@ struct SocketIoCounters {
   std::array<std::uint64_t, kSioConnectCount> connects{};
   /// Gauge: lost connections that may be recovered.
   std::uint64_t kept = 0;
+  /// Gauge: messages that are kept for a recovery, in bytes.
+  std::uint64_t kept_bytes = 0;
+  /// Lost connections that had to make room for others.
+  std::uint64_t crowded_out = 0;
 };
 
 }  // namespace ts::dialect

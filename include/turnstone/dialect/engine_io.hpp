@@ -27,6 +27,9 @@
 
 namespace ts::dialect {
 
+/// The largest message and POST of a session that is a stranger yet.
+inline constexpr std::uint32_t kMaxStrangerBytes = 65'536;
+
 enum class EngineType : std::uint8_t { Open, Close, Ping, Pong, Message, Upgrade, Noop };
 
 /// One packet; `data` is a view into what it was read from. Binary ones are messages.
@@ -146,6 +149,8 @@ class EngineIo {
   void post_refused(EngineRequestId request, EngineError why) noexcept;
   /// The client is gone before the answer.
   void request_gone(const Now& now, EngineRequestId request);
+  /// What the body of this POST, which has begun, may be at most.
+  std::size_t max_body_bytes(EngineRequestId request) const noexcept;
   /// Counts a refusal of the shell's own making, or of a method that is not GET or POST.
   EngineRefusal refuse(EngineError why) noexcept;
 
@@ -157,6 +162,8 @@ class EngineIo {
                      const IpAddress& source);
   /// A message, whole. Text must be UTF-8.
   void socket_message(const Now& now, EngineSocketId socket, bool binary, std::string_view data);
+  /// The largest message that this WebSocket may bring: kMaxStrangerBytes at first, perhaps.
+  std::size_t max_message_bytes(EngineSocketId socket) const noexcept;
   /// It is gone, or the shell is closing it.
   void socket_closed(const Now& now, EngineSocketId socket, EngineEnd why);
 
@@ -168,6 +175,9 @@ class EngineIo {
   void close(const Now& now, EngineSession session, EngineEnd why);
   /// A ping out of turn: engine_alive() follows soon if the client is there.
   void probe(const Now& now, EngineSession session);
+  /// The session's client has shown nothing yet (said in engine_opened()), or has now. Strangers may send no
+  /// more than kMaxStrangerBytes at once, and take half of all sessions together at most.
+  void set_stranger(EngineSession session, bool stranger) noexcept;
   /// A number of the upper side's own; 0 at first.
   std::uint64_t* user(EngineSession session) noexcept;
 
@@ -201,6 +211,7 @@ class EngineIo {
     bool awaiting_pong = false;
     bool probed = false;
     bool dirty = false;
+    bool stranger = false;
     std::uint64_t source = 0;
     std::uint64_t user = 0;
     EngineRequestId get = 0;
@@ -239,6 +250,7 @@ class EngineIo {
   void erase(EngineSession at);
   void close_socket(EngineSocketId& socket);
   void leave_source(Session& s) noexcept;
+  std::size_t most_of(const Session* s) const noexcept;
   std::string open_packet(const Session& s) const;
   void arm(EngineSession at, Session& s, bool popped);
   void look(const Now& now, EngineSession at);
@@ -249,6 +261,7 @@ class EngineIo {
   Upper& upper_;
   EngineCounters counters_;
   bool draining_ = false;
+  std::size_t strangers_ = 0;
   Hash hash_;
   SlotMap<Session> sessions_;
   Table<EngineSession> by_key_;

@@ -34,6 +34,8 @@ class Scanner {
 
   /// The next value, whole.
   Value value() noexcept;
+  /// What the next value is by its first character, which stays; Absent at the end.
+  Kind peek() noexcept;
   /// Steps into an object or array, up to its first member or element.
   void enter(char open) noexcept;
   /// True when there is another member or element; else the closing `close` was taken.

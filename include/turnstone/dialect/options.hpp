@@ -44,6 +44,8 @@ struct SocketIoOptions {
   bool credentials = false;
   /// The room of clients that name none in `auth.room`.
   std::string default_room = "default";
+  /// Its members at a time; 0 is no limit.
+  std::uint32_t max_default_room_members = 0;
   /// The server writes the sender's peer id into each message, and lets nobody send before `ready`.
   bool stamp_from = false;
   /// Lets everybody read GET /connections.
@@ -52,6 +54,25 @@ struct SocketIoOptions {
   Recovery recovery = Recovery::Asked;
   /// How long a lost connection may be recovered.
   std::chrono::milliseconds recovery_time{120'000};
+  /// How many such connections wait at once, and what is kept of messages for all clients together: beyond
+  /// that, the oldest go first.
+  std::uint32_t max_recoverable = 10'000;
+  std::uint32_t max_recovery_bytes = 67'108'864;
+};
+
+/// PeerJS. What limits messages and connections is signaling's.
+struct PeerJsOptions {
+  bool enabled = true;
+  /// Begins and ends with '/'.
+  std::string path = "/peerjs/";
+  /// What clients show as `key` who show a credential as `token`. Any other key must be a credential itself.
+  std::string key = "peerjs";
+  /// Tells everybody with a key who is there.
+  bool allow_discovery = false;
+  /// The room of the Router in which they meet, unless a token names another.
+  std::string room = "peerjs";
+  /// How long a message waits for a peer that is not there.
+  std::chrono::milliseconds expire_time{5000};
 };
 
 }  // namespace ts::dialect

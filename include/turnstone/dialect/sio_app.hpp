@@ -13,7 +13,6 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
-#include <turnstone/base/token_bucket.hpp>
 #include <turnstone/dialect/socket_io.hpp>
 #include <turnstone/signal/router.hpp>
 
@@ -51,38 +50,52 @@ class SioApp final : public SocketIo::Application {
   void event(const Now& now, SioSocket socket, const SioEvent& event) override;
   void alive(const Now& now, SioSocket socket) override;
   void disconnected(const Now& now, SioSocket socket, bool may_recover) override;
+  bool may_recover(const Now& now, SioSocket socket) override;
   void recovered(const Now& now, SioSocket socket) override;
   void forgotten(SioSocket socket) override;
 
  private:
+  static constexpr std::uint32_t kNowhere = 0xFFFFFFFFU;
+  static constexpr std::size_t kMaxRivals = 8;
+
+  /// What a newcomer waits for: the name of somebody who may be a ghost.
+  struct Contest {
+    SlotHandle holder;
+    std::string name;
+    std::string type;
+  };
   struct Peer {
-    Peer(SioSocket s, TokenRate rate, TimePoint now, std::shared_ptr<const signal::Identity> who) noexcept
-        : socket(s), bucket(rate, now), identity(std::move(who)) {}
+    Peer(SioSocket s, std::shared_ptr<const signal::Identity> who) noexcept
+        : socket(s), identity(std::move(who)) {}
     SioSocket socket;
     SlotHandle room;
-    /// Member of the Router, as `name`. Without: a bystander, who hears what everybody hears.
+    /// Member of the Router, as `name`. Without: a bystander, who hears what everybody hears as long as it
+    /// could join.
     bool member = false;
-    /// Somebody wants this name, and waits for a sign of life.
-    bool contested = false;
-    std::uint32_t refusals = 0;
-    TokenBucket bucket;
+    /// Among the room's bystanders.
+    std::uint32_t place = kNowhere;
     std::shared_ptr<const signal::Identity> identity;
     std::string name;
     /// Raw JSON; empty: none was told.
     std::string type;
+    std::unique_ptr<Contest> wants;
+    /// Who wants this name, and waits for a sign of life until `contest_due`; kMaxRivals at most.
+    std::vector<SlotHandle> rivals;
+    TimePoint contest_due{};
+  };
+  /// Whom refuses() has let in, until the call that follows it.
+  struct Admitted {
+    std::shared_ptr<const signal::Identity> who;
+    std::string room;
+    /// The client named the room.
+    bool named = false;
   };
   struct Room {
     std::string name;
+    /// In the order of their coming.
     std::vector<SlotHandle> members;
+    /// In no order: many come and go at once.
     std::vector<SlotHandle> bystanders;
-  };
-  /// A newcomer who wants the name of somebody who may be a ghost.
-  struct Contest {
-    SlotHandle newcomer;
-    SlotHandle holder;
-    std::string name;
-    std::string type;
-    TimePoint due{};
   };
   /// What the Router's events are to look like that this call brings about.
   struct Made {
@@ -106,10 +119,12 @@ class SioApp final : public SocketIo::Application {
   std::string_view room_of(const sio::Auth& wanted, const signal::Identity& who) const noexcept;
   void ready(const Now& now, SlotHandle at, const SioEvent& event);
   void contend(const Now& now, SlotHandle at, SlotHandle holder, std::string name, std::string type);
-  void drop_contests(SlotHandle newcomer);
+  void drop_contest(SlotHandle newcomer);
   void decide(const Now& now, SlotHandle holder, bool lives);
   void enter(const Now& now, SlotHandle at, const std::string& name, const std::string& type);
   void leave(const Now& now, SlotHandle at, bool stays);
+  void stand_by(SlotHandle at);
+  void stand_by_no_more(SlotHandle at);
   void welcome(const Now& now, Peer& peer);
   void turn_away(const Now& now, SlotHandle at, std::string_view name);
   void message(const Now& now, SlotHandle at, const SioEvent& event);
@@ -135,8 +150,8 @@ class SioApp final : public SocketIo::Application {
   SlotMap<Room> rooms_;
   Names<SlotHandle> room_names_;
   Names<SlotHandle> names_;
-  std::vector<Contest> contests_;
   DeadlineQueue<SlotHandle> contests_due_;
+  Admitted admitted_;
 };
 
 }  // namespace ts::dialect

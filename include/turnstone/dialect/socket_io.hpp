@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include <turnstone/base/rate_gate.hpp>
 #include <turnstone/dialect/engine_io.hpp>
 #include <turnstone/dialect/json.hpp>
 
@@ -37,6 +38,21 @@ struct SioPacket {
 /// Appends the head of a packet, without "4" and payload.
 void append_sio_head(std::string& out, SioType type, std::size_t attachments, std::string_view nsp,
                      std::optional<std::uint64_t> ack);
+
+/// A packet up to its payload, which was not looked at; views into the text.
+struct SioHead {
+  SioType type = SioType::Connect;
+  std::uint32_t attachments = 0;
+  std::string_view nsp = "/";
+  std::optional<std::uint64_t> ack;
+  std::string_view payload;
+};
+
+/// Nothing: no packet begins so. Costs no more than the head is long.
+std::optional<SioHead> parse_sio_head(std::string_view text) noexcept;
+
+/// The rest of it, checked as parse_sio_packet() does.
+std::optional<SioPacket> parse_sio_payload(const SioHead& head);
 
 /// Checks the text to its last byte: form, JSON, the payload that the type asks for, reserved names of
 /// events, and that placeholders name attachments. Nothing: it is no packet.
@@ -84,7 +100,7 @@ class SocketIo final : public EngineIo::Upper {
     Application& operator=(const Application&) = delete;
     virtual ~Application() = default;
     /// May somebody with this `auth` (a JSON object; "{}" when none was sent) come in? Else a JSON object
-    /// with `message`.
+    /// with `message`. If so, the next call is about the same client: may_recover() or connected().
     virtual std::optional<std::string> refuses(const Now& now, std::string_view auth) = 0;
     /// It is in, and was told so.
     virtual void connected(const Now& now, SioSocket socket, std::string_view auth) = 0;
@@ -93,6 +109,9 @@ class SocketIo final : public EngineIo::Upper {
     virtual void alive(const Now& /*now*/, SioSocket /*socket*/) {}
     /// Its connection is gone. With `may_recover` it may come back, and what is emitted to it is kept.
     virtual void disconnected(const Now& now, SioSocket socket, bool may_recover) = 0;
+    /// May this socket, whose connection was lost or is about to be, go on as the client that was just not
+    /// refused? It knows the secret of the socket.
+    virtual bool may_recover(const Now& /*now*/, SioSocket /*socket*/) { return true; }
     /// It is back; what it missed was sent.
     virtual void recovered(const Now& /*now*/, SioSocket /*socket*/) {}
     /// It will not come back: the end of its name.
@@ -124,6 +143,9 @@ class SocketIo final : public EngineIo::Upper {
   /// 20 characters; empty when it is gone.
   std::string_view sid(SioSocket socket) const noexcept;
   bool is_connected(SioSocket socket) const noexcept;
+  /// How fast messages of the client's connection may come, in whatever namespace, and also when it leaves
+  /// and joins again; null when there is no connection.
+  RateGate* gate(SioSocket socket) noexcept;
   /// A number of the application's own, 0 at first; null when the socket is gone.
   std::uint64_t* user(SioSocket socket) noexcept;
 
@@ -156,6 +178,8 @@ class SocketIo final : public EngineIo::Upper {
     EngineSession session;
     bool joined = false;
     std::uint8_t refused_connects = 0;
+    RateGate connects;
+    RateGate gate;
     TimePoint connect_due{};
     std::vector<SioSocket> sockets;
     std::unique_ptr<Assembly> assembly;
@@ -170,6 +194,7 @@ class SocketIo final : public EngineIo::Upper {
   /// What recovery needs of one socket.
   struct Journal {
     Id pid{};
+    RateGate gate;  // of the connection that was lost
     std::deque<Sent> sent;
     std::size_t bytes = 0;
     /// The last number that is not kept any more.
@@ -183,6 +208,16 @@ class SocketIo final : public EngineIo::Upper {
     Id sid{};
     std::uint64_t user = 0;
     std::unique_ptr<Journal> journal;
+  };
+  /// A message in somebody's journal, and somebody who is lost; in a queue that is looked through from its
+  /// front, where those that mean nothing any more are passed over.
+  struct Kept {
+    SioSocket socket;
+    std::uint64_t number = 0;
+  };
+  struct Ghost {
+    SioSocket socket;
+    TimePoint until{};
   };
   struct Space {
     std::string name;
@@ -207,8 +242,11 @@ class SocketIo final : public EngineIo::Upper {
   void forget(SioSocket at);
   void refuse(const Now& now, SlotHandle client);
   void say(EngineSession session, SioType type, std::string_view nsp, std::string_view rest);
-  void record(const Now& now, Journal& journal, const SioMessage& message);
-  void trim(const Now& now, Journal& journal);
+  void record(const Now& now, SioSocket at, Journal& journal, const SioMessage& message);
+  void trim(const Now& now);
+  void drop_front(Journal& journal);
+  void expire(TimePoint now);
+  bool is_due(const Ghost& ghost) const noexcept;
   void count(SioType type) noexcept { ++counters_.sent[static_cast<std::size_t>(type)]; }
   Id new_id();
 
@@ -221,7 +259,9 @@ class SocketIo final : public EngineIo::Upper {
   SlotMap<Socket> sockets_;
   boost::unordered_flat_map<std::uint64_t, SioSocket, Hash> by_pid_;
   DeadlineQueue<SlotHandle> connects_;
-  DeadlineQueue<SioSocket> losses_;
+  std::deque<Ghost> ghosts_;
+  std::deque<Kept> order_;
+  std::size_t kept_messages_ = 0;
   std::uint64_t numbers_ = 0;
   SocketIoCounters counters_;
 };

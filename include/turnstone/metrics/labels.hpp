@@ -63,6 +63,12 @@ constexpr std::string_view label(turn::HookResult value) noexcept {
   return kHookResultLabels[static_cast<std::size_t>(value)];
 }
 
+inline constexpr std::array<std::string_view, turn::kRevocationCauseCount> kRevocationCauseLabels{
+    "order", "removal", "departure"};
+constexpr std::string_view label(turn::RevocationCause value) noexcept {
+  return kRevocationCauseLabels[static_cast<std::size_t>(value)];
+}
+
 inline constexpr std::array<std::string_view, turn::kEndReasonCount> kEndReasonLabels{
     "refreshed", "expired", "client_closed", "relay_failed", "shutdown", "revoked", "admin"};
 constexpr std::string_view label(turn::EndReason value) noexcept {

@@ -39,6 +39,7 @@ struct Snapshot {
   std::optional<offload::Counters> offload;
   signal::Counters signal;
   dialect::SocketIoCounters socketio;
+  dialect::PeerJsCounters peerjs;
   /// Allocations of each shard, by shard index.
   std::vector<std::uint64_t> shard_allocations;
   /// How often TS_BUG fired.

@@ -19,6 +19,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <turnstone/base/address.hpp>
+#include <turnstone/base/result.hpp>
 #include <turnstone/base/time.hpp>
 #include <turnstone/net/stream.hpp>
 #include <turnstone/signal/outbox.hpp>
@@ -26,6 +27,7 @@
 namespace ts::dialect {
 class EngineIo;
 class Native;
+class PeerJs;
 }  // namespace ts::dialect
 namespace ts::signal {
 class Router;
@@ -80,13 +82,31 @@ struct TurnCredential {
   std::vector<std::string> uris;
 };
 
+/// Who asks /turn for one. Views live as long as the call.
+struct TurnQuestion {
+  /// Of `Authorization: Bearer` or `key`; may be empty.
+  std::string_view token;
+  /// `username`; may be empty.
+  std::string_view user;
+  /// The session of signaling that it is for, and what proves it; may be empty.
+  std::string_view sid;
+  std::string_view session_key;
+};
+
+/// Why there is none; static texts.
+struct TurnRefusal {
+  unsigned status = 0;
+  std::string_view code;
+  std::string_view message;
+};
+
 /// What the composition provides. An empty one: 404.
 struct HttpHandlers {
   HttpHandler metrics;
   HttpHandler health;
   HttpHandler ready;
-  /// For /turn; `user` may be empty. Nothing: TURN credentials cannot be minted (404).
-  std::function<std::optional<TurnCredential>(std::string_view user)> mint;
+  /// For /turn. It decides who gets what.
+  std::function<Result<TurnCredential, TurnRefusal>(const TurnQuestion& question)> mint;
   /// For /connections?room=: JSON. An empty room is the default one.
   std::function<std::string(std::string_view room)> connections;
   /// Takes every request, whatever its method and path; then nothing else of this is looked at.
@@ -108,14 +128,18 @@ struct EngineMount {
   std::function<void(const Now&)> tick;
 };
 
+/// Where PeerJS clients find their server. It must outlive the HTTP server.
+struct PeerJsMount {
+  /// Begins and ends with '/'.
+  std::string path;
+  dialect::PeerJs* dialect = nullptr;
+};
+
 struct HttpOptions {
   /// Serves src/web: demo and client.
   bool assets = true;
   /// Who may read /metrics, compared with the unmapped source address; others get 403.
   std::vector<IpNetwork> metrics_allow_from;
-  /// What /turn wants as `Authorization: Bearer` or `?key=`. Empty: nobody, unless `turn_open`.
-  std::string turn_token;
-  bool turn_open = false;
   /// Lets everybody read /connections.
   bool public_connections = false;
 
@@ -161,15 +185,16 @@ class HttpServer {
 
   /// Before the first stream.
   void mount(EngineMount mount);
+  void mount(PeerJsMount mount);
   /// What a call on the Router, made on top of a mounted machine, says to members of the native dialect.
   void deliver(const signal::Outbox& outbox);
 
   /// Serves a connected stream (TLS handshake done) until it ends. After close_all() or stop(): closes it.
   void serve(DetachedStream stream);
 
-  /// Tells signaling members to come back after this time and up to `spread` more, each another one; refuses
-  /// new ones, and ends HTTP connections with their next response.
-  void drain(std::chrono::milliseconds retry_after, std::chrono::milliseconds spread = {});
+  /// Sends signaling members away, of all dialects; refuses new ones, and ends HTTP connections with their
+  /// next response.
+  void drain(const signal::Farewell& how);
   /// All are welcome again.
   void undrain();
   /// Closes what is left of signaling, of all dialects, with the code. HTTP goes on.
@@ -177,8 +202,7 @@ class HttpServer {
   /// Sends what deliver() and mounted machines have to say, where no request of a client brought it about.
   void flush();
   /// From now on these hold (HttpOptions, signal::Options).
-  void set_access(std::vector<IpNetwork> metrics_allow_from, std::string turn_token,
-                  const std::vector<std::string>& allowed_origins);
+  void set_access(std::vector<IpNetwork> metrics_allow_from, const std::vector<std::string>& allowed_origins);
   /// Closes all connections in good manner: WebSockets with the code (Drain 1001 or Restart 1012), idle HTTP
   /// connections at once. Calls `done` on the server's thread when none is left, at the latest after `grace`
   /// (then the rest has been cut off). New streams are closed.

@@ -45,7 +45,7 @@ struct Options {
   std::uint32_t udp_listener_buffer_bytes = 4U << 20;
   std::uint32_t udp_relay_buffer_bytes = 1U << 20;
   UdpEngineKind udp_engine = UdpEngineKind::Auto;
-  /// How long datagrams may gather, at rates at which that saves wake-ups; 0: never.
+  /// How long datagrams may gather, at rates at which that saves wake-ups, and half of that more; 0: never.
   std::chrono::microseconds udp_coalesce{100};
 
   /// A stream that has not shown what it speaks, or not finished its TLS handshake, by then is closed.

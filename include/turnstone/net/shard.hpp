@@ -66,6 +66,9 @@ struct ShardSurroundings {
   /// Asks the external source of credentials; the answer comes back through Shard::credential_answered.
   /// Called on the shard's thread; must not block. Null: there is none.
   std::function<void(turn::AskCredential)> ask_credential = {};
+  /// A revocation made an older one forgotten before it had lapsed. Called on the shard's thread. Null:
+  /// nobody wants to know.
+  std::function<void(turn::RevocationCause)> revocation_forgotten = {};
   /// Who relays in our place what it can; called on the shard's thread. Null: the sockets relay everything.
   turn::FlowSink* flows = nullptr;
   /// All shards, and which of them this is. Null: there is but one.

@@ -24,10 +24,11 @@ enum class MessageType : std::uint8_t {
   Ack,
   Room,
   Kick,
+  Ban,
   Unknown,
   Invalid
 };
-inline constexpr std::size_t kMessageTypeCount = 14;
+inline constexpr std::size_t kMessageTypeCount = 15;
 
 /// How a message was answered. None is success; the rest are the protocol's stable error codes.
 enum class ErrorCode : std::uint8_t {
@@ -78,15 +79,15 @@ enum class CloseReason : std::uint8_t {
 inline constexpr std::size_t kCloseReasonCount = 15;
 
 /// What became of a resume that was asked for. Unknown: no such session (any more), or the wrong key; Gap:
-/// more was missed than is kept.
-enum class ResumeOutcome : std::uint8_t { Resumed, Unknown, Gap };
-inline constexpr std::size_t kResumeOutcomeCount = 3;
+/// more was missed than is kept; Denied: the token that replaces the session's is for another peer id.
+enum class ResumeOutcome : std::uint8_t { Resumed, Unknown, Gap, Denied };
+inline constexpr std::size_t kResumeOutcomeCount = 4;
 
 /// Label of a metric, and `t` of the native protocol.
 constexpr std::string_view label(MessageType type) noexcept {
   constexpr std::array<std::string_view, kMessageTypeCount> names{
-      "hello", "join", "leave", "send", "update", "ice",     "list",
-      "ping",  "bye",  "ack",   "room", "kick",   "unknown", "invalid"};
+      "hello", "join", "leave", "send", "update", "ice",     "list",   "ping",
+      "bye",   "ack",  "room",  "kick", "ban",    "unknown", "invalid"};
   return names[static_cast<std::size_t>(type)];
 }
 
@@ -117,7 +118,7 @@ constexpr std::string_view label(CloseReason reason) noexcept {
 
 /// Label of a metric, and `reason` of a welcome.
 constexpr std::string_view label(ResumeOutcome outcome) noexcept {
-  constexpr std::array<std::string_view, kResumeOutcomeCount> names{"resumed", "unknown", "gap"};
+  constexpr std::array<std::string_view, kResumeOutcomeCount> names{"resumed", "unknown", "gap", "denied"};
   return names[static_cast<std::size_t>(outcome)];
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,18 @@ struct IceServers {
   std::chrono::seconds ttl{0};
 };
 
+/// Why a membership ended, as room-mates are told.
+enum class LeaveReason : std::uint8_t { Left, Lost, Kicked };
+
+constexpr std::string_view label(LeaveReason reason) noexcept {
+  switch (reason) {
+    case LeaveReason::Left: return "left";
+    case LeaveReason::Lost: return "lost";
+    case LeaveReason::Kicked: return "kicked";
+  }
+  return {};
+}
+
 /// Mints or looks up what a member may use. Called by the Router at welcome, at join, on request and for
 /// renewal.
 class IceProvider {
@@ -40,10 +53,12 @@ class IceProvider {
 
   /// The member has left the room; without a room: it is in none any more, or gone. What servers() gave it
   /// for that is to be good for nothing from now on. True when it must get other ones if it stays.
-  virtual bool ended(std::string_view /*room*/, std::string_view /*peer*/) { return false; }
+  virtual bool ended(std::string_view /*room*/, std::string_view /*peer*/, LeaveReason /*why*/) {
+    return false;
+  }
 
-  /// The same of a member that goes to another server, since this one is about to stop: what it has stays
-  /// good until it runs out, so that its calls go on here.
+  /// The same where it need not end: the member goes to another server, since this one is about to stop, or
+  /// this one stops. What it has stays good until it runs out, so that its calls go on here.
   virtual void released(std::string_view /*room*/, std::string_view /*peer*/) {}
 };
 

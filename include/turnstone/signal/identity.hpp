@@ -24,7 +24,8 @@ enum class Right : std::uint8_t {
   Send,
   Ice,   ///< get ICE servers
   Room,  ///< set the options of any room it is in, and enter locked ones
-  Kick   ///< remove members of any room it is in
+  Kick,  ///< remove members of any room it is in
+  Ban    ///< and keep them out
 };
 inline constexpr std::size_t kRightCount = kRightNames.size();
 
@@ -62,7 +63,7 @@ struct Limits {
 
 /// Immutable once made; connections share it.
 struct Identity {
-  /// Who it is; empty: nobody in particular.
+  /// Who it is, as its issuer says; empty: nobody in particular.
   std::string subject;
   /// Two connections with the same one may take each other's place. Never shown.
   std::string credential;
@@ -78,6 +79,8 @@ struct Identity {
   WallTime expires = WallTime::max();
 
   bool may_enter(std::string_view room) const noexcept;
+  /// Where it is when nobody says where: the first room that it names, else `common`.
+  std::string_view home_room(std::string_view common) const noexcept;
 };
 
 /// Makes something of tokens. Called by the Router at every hello.

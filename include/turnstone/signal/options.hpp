@@ -12,10 +12,17 @@
 namespace ts::signal {
 
 /// In the order of signal::Right.
-inline constexpr std::array<std::string_view, 6> kRightNames{"join", "create", "send", "ice", "room", "kick"};
+inline constexpr std::array<std::string_view, 7> kRightNames{"join", "create", "send", "ice",
+                                                             "room", "kick",   "ban"};
 
 /// What members with the shared token may do, if nobody says otherwise.
 inline std::vector<std::string> default_token_rights() { return {"join", "create", "send", "ice"}; }
+
+struct CommonRoom {
+  std::string name;
+  /// 0 is no limit.
+  std::uint32_t max_members = 0;
+};
 
 struct Options {
   /// True when somebody could be let in.
@@ -50,6 +57,9 @@ struct Options {
   std::chrono::seconds heartbeat{25};
   std::uint32_t max_message_bytes = 65'536;
   std::uint32_t max_members_per_room = 64;
+  /// Rooms that everybody is in who names none, in dialects whose clients know of no rooms, and how many each
+  /// takes instead.
+  std::vector<CommonRoom> common_rooms;
   std::uint32_t max_rooms_per_member = 16;
   std::uint32_t max_connections = 100'000;
   /// Token bucket of messages per connection.

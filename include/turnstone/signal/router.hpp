@@ -19,6 +19,7 @@
 #include <turnstone/base/deadline_queue.hpp>
 #include <turnstone/base/hash.hpp>
 #include <turnstone/base/random.hpp>
+#include <turnstone/base/rate_gate.hpp>
 #include <turnstone/base/result.hpp>
 #include <turnstone/base/slot_map.hpp>
 #include <turnstone/base/time.hpp>
@@ -30,6 +31,7 @@
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
 #include <turnstone/signal/replay.hpp>
+#include <turnstone/signal/replay_shares.hpp>
 
 namespace ts::signal {
 
@@ -43,6 +45,11 @@ inline constexpr std::uint32_t kMaxRefusals = 200;
 inline constexpr std::size_t kMaxTargets = 64;
 /// Of the reason of a kick.
 inline constexpr std::size_t kMaxReasonBytes = 256;
+
+/// Longer bans are cut.
+inline constexpr std::chrono::hours kMaxBanTime{24 * 7};
+/// Of one room.
+inline constexpr std::size_t kMaxBans = 1024;
 
 /// True for 1 to `max_bytes` bytes of valid UTF-8 without control characters (U+0000-001F, U+007F-009F).
 bool valid_name(std::string_view name, std::size_t max_bytes) noexcept;
@@ -69,6 +76,8 @@ struct Hello {
   std::shared_ptr<const Identity> identity{};
   /// The dialect gives ICE servers to its clients; without, none are made for them.
   bool wants_ice = true;
+  /// The dialect finds out by itself that its client is gone, in its own time: silence means nothing here.
+  bool watched = false;
 };
 
 struct Welcome {
@@ -119,9 +128,28 @@ struct Joined {
   RoomView room{};
 };
 
+/// How members are sent away by a server that is about to stop.
+struct Farewell {
+  /// When the first may come back.
+  std::chrono::milliseconds retry_after{0};
+  /// The last one so much later.
+  std::chrono::milliseconds spread{0};
+  /// Whoever is still there so long after its time is closed; nothing: nobody is.
+  std::optional<std::chrono::milliseconds> linger{};
+};
+
 struct KickRequest {
   std::string_view room;
   std::string_view peer;
+  /// For people; at most kMaxReasonBytes.
+  std::string_view reason{};
+};
+
+struct BanRequest {
+  std::string_view room;
+  std::string_view peer;
+  /// At most kMaxBanTime; 0: the ban ends.
+  std::chrono::seconds time{0};
   /// For people; at most kMaxReasonBytes.
   std::string_view reason{};
 };
@@ -183,6 +211,10 @@ class Router {
     return authenticator_.authenticate(now, token);
   }
 
+  /// Whether somebody of this identity could join the room now, if there is one: forbidden, room_locked or
+  /// room_full. For dialects in which one hears a room before one is a member.
+  Result<void, Failure> may_enter(const Now& now, const Identity& identity, std::string_view room) const;
+
   // Requests. Before hello, all but hello fail with unauthorized, and close.
 
   /// unauthorized, token_expired, forbidden (another peer id than the token's), peer_taken or bad_request;
@@ -211,6 +243,9 @@ class Router {
   Result<std::vector<PeerView>, Failure> list(ConnectionId id, std::string_view room, Outbox& out);
   /// Fresh ICE servers.
   Result<IceServers, Failure> ice(const Now& now, ConnectionId id, Outbox& out);
+  /// Fresh ICE servers for whoever names a session and its key from elsewhere, and has the credential that
+  /// the session has. forbidden.
+  Result<IceServers, Failure> session_ice(const Now& now, const Resume& session, const Identity& identity);
   /// Changes the options of a room; whoever is in it longest may, and whoever has Right::Room. not_joined,
   /// forbidden, bad_request, too_large.
   Result<void, Failure> configure(ConnectionId id, std::string_view room, const RoomChange& change,
@@ -218,6 +253,11 @@ class Router {
   /// Removes a room-mate from a room; whoever is in it longest may, and whoever has Right::Kick. not_joined,
   /// forbidden, unknown_target, bad_request (oneself).
   Result<void, Failure> kick(const Now& now, ConnectionId id, const KickRequest& request, Outbox& out);
+  /// Keeps a peer, there or not, out of a room for a time, or as long as there is the room: who has that peer
+  /// id, and who has the credential of the one who has it now, unless that is the shared token. Those who are
+  /// in the room are kicked. Whoever is in it longest may, and whoever has Right::Ban. not_joined, forbidden
+  /// (too many bans as well), bad_request (oneself), too_large.
+  Result<void, Failure> ban(const Now& now, ConnectionId id, const BanRequest& request, Outbox& out);
   /// Ends all memberships of a room, as a kick does. False: there is no such room.
   bool close_room(const Now& now, std::string_view room, std::string_view reason, Outbox& out);
 
@@ -248,15 +288,16 @@ class Router {
   /// Hello time-outs, silent connections, expired sends, renewal of ICE servers.
   void tick(const Now& now, Outbox& out);
   /// Sends goaway to all members, and refuses new connections from now on. Each is told a time of its own,
-  /// `retry_after` and up to `spread` more, so that they do not come back all at once. Who leaves meanwhile,
+  /// so that they do not come back all at once, and closed (1012) some time after that. Who goes meanwhile,
   /// and is not kicked, keeps what the ICE provider gave it.
-  void drain(std::chrono::milliseconds retry_after, Outbox& out, std::chrono::milliseconds spread = {});
+  void drain(const Now& now, const Farewell& how, Outbox& out);
   /// Welcomes connections again.
   void undrain() noexcept { draining_ = false; }
+  bool is_draining() const noexcept { return draining_; }
   /// From now on these hold. Not heartbeat nor the options of resume, which clients and sessions have been
   /// told. Tokens are the authenticator's.
   void use(const Options& options);
-  /// Closes all connections without telling the room-mates.
+  /// Closes all connections without telling the room-mates; what the ICE provider gave them stays good.
   void close_all(CloseCode code, std::string_view why, Outbox& out);
 
   // Views.
@@ -281,6 +322,7 @@ class Router {
     std::string sid;
     std::string key;
     Replay replay;
+    ReplayShares::Holder share;
     TimePoint lost_due;
     /// The newest message when the connection was lost.
     std::uint64_t lost_seq = 0;
@@ -291,7 +333,8 @@ class Router {
     bool member = false;
     bool lost = false;
     bool wants_ice = true;
-    std::uint32_t refusals = 0;
+    bool watched = false;
+    RateGate gate;
     Endpoint remote;
     std::string peer;
     std::string meta;
@@ -304,7 +347,8 @@ class Router {
     TimePoint seen;
     TimePoint hello_due;
     TimePoint ice_due;
-    TimePoint bucket;
+    /// While draining.
+    TimePoint leave_due = TimePoint::max();
     TimePoint armed;
     Receiver receiver() const noexcept { return {id, dialect, lost}; }
     Membership* in(SlotHandle room) noexcept;
@@ -318,6 +362,14 @@ class Router {
   };
   template <class Key, class Value>
   using Table = boost::unordered_flat_map<Key, Value, Hash, std::equal_to<>>;
+  struct Ban {
+    std::string peer;
+    std::string credential;  // empty: not known, or the shared token's
+    TimePoint until;
+    bool means(std::string_view peer_id, const Identity& who) const noexcept {
+      return peer == peer_id || (!credential.empty() && credential == who.credential);
+    }
+  };
   struct Room {
     Room(std::string room_name, const Hash& hash) : name(std::move(room_name)), waiting(0, hash) {}
     std::string name;
@@ -326,6 +378,7 @@ class Router {
     bool locked = false;
     std::vector<SlotHandle> members;  // in the order in which they came
     Table<std::string, std::vector<SlotHandle>> waiting;
+    std::vector<Ban> bans;
   };
   struct Pending {
     SlotHandle sender;
@@ -363,15 +416,24 @@ class Router {
   Welcome take_over(const Now& now, SlotHandle at, SlotHandle was, std::uint64_t seq, Outbox& out);
   void end_session(SlotHandle at, Outbox& out);
   void forget_session(Connection& c);
+  void set_share(Session& session, std::size_t former_bytes);
+  void end_if_gap(SlotHandle at, Connection& c);
+  void make_replay_room();
+  void obey(const Now& now, SlotHandle at, Connection& c, Outbox& out);
+  std::shared_ptr<const Identity> newer_identity(const Now& now, const Hello& hello,
+                                                 const Connection& old) const;
 
   SlotHandle open_room(std::string_view name);
-  void leave_room(SlotHandle at, Connection& c, SlotHandle room, std::string_view told, Outbox& out,
-                  bool moves = false);
+  void leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out,
+                  bool keeps_ice = false);
+  bool end_ice(const Connection& c, std::string_view room, LeaveReason why, bool keeps_ice = false);
+  void end_common_ice(const Now& now, SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
   std::chrono::milliseconds retry_time() noexcept;
-  void in_no_room(const Now& now, SlotHandle at, Connection& c, Outbox& out);
-  void end_common_ice(const Now& now, SlotHandle at, Connection& c, Outbox& out);
   void throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out);
-  Result<void, Failure> may_join(const Connection& c, std::string_view name, const RoomChange& options) const;
+  Result<void, Failure> may_join(const Now& now, const Connection& c, std::string_view name,
+                                 const RoomChange& options) const;
+  Result<void, Failure> has_place(const Now& now, std::string_view peer_id, const Identity& identity,
+                                  const Room& room) const;
   static void apply(Room& room, const RoomChange& change);
   bool moderates(SlotHandle at, const Connection& c, const Room& room, Right right) const noexcept;
   std::vector<PeerView> mates(SlotHandle at, Connection& c, SlotHandle room);
@@ -393,8 +455,7 @@ class Router {
   Authenticator& authenticator_;
   Counters counters_;
   bool draining_ = false;
-  std::chrono::milliseconds retry_after_{0};
-  std::chrono::milliseconds retry_spread_{0};
+  Farewell farewell_;
   std::uint64_t joins_ = 0;
   std::uint64_t marks_ = 0;
 
@@ -406,6 +467,7 @@ class Router {
   Table<std::string, SlotHandle> peers_;
   Table<std::string, SlotHandle> sessions_;
   Table<std::string, SlotHandle> room_names_;
+  ReplayShares replay_shares_;
   DeadlineQueue<SlotHandle> connection_deadlines_;
   DeadlineQueue<SlotHandle> pending_deadlines_;
 };

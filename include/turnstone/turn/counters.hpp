@@ -127,6 +127,15 @@ enum class EndReason : std::uint8_t {
 };
 inline constexpr std::size_t kEndReasonCount = 7;
 
+/// Why something was granted no longer. Each has a list of its own, so that what anybody can cause, by coming
+/// and going, never makes the server forget what somebody meant.
+enum class RevocationCause : std::uint8_t {
+  Order,      ///< an operator's
+  Removal,    ///< somebody was kicked or banned
+  Departure,  ///< a membership ended by itself
+};
+inline constexpr std::size_t kRevocationCauseCount = 3;
+
 /// How a question to the external source of credentials ended.
 enum class HookResult : std::uint8_t { Found, NoSuchUser, BadAnswer, TimedOut, Unreachable };
 inline constexpr std::size_t kHookResultCount = 5;
@@ -162,8 +171,13 @@ struct Counters {
   std::uint64_t hook_nanoseconds = 0;
   /// Requests that an earlier answer decided.
   std::uint64_t hook_cache_hits = 0;
+  /// Revocations that had to make room for others. Every shard has the same ones: the sum over shards is the
+  /// most of them.
+  std::array<std::uint64_t, kRevocationCauseCount> revocations_forgotten{};
 
   // Gauges.
+  /// Those that still count; as revocations_forgotten.
+  std::array<std::uint64_t, kRevocationCauseCount> revocations{};
   std::uint64_t hook_cache_entries = 0;
   /// Requests that wait for an answer.
   std::uint64_t hook_waiting = 0;
@@ -180,6 +194,9 @@ struct Counters {
 namespace detail {
 inline void add_all(std::uint64_t& a, const std::uint64_t& b) noexcept { a += b; }
 inline void add_all(Traffic& a, const Traffic& b) noexcept { a += b; }
+inline void keep_greater(std::uint64_t& a, std::uint64_t b) noexcept {
+  if (a < b) a = b;
+}
 template <class T, std::size_t N>
 void add_all(std::array<T, N>& a, const std::array<T, N>& b) noexcept {
   for (std::size_t i = 0; i < N; ++i) add_all(a[i], b[i]);
@@ -198,6 +215,10 @@ inline Counters& Counters::operator+=(const Counters& o) noexcept {
   detail::add_all(hook_results, o.hook_results);
   detail::add_all(hook_nanoseconds, o.hook_nanoseconds);
   detail::add_all(hook_cache_hits, o.hook_cache_hits);
+  for (std::size_t i = 0; i < kRevocationCauseCount; ++i) {
+    detail::keep_greater(revocations_forgotten[i], o.revocations_forgotten[i]);
+    detail::keep_greater(revocations[i], o.revocations[i]);
+  }
   detail::add_all(hook_cache_entries, o.hook_cache_entries);
   detail::add_all(hook_waiting, o.hook_waiting);
   detail::add_all(allocations, o.allocations);

@@ -2,6 +2,8 @@
 // Who is let in no more: credentials, users, rooms and members, each until a time.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -14,6 +16,7 @@
 #include <turnstone/auth/options.hpp>
 #include <turnstone/auth/policy.hpp>
 #include <turnstone/base/time.hpp>
+#include <turnstone/turn/counters.hpp>
 
 namespace ts::turn {
 
@@ -31,6 +34,7 @@ struct Revocation {
   WallTime until = WallTime::max();
   /// Nothing: in every realm.
   std::optional<auth::RealmId> realm = std::nullopt;
+  RevocationCause cause = RevocationCause::Order;
 };
 
 /// Credentials that live longer than this (or longer than auth::Options::credential_ttl, if that is more)
@@ -52,16 +56,19 @@ struct Bearer {
 /// True when the revocation means this bearer.
 bool revokes(const Revocation& revocation, const Bearer& bearer) noexcept;
 
-/// The revocations that still count. When there are too many, the one that would lapse first goes, of several
-/// the oldest.
+/// The revocations that still count, those of each cause for themselves. When there are too many of one, the
+/// one of them that would lapse first goes, of several the oldest: its credential is good again until it
+/// expires.
 class RevocationList {
  public:
-  /// Members who leave their rooms are among them, as long as their credentials would have lived.
+  /// Of each cause.
   static constexpr std::size_t kMax = 65'536;
 
-  void add(const Revocation& revocation, WallTime now);
-  bool empty() const noexcept { return until_.empty(); }
-  std::size_t size() const noexcept { return until_.size(); }
+  /// How many had to be forgotten for it before they lapsed.
+  std::size_t add(const Revocation& revocation, WallTime now);
+  bool empty() const noexcept;
+  std::size_t size() const noexcept;
+  std::size_t size(RevocationCause cause) const noexcept { return parts_[index(cause)].until.size(); }
   bool matches(const Bearer& bearer, WallTime now) const;
 
  private:
@@ -73,12 +80,15 @@ class RevocationList {
   };
   /// When it lapses, and its number.
   using End = std::pair<WallTime, std::uint64_t>;
+  struct Part {
+    std::map<End, std::string> by_end;  // keys: kind, realm, name
+    boost::unordered_flat_map<std::string, End, TextHash, std::equal_to<>> until;
+    void forget_first();
+  };
   bool listed(Revocation::Kind kind, std::string_view name, auth::RealmId realm, WallTime now) const;
-  void forget_first();
 
   std::uint64_t added_ = 0;
-  std::map<End, std::string> by_end_;  // keys: kind, realm, name
-  boost::unordered_flat_map<std::string, End, TextHash, std::equal_to<>> until_;
+  std::array<Part, kRevocationCauseCount> parts_;
 };
 
 }  // namespace ts::turn

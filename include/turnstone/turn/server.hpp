@@ -21,6 +21,7 @@
 #include <turnstone/turn/client.hpp>
 #include <turnstone/turn/inspect.hpp>
 #include <turnstone/turn/ledger.hpp>
+#include <turnstone/turn/member_index.hpp>
 #include <turnstone/turn/mobility.hpp>
 #include <turnstone/turn/options.hpp>
 #include <turnstone/turn/outbox.hpp>
@@ -167,6 +168,8 @@ class Server {
     return by_tuple_.contains(tuple) || visitors_.contains(tuple);
   }
   std::size_t allocation_count() const noexcept { return allocations_.size(); }
+  /// Members of credentials that have an allocation: only these are looked up when a membership ends.
+  std::size_t member_count() const noexcept { return members_.size(); }
   /// Peer data connections, those under way among them.
   std::size_t connection_count() const noexcept { return connections_.size(); }
   const Counters& counters() const noexcept { return counters_; }
@@ -337,6 +340,9 @@ class Server {
   void limit(Allocation& allocation, Request& r);
   /// Gives back what admit() and limit() took.
   void unlimit(Allocation& allocation);
+  /// The allocation, which a credential for a member made, is here from now on, or no longer.
+  void come_to_member(SlotHandle handle, const Allocation& allocation);
+  void leave_member(SlotHandle handle, const Allocation& allocation);
   /// The allocation's shares of this shard go back, or are this shard's from now on. What it has spent of its
   /// own rates stays spent.
   void leave_shares(Allocation& allocation);
@@ -367,6 +373,7 @@ class Server {
   PeerPolicy policy_;
   Counters counters_;
   RevocationList revocations_;
+  MemberIndex members_;
   std::unique_ptr<Shares> shares_;
   SlotMap<Allocation> allocations_;
   boost::unordered_flat_map<FiveTuple, SlotHandle, TupleHash> by_tuple_;

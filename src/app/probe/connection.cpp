@@ -159,6 +159,14 @@ Result<Note, Problem> Connection::secure(const TlsSettings& settings, TimePoint 
   return tls_->handshake(socket_.fd(), settings, deadline);
 }
 
+std::optional<IpAddress> Connection::local_address() const {
+  sockaddr_storage local{};
+  socklen_t bytes = sizeof local;
+  auto* address = reinterpret_cast<sockaddr*>(&local);
+  if (::getsockname(socket_.fd(), address, &bytes) != 0) return std::nullopt;
+  return address_of(address);
+}
+
 TlsIo Connection::try_read(MutableBytes out, std::size_t& done) noexcept {
   if (tls_) return tls_->read(out, done);
   const ssize_t result = ::recv(socket_.fd(), out.data(), out.size(), 0);

@@ -55,6 +55,8 @@ class Connection {
   /// One STUN or ChannelData message: a datagram, or a frame of the stream. Nothing: the deadline passed.
   Result<std::optional<Buffer>, Problem> receive_message(TimePoint deadline);
 
+  /// The address that it leaves from.
+  std::optional<IpAddress> local_address() const;
   bool is_stream() const noexcept { return probe::is_stream(carrier_); }
   Carrier carrier() const noexcept { return carrier_; }
 

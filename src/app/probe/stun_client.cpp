@@ -91,7 +91,7 @@ Result<Response, Problem> transact(Connection& connection, ByteView request, con
   }
 }
 
-Result<Note, Problem> check_binding(Connection& connection, Duration timeout) {
+Result<Mapped, Problem> ask_mapped_address(Connection& connection, Duration timeout) {
   net::SystemRandom random;
   const auto id = random.bytes<12>();
   std::array<std::uint8_t, 64> space{};
@@ -105,14 +105,19 @@ Result<Note, Problem> check_binding(Connection& connection, Duration timeout) {
   if (!mapped)
     return Problem{"the answer has no XOR-MAPPED-ADDRESS", "the server does not speak RFC 5389 or later",
                    false};
+  return Mapped{*mapped, response->transmissions, response->software()};
+}
+
+Result<Note, Problem> check_binding(Connection& connection, Duration timeout) {
+  const auto mapped = ask_mapped_address(connection, timeout);
+  if (mapped.has_error()) return mapped.error();
   Note note;
-  note.detail = "you are " + mapped->to_string() + loss_text(response->transmissions);
-  note.facts = {{"mapped_address", mapped->to_string()},
-                {"transmissions", static_cast<std::int64_t>(response->transmissions)}};
-  const std::string software = response->software();
-  if (!software.empty()) {
-    note.detail += ", server is " + software;
-    note.facts.emplace_back("software", software);
+  note.detail = "you are " + mapped->address.to_string() + loss_text(mapped->transmissions);
+  note.facts = {{"mapped_address", mapped->address.to_string()},
+                {"transmissions", static_cast<std::int64_t>(mapped->transmissions)}};
+  if (!mapped->software.empty()) {
+    note.detail += ", server is " + mapped->software;
+    note.facts.emplace_back("software", mapped->software);
   }
   return note;
 }

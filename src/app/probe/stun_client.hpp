@@ -35,7 +35,18 @@ using Others = std::deque<Buffer>;
 Result<Response, Problem> transact(Connection& connection, ByteView request, const stun::TransactionId& id,
                                    Duration timeout, Others* others);
 
-/// A Binding: whom the server sees us as.
+/// Whom the server sees us as, and what it took to learn that.
+struct Mapped {
+  Endpoint address;
+  unsigned transmissions = 1;
+  /// SOFTWARE, printable; empty when absent.
+  std::string software;
+};
+
+/// A Binding (RFC 8489 §3).
+Result<Mapped, Problem> ask_mapped_address(Connection& connection, Duration timeout);
+
+/// The same as a step of a report.
 Result<Note, Problem> check_binding(Connection& connection, Duration timeout);
 
 /// " (after 3 transmissions)", or nothing when the first one was answered.

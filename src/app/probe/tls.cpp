@@ -202,7 +202,11 @@ Result<Note, Problem> TlsSession::handshake(int fd, const TlsSettings& settings,
   context_.reset(SSL_CTX_new(datagrams_ ? DTLS_client_method() : TLS_client_method()));
   if (!context_) return Problem{"OpenSSL: " + openssl_reason(), "check the installation of OpenSSL", false};
   SSL_CTX_set_min_proto_version(context_.get(), datagrams_ ? DTLS1_2_VERSION : TLS1_2_VERSION);
-  SSL_CTX_set_default_verify_paths(context_.get());
+  const bool trusts = settings.ca_file.empty()
+                          ? SSL_CTX_set_default_verify_paths(context_.get()) == 1
+                          : SSL_CTX_load_verify_file(context_.get(), settings.ca_file.c_str()) == 1;
+  if (!trusts && !settings.ca_file.empty())
+    return Problem{settings.ca_file + " cannot be read as certificates", "check the file", false};
   // The chain is verified all the same; judge() looks at the result, and can say more than a failed
   // handshake.
   SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE, nullptr);

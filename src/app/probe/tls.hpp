@@ -25,6 +25,8 @@ struct TlsSettings {
   bool insecure = false;
   /// Offers http/1.1 by ALPN.
   bool http = false;
+  /// Certificates (PEM) that the server's is trusted by; empty: the system's.
+  std::string ca_file{};
 };
 
 /// What became of one read or write.

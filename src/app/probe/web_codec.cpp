@@ -60,6 +60,31 @@ Result<std::optional<HttpHead>, std::string> parse_http_head(std::string_view te
   return std::optional<HttpHead>(std::move(head));
 }
 
+std::optional<Chunks> join_chunks(std::string_view body) {
+  constexpr std::size_t kLongestLine = 256;
+  Chunks out;
+  for (;;) {
+    const std::size_t line = body.substr(0, kLongestLine).find("\r\n");
+    if (line == std::string_view::npos) {
+      if (body.size() >= kLongestLine) return std::nullopt;
+      return out;
+    }
+    std::size_t size = 0;
+    const auto [stop, error] = std::from_chars(body.data(), body.data() + line, size, 16);
+    const bool ends = stop == body.data() + line || *stop == ';' || *stop == ' ';
+    if (error != std::errc{} || !ends) return std::nullopt;
+    if (size == 0) {
+      out.whole = true;
+      return out;
+    }
+    body.remove_prefix(line + 2);
+    out.body.append(body.substr(0, size));
+    if (body.size() < size || body.size() - size < 2) return out;
+    if (body.substr(size, 2) != "\r\n") return std::nullopt;
+    body.remove_prefix(size + 2);
+  }
+}
+
 std::string websocket_accept(std::string_view key) {
   const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
   std::array<std::uint8_t, 20> digest{};

@@ -32,6 +32,16 @@ struct HttpHead {
 /// Nothing: more bytes are needed. An error in words: this is no HTTP response.
 Result<std::optional<HttpHead>, std::string> parse_http_head(std::string_view text);
 
+/// What a body of chunks (RFC 9112 §7.1) holds so far.
+struct Chunks {
+  std::string body;
+  /// The last chunk is there.
+  bool whole = false;
+};
+
+/// Joins the chunks at the front of a body. Nothing: these are none.
+std::optional<Chunks> join_chunks(std::string_view body);
+
 /// Sec-WebSocket-Accept for a key (RFC 6455 §4.2.2).
 std::string websocket_accept(std::string_view key);
 

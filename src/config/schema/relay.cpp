@@ -70,7 +70,8 @@ void add_limits(std::vector<Key>& t) {
                                 "",
                                 {0, 10'000},
                                 "How long datagrams, and what comes over TCP and TLS, may gather before "
-                                "they are relayed, at rates at which that saves wake-ups; 0us: never.",
+                                "they are relayed, at rates at which that saves wake-ups; 0us: never. The "
+                                "kernel may add half of it to a sleep.",
                                 "Write a time up to 10ms, such as 100us."}));
   t.push_back(one<OffloadCodec>(
       TS_AT(offload.mode), {"relay.offload", "--offload", kAny,
@@ -132,6 +133,30 @@ void add_relay(std::vector<Key>& t) {
        "address of listen.bind, else the host's own.",
        "Write the public address of this host, and after a slash its local one if they differ.",
        "\"192.0.2.1/10.0.0.5\""}));
+  t.push_back(many<AddressSourceCodec>(
+      TS_AT(discover.sources),
+      {"relay.discover", "--discover", kAny,
+       "Who is asked at start for the address that the internet reaches this host by, instead of "
+       "relay.addresses: node (the ExternalIP of Kubernetes' Node object), metadata (of AWS, Google Cloud, "
+       "Azure, "
+       "Hetzner, DigitalOcean, OpenStack), stun (relay.discover_stun); in this order, until one knows. "
+       "Empty: "
+       "nobody.",
+       "Write some of node, metadata and stun."}));
+  t.push_back(one<TextCodec>(TS_AT(discover.stun_server),
+                             {"relay.discover_stun",
+                              "",
+                              {0, 512},
+                              "The STUN server of relay.discover, which sees this host from outside. Empty: "
+                              "none.",
+                              "Write a stun: or stuns: URL, such as stun:stun.example.org:3478.",
+                              "stun:stun.example.org:3478"}));
+  t.push_back(
+      one<MillisecondsCodec>(TS_AT(discover.timeout), {"relay.discover_timeout",
+                                                       "",
+                                                       {100, 60'000},
+                                                       "How long each source of relay.discover may take.",
+                                                       "Write a time such as 5s."}));
   t.push_back(one<PortRangeCodec>(TS_AT(turn.ports),
                                   {"relay.ports", "--relay-ports", kAny,
                                    "UDP ports of relayed transport addresses; open them in the firewall.",

@@ -54,11 +54,14 @@ void add_resume(std::vector<Key>& t) {
        {1, 100'000},
        "Messages kept for one client until it acknowledges them; what it missed beyond that ends its resume.",
        "Write a number."}));
-  t.push_back(one<SizeCodec>(TS_AT(signal.max_resume_bytes), {"signaling.max_resume_size",
-                                                              "",
-                                                              {4096, 256U << 20},
-                                                              "The same in bytes.",
-                                                              "Write a size with a unit."}));
+  t.push_back(
+      one<SizeCodec>(TS_AT(signal.max_resume_bytes), {"signaling.max_resume_size",
+                                                      "",
+                                                      {4096, 256U << 20},
+                                                      "The same in bytes; where it is not written, it "
+                                                      "keeps between max_message_size and "
+                                                      "max_send_queue.",
+                                                      "Write a size with a unit."}));
   t.push_back(one<SizeCodec>(TS_AT(signal.max_resume_total_bytes), {"signaling.max_resume_total",
                                                                     "",
                                                                     {65'536, 1U << 31},
@@ -90,8 +93,8 @@ void add_signaling(std::vector<Key>& t) {
        "",
        {1, 16},
        "What clients with the token may do: join, create (a room), send, ice, room (options of any room they "
-       "are in), kick. Who is in a room longest moderates it anyway.",
-       "Write some of: join, create, send, ice, room, kick.",
+       "are in), kick, ban. Who is in a room longest moderates it anyway.",
+       "Write some of: join, create, send, ice, room, kick, ban.",
        "join, create, send, ice"}));
   add_tokens(t);
   t.push_back(one<BoolCodec>(

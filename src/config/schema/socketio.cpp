@@ -57,6 +57,11 @@ void add_socketio(std::vector<Key>& t) {
                                                             {1, 128},
                                                             "The room of clients that name none (auth.room).",
                                                             "Write a name."}));
+  t.push_back(
+      one<CountCodec>(TS_AT(socketio.max_default_room_members),
+                      {"signaling.socketio.max_default_room_members", "", kLimit,
+                       "Members of that room, in place of signaling.max_members_per_room; 0 is no limit.",
+                       "Write a number."}));
   t.push_back(one<BoolCodec>(
       TS_AT(socketio.stamp_from),
       {"signaling.socketio.stamp_from", "", kAny,
@@ -79,6 +84,19 @@ void add_socketio(std::vector<Key>& t) {
                                                              {0, 60 * kMinute},
                                                              "How long a lost connection waits for it.",
                                                              "Write a duration with a unit."}));
+  t.push_back(one<CountCodec>(TS_AT(socketio.max_recoverable),
+                              {"signaling.socketio.max_recoverable",
+                               "",
+                               {0, 10'000'000},
+                               "Lost connections that wait at once; the oldest make room for others.",
+                               "Write a number."}));
+  t.push_back(one<SizeCodec>(
+      TS_AT(socketio.max_recovery_bytes),
+      {"signaling.socketio.max_recovery_size",
+       "",
+       {65'536, 1U << 31},
+       "Messages kept for recovery, for all clients together; the oldest make room for others.",
+       "Write a size with a unit."}));
   t.push_back(one<BoolCodec>(
       TS_AT(socketio.public_connections),
       {"signaling.compat.public_connections", "", kAny,

@@ -30,6 +30,11 @@ HttpResponse refused_upgrade(const EngineRefusal& refusal) {
 
 }  // namespace
 
+std::size_t EngineEndpoint::max_body_bytes(const EngineExchange& exchange) const noexcept {
+  constexpr std::size_t kRefusedBytes = 4096;
+  return exchange.response ? kRefusedBytes : mount_.engine->max_body_bytes(exchange.id);
+}
+
 EngineEndpoint::EngineEndpoint(HttpServer::Impl& server, EngineMount mount)
     : server_(server), mount_(std::move(mount)) {}
 

@@ -33,7 +33,14 @@ class EngineEndpoint {
   EngineEndpoint(HttpServer::Impl& server, EngineMount mount);
 
   bool serves(std::string_view path) const noexcept;
-  std::size_t max_body_bytes() const noexcept { return mount_.engine->options().max_payload; }
+  /// Of a request whose response is there already no body is read, or hardly any.
+  std::size_t max_body_bytes(const EngineExchange& exchange) const noexcept;
+  /// Of what this WebSocket may send now.
+  std::size_t max_message_bytes(dialect::EngineSocketId id) const noexcept {
+    return mount_.engine->max_message_bytes(id);
+  }
+  /// Of what any WebSocket may send ever.
+  std::size_t max_payload_bytes() const noexcept { return mount_.engine->options().max_payload; }
   /// What may wait for one WebSocket.
   std::size_t max_queue_bytes() const noexcept { return mount_.engine->options().max_send_queue_bytes; }
   /// An answer comes by then: a heartbeat, or the end.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine_socket.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -39,7 +40,7 @@ EngineSocket::EngineSocket(std::shared_ptr<HttpServer::Impl> server, EngineEndpo
       endpoint_(endpoint),
       tls_(stream.is_tls()),
       cork_(std::make_shared<Cork>(server_, std::move(stream), endpoint.max_queue_bytes() + kSlackBytes)),
-      reader_(endpoint.max_body_bytes()) {
+      reader_(std::min<std::size_t>(endpoint.max_payload_bytes(), dialect::kMaxStrangerBytes)) {
   server_->add(*this, tls_);
   --server_->counters.streams_accepted[tls_ ? 1 : 0];  // the HTTP connection was counted
   ++server_->counters.websockets_open;
@@ -64,6 +65,7 @@ void EngineSocket::start(const HttpRequest& request, std::string early) {
   cork_->append(head.append("\r\n"));
   id_ = endpoint_.socket_opened(shared_from_this(), request);
   if (closing_) return;
+  reader_.allow(endpoint_.max_message_bytes(id_));
   if (!early.empty() && !feed({reinterpret_cast<std::uint8_t*>(early.data()), early.size()})) return;
   read();
 }
@@ -106,6 +108,8 @@ bool EngineSocket::feed(MutableBytes bytes) {
       case WsItem::Kind::Text:
       case WsItem::Kind::Binary:
         endpoint_.socket_message(id_, item.kind == WsItem::Kind::Binary, item.data);
+        if (!closing_ && reader_.max_bytes() < endpoint_.max_payload_bytes())
+          reader_.allow(endpoint_.max_message_bytes(id_));
         break;
       case WsItem::Kind::Ping: frame(WsOpcode::Pong, item.data); break;
       case WsItem::Kind::Pong: break;

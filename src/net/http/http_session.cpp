@@ -106,7 +106,7 @@ asio::awaitable<void> HttpSession::run() {
   while (keep_alive_ && !server_->closing) {
     if (!co_await wait_for_request()) break;
     if (!co_await read_request()) break;
-    const bool signals = engine_ != nullptr || (request_.path == "/v1/ws" && server_->signaling());
+    const bool signals = engine_ != nullptr || server_->spoken_at(request_.path);
     if (signals && wants_websocket()) {
       if (co_await upgrade()) co_return;
       continue;
@@ -155,7 +155,7 @@ asio::awaitable<bool> HttpSession::read_request() {
   engine_ = server_->engine_at(request_.path);
   if (engine_ != nullptr && !wants_websocket()) exchange_ = engine_->begin(request_);
   if (!parser_->is_done()) {
-    const std::size_t most = engine_ != nullptr ? engine_->max_body_bytes() : options.max_body_bytes;
+    const std::size_t most = exchange_ ? engine_->max_body_bytes(*exchange_) : options.max_body_bytes;
     if (parser_->content_length().value_or(0) > most) co_return co_await refuse(http::error::body_limit);
     parser_->body_limit(most);
     limit(options.body_timeout);
@@ -183,6 +183,13 @@ asio::awaitable<bool> HttpSession::refuse(error_code why) {
   const bool about_http = why.category() == make_error_code(http::error::bad_target).category();
   keep_alive_ = false;
   const bool too_large = why == http::error::body_limit;
+  if (too_large && exchange_ && exchange_->response) {
+    // Refused by its head: nobody waits for the rest.
+    unread_ = true;
+    HttpResponse response = std::move(*std::exchange(exchange_, nullptr)->response);
+    co_await write(std::move(response));
+    co_return false;
+  }
   if (exchange_) engine_->abandon(*std::exchange(exchange_, nullptr), too_large);
   request_.method.clear();
   // Ended or cut off in the middle: nobody is there to be told.
@@ -226,7 +233,8 @@ bool HttpSession::wants_websocket() const { return beast::websocket::is_upgrade(
 
 asio::awaitable<bool> HttpSession::upgrade() {
   std::optional<HttpResponse> refusal =
-      engine_ != nullptr ? engine_->refuse_upgrade(request_) : server_->refuse_websocket(request_);
+      engine_ != nullptr ? engine_->refuse_upgrade(request_)
+                         : server_->refuse_websocket(request_, *server_->spoken_at(request_.path));
   // Nothing may follow before our answer: it would be read past the WebSocket.
   if (!refusal && engine_ == nullptr && buffer_.size() != 0) {
     refusal = http_text::error(400, "bad_request", "too early");
@@ -245,7 +253,13 @@ asio::awaitable<bool> HttpSession::upgrade() {
     socket->start(request_, std::move(early));
     co_return true;
   }
-  start_websocket(server_, std::move(stream_), parser_->release());
+  const Spoken spoken = *server_->spoken_at(request_.path);
+  dialect::PeerJsQuery query;
+  if (spoken == Spoken::PeerJs) {
+    query = {request_.parameter("key").value_or(""), request_.parameter("id").value_or(""),
+             request_.parameter("token").value_or("")};
+  }
+  start_websocket(server_, std::move(stream_), parser_->release(), spoken, std::move(query));
   co_return true;
 }
 

@@ -107,6 +107,7 @@ asio::awaitable<HttpResponse> HttpServer::Impl::respond(const HttpRequest& reque
   }
   const Asset* asset = options.assets ? find_asset(request.path) : nullptr;
   if (asset != nullptr) co_return serve_asset(*asset, request);
+  if (auto answer = peerjs(request)) co_return std::move(*answer);
   co_return not_found();
 }
 
@@ -139,7 +140,8 @@ HttpResponse HttpServer::Impl::connections(const HttpRequest& request) const {
   return out;
 }
 
-std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest& request) const {
+std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest& request,
+                                                               Spoken spoken) const {
   const signal::Options& rules = router_->options();
   if (!rules.open && !origin_is_allowed(request, rules.allowed_origins)) {
     return http_text::error(403, "forbidden", "pages of this origin may not use this server");
@@ -148,6 +150,7 @@ std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest
   const auto key = base64_decode(request.header("Sec-WebSocket-Key"));
   if (!key || key->size() != 16)
     return http_text::error(400, "bad_request", "Sec-WebSocket-Key is not valid");
+  if (spoken == Spoken::PeerJs) return std::nullopt;
   bool offered = false;
   for (const auto& [name, value] : request.fields) {
     if (!http_text::equal_ignoring_case(name, "Sec-WebSocket-Protocol")) continue;
@@ -158,17 +161,6 @@ std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest
   return std::nullopt;
 }
 
-bool HttpServer::Impl::may_use_turn(const HttpRequest& request, const std::optional<std::string>& key) const {
-  if (options.turn_open) return true;
-  constexpr std::string_view kScheme = "Bearer ";
-  std::string_view token = key ? std::string_view(*key) : std::string_view();
-  const std::string_view field = request.header("Authorization");
-  if (http_text::equal_ignoring_case(field.substr(0, kScheme.size()), kScheme)) {
-    token = field.substr(kScheme.size());
-  }
-  return !options.turn_token.empty() && equal_constant_time(as_bytes(token), as_bytes(options.turn_token));
-}
-
 HttpResponse HttpServer::Impl::turn(const HttpRequest& request) {
   if (request.method == "OPTIONS") return preflight(kTurnMethods);
   const bool post = request.method == "POST";
@@ -177,14 +169,10 @@ HttpResponse HttpServer::Impl::turn(const HttpRequest& request) {
                                                            "application/x-www-form-urlencoded");
   const auto parameter = [&](std::string_view name) {
     auto value = request.parameter(name);
-    return value || !form ? value : http_text::query_parameter(request.body, name);
+    if (!value && form) value = http_text::query_parameter(request.body, name);
+    return value;
   };
   const auto answer = [&]() -> HttpResponse {
-    if (!may_use_turn(request, parameter("key"))) {
-      HttpResponse out = http_text::error(401, "unauthorized", "a valid token is needed");
-      out.fields.emplace_back("WWW-Authenticate", "Bearer");
-      return out;
-    }
     if (parameter("service").value_or("turn") != "turn") {
       return http_text::error(400, "bad_request", "service: only turn is there");
     }
@@ -192,9 +180,19 @@ HttpResponse HttpServer::Impl::turn(const HttpRequest& request) {
     if (!user.empty() && !signal::valid_name(user, kMaxTurnUserBytes)) {
       return http_text::error(400, "bad_request", "username: not a valid name");
     }
-    const auto credential = handlers.mint(user);
-    if (!credential) return not_found();
-    return HttpResponse(200, "application/json", to_json(*credential));
+    const std::string key = parameter("key").value_or("");
+    const std::string sid = parameter("sid").value_or("");
+    const std::string session_key = parameter("session_key").value_or("");
+    constexpr std::string_view kScheme = "Bearer ";
+    const std::string_view field = request.header("Authorization");
+    const bool bearer = http_text::equal_ignoring_case(field.substr(0, kScheme.size()), kScheme);
+    const std::string_view token = bearer ? field.substr(kScheme.size()) : std::string_view(key);
+    const auto credential = handlers.mint(TurnQuestion{token, user, sid, session_key});
+    if (credential) return HttpResponse(200, "application/json", to_json(*credential));
+    const TurnRefusal& why = credential.error();
+    HttpResponse out = http_text::error(why.status, why.code, why.message);
+    if (why.status == 401) out.fields.emplace_back("WWW-Authenticate", "Bearer");
+    return out;
   };
   HttpResponse out = answer();
   allow_any_origin(out);

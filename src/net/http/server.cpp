@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // HttpServer: connections, frames of the dialect, the turn's writes, time and the end.
+#include <algorithm>
+#include <iterator>
+
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/http_server.hpp>
 
@@ -40,7 +43,8 @@ void HttpServer::Impl::finish_if_empty() noexcept {
   asio::post(context, std::exchange(done_, nullptr));
 }
 
-signal::ConnectionId HttpServer::Impl::socket_opened(Socket& socket, const Endpoint& remote) {
+signal::ConnectionId HttpServer::Impl::socket_opened(Socket& socket, const Endpoint& remote,
+                                                     const dialect::PeerJsQuery& query) {
   const signal::ConnectionId id = ++last_id_;
   sockets_.emplace(id, &socket);
   ++counters.websockets_open;
@@ -49,28 +53,44 @@ signal::ConnectionId HttpServer::Impl::socket_opened(Socket& socket, const Endpo
     return id;
   }
   const Now at = now();
-  native_->opened(at, id, remote, frames_);
+  if (socket.spoken == Spoken::PeerJs) {
+    peerjs_.dialect->opened(at, id, remote, query);
+  } else {
+    native_->opened(at, id, remote, frames_);
+  }
   deliver(at);
   return id;
 }
 
-void HttpServer::Impl::socket_text(signal::ConnectionId id, std::string_view text) {
+void HttpServer::Impl::socket_text(signal::ConnectionId id, const Socket& socket, std::string_view text) {
   if (native_ == nullptr) return;
   const Now at = now();
-  native_->text(at, id, text, frames_);
+  if (socket.spoken == Spoken::PeerJs) {
+    peerjs_.dialect->text(at, id, text);
+  } else {
+    native_->text(at, id, text, frames_);
+  }
   deliver(at);
 }
 
-void HttpServer::Impl::socket_alive(signal::ConnectionId id) noexcept {
-  if (native_ != nullptr) native_->alive(now(), id);
+/// The Router counts signs of life alike for all who speak by texts.
+void HttpServer::Impl::socket_alive(signal::ConnectionId id, const Socket& socket) noexcept {
+  if (native_ == nullptr) return;
+  if (socket.spoken == Spoken::PeerJs) return peerjs_.dialect->alive(now(), id);
+  native_->alive(now(), id);
 }
 
-void HttpServer::Impl::socket_closed(signal::ConnectionId id, signal::CloseReason reason) {
+void HttpServer::Impl::socket_closed(signal::ConnectionId id, const Socket& socket,
+                                     signal::CloseReason reason) {
   if (sockets_.erase(id) == 0) return;
   --counters.websockets_open;
   if (native_ == nullptr) return;
   const Now at = now();
-  native_->closed(at, id, reason, frames_);
+  if (socket.spoken == Spoken::PeerJs) {
+    peerjs_.dialect->closed(at, id, reason);
+  } else {
+    native_->closed(at, id, reason, frames_);
+  }
   deliver(at);
 }
 
@@ -101,7 +121,11 @@ void HttpServer::Impl::deliver_frames(const Now& at) {
     if (frame.close_code != 0) {
       found->second->close(frame.close_code, *frame.text);
     } else if (found->second->send(*frame.text) > router_->options().max_send_queue_bytes) {
-      native_->slow_consumer(at, frame.connection, frames_);
+      if (found->second->spoken == Spoken::PeerJs) {
+        peerjs_.dialect->slow_consumer(at, frame.connection);
+      } else {
+        native_->slow_consumer(at, frame.connection, frames_);
+      }
     }
   }
   frames_.clear();
@@ -114,6 +138,8 @@ void HttpServer::Impl::deliver(const Now& at) {
     deliver_frames(at);
     more = false;
     for (const auto& engine : engines_) more = engine->carry_out(at) || more;
+    if (native_ != nullptr && peerjs_.dialect != nullptr)
+      std::ranges::move(peerjs_.dialect->take_frames(), std::back_inserter(frames_));
     more = more || !frames_.empty();
   }
   delivering_ = false;
@@ -177,11 +203,11 @@ void HttpServer::Impl::flush_turn() {
   for (const auto& cork : std::exchange(corks_, {})) cork->flush();
 }
 
-void HttpServer::Impl::drain(std::chrono::milliseconds retry_after, std::chrono::milliseconds spread) {
+void HttpServer::Impl::drain(const signal::Farewell& how) {
   draining = true;
   const Now at = now();
   for (const auto& engine : engines_) engine->drain();
-  if (native_ != nullptr) native_->drain(at, retry_after, frames_, spread);
+  if (native_ != nullptr) native_->drain(at, how, frames_);
   deliver(at);
 }
 
@@ -199,10 +225,9 @@ void HttpServer::Impl::close_sessions(signal::CloseCode code) {
   deliver(at);
 }
 
-void HttpServer::Impl::set_access(std::vector<IpNetwork> metrics_allow_from, std::string turn_token,
+void HttpServer::Impl::set_access(std::vector<IpNetwork> metrics_allow_from,
                                   const std::vector<std::string>& allowed_origins) {
   options.metrics_allow_from = std::move(metrics_allow_from);
-  options.turn_token = std::move(turn_token);
   for (const auto& engine : engines_) engine->allow_origins(allowed_origins);
 }
 
@@ -244,6 +269,8 @@ HttpServer::~HttpServer() { impl_->abandon(); }
 
 void HttpServer::mount(EngineMount mount) { impl_->mount(std::move(mount)); }
 
+void HttpServer::mount(PeerJsMount mount) { impl_->mount(std::move(mount)); }
+
 void HttpServer::deliver(const signal::Outbox& outbox) { impl_->deliver(outbox); }
 
 void HttpServer::serve(DetachedStream stream) {
@@ -253,9 +280,7 @@ void HttpServer::serve(DetachedStream stream) {
   start_http(impl_, Stream(impl_->context, std::move(stream)));
 }
 
-void HttpServer::drain(std::chrono::milliseconds retry_after, std::chrono::milliseconds spread) {
-  impl_->drain(retry_after, spread);
-}
+void HttpServer::drain(const signal::Farewell& how) { impl_->drain(how); }
 
 void HttpServer::undrain() { impl_->undrain(); }
 
@@ -263,9 +288,9 @@ void HttpServer::close_sessions(signal::CloseCode code) { impl_->close_sessions(
 
 void HttpServer::flush() { impl_->deliver(now()); }
 
-void HttpServer::set_access(std::vector<IpNetwork> metrics_allow_from, std::string turn_token,
+void HttpServer::set_access(std::vector<IpNetwork> metrics_allow_from,
                             const std::vector<std::string>& allowed_origins) {
-  impl_->set_access(std::move(metrics_allow_from), std::move(turn_token), allowed_origins);
+  impl_->set_access(std::move(metrics_allow_from), allowed_origins);
 }
 
 void HttpServer::close_all(signal::CloseCode code, std::chrono::milliseconds grace,

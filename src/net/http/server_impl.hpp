@@ -14,6 +14,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <turnstone/dialect/native.hpp>
+#include <turnstone/dialect/peerjs.hpp>
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/signal/router.hpp>
 
@@ -40,9 +41,14 @@ class Connection {
   virtual void retire() noexcept = 0;
 };
 
+/// What is spoken over a WebSocket that knows only texts.
+enum class Spoken : std::uint8_t { Native, PeerJs };
+
 /// An open WebSocket.
 class Socket : public Connection {
  public:
+  explicit Socket(Spoken language) noexcept : spoken(language) {}
+  const Spoken spoken;
   /// Queues a text message; what waits to be sent by then, in bytes.
   virtual std::size_t send(std::string_view text) = 0;
   /// Sends what is queued and begins the closing handshake. Idempotent.
@@ -58,9 +64,12 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   /// Any request but a WebSocket's. The request must live until the coroutine has ended.
   asio::awaitable<HttpResponse> respond(const HttpRequest& request);
   /// Why a request must not become a WebSocket; nothing when it may.
-  std::optional<HttpResponse> refuse_websocket(const HttpRequest& request) const;
+  std::optional<HttpResponse> refuse_websocket(const HttpRequest& request, Spoken spoken) const;
 
   void mount(EngineMount mount);
+  void mount(PeerJsMount mount);
+  /// What WebSockets speak at this path; nothing: there is none.
+  std::optional<Spoken> spoken_at(std::string_view path) const noexcept;
   /// The machine at this path; null: there is none.
   EngineEndpoint* engine_at(std::string_view path) noexcept;
   /// Hands the native dialect what somebody else's call on the Router says to its members.
@@ -75,10 +84,11 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   void count(unsigned status) noexcept { ++counters.responses[status / 100 < 6 ? status / 100 : 0]; }
 
   // Signaling. Ids are never used twice.
-  signal::ConnectionId socket_opened(Socket& socket, const Endpoint& remote);
-  void socket_text(signal::ConnectionId id, std::string_view text);
-  void socket_alive(signal::ConnectionId id) noexcept;
-  void socket_closed(signal::ConnectionId id, signal::CloseReason reason);
+  signal::ConnectionId socket_opened(Socket& socket, const Endpoint& remote,
+                                     const dialect::PeerJsQuery& query);
+  void socket_text(signal::ConnectionId id, const Socket& socket, std::string_view text);
+  void socket_alive(signal::ConnectionId id, const Socket& socket) noexcept;
+  void socket_closed(signal::ConnectionId id, const Socket& socket, signal::CloseReason reason);
   /// For a session that ends in an exception: its socket is not used again. The dialect notices the silence.
   void forget(signal::ConnectionId id) noexcept {
     if (sockets_.erase(id) != 0) --counters.websockets_open;
@@ -87,15 +97,13 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   /// Has it written before long, together with what else this turn brings.
   void flush_soon(std::shared_ptr<Cork> cork);
 
-  bool signaling() const noexcept { return native_ != nullptr; }
   /// Only with signaling.
   const signal::Options& signal_options() const noexcept { return router_->options(); }
 
-  void drain(std::chrono::milliseconds retry_after, std::chrono::milliseconds spread);
+  void drain(const signal::Farewell& how);
   void undrain();
   void close_sessions(signal::CloseCode code);
-  void set_access(std::vector<IpNetwork> metrics_allow_from, std::string turn_token,
-                  const std::vector<std::string>& allowed_origins);
+  void set_access(std::vector<IpNetwork> metrics_allow_from, const std::vector<std::string>& allowed_origins);
   void close_all(signal::CloseCode code, std::chrono::milliseconds grace, std::function<void()> done);
   void stop() noexcept;
   /// stop(), and nobody waits for the end.
@@ -114,8 +122,9 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
  private:
   asio::awaitable<HttpResponse> handle(const HttpHandler& handler, const HttpRequest& request);
   HttpResponse turn(const HttpRequest& request);
-  bool may_use_turn(const HttpRequest& request, const std::optional<std::string>& key) const;
   HttpResponse connections(const HttpRequest& request) const;
+  /// Nothing: the path is not PeerJS's.
+  std::optional<HttpResponse> peerjs(const HttpRequest& request) const;
   void deliver_frames(const Now& now);
   std::optional<TimePoint> next_deadline() const;
   void tick(const Now& now);
@@ -127,6 +136,7 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   signal::Router* router_;
   dialect::Frames frames_;
   std::vector<std::unique_ptr<EngineEndpoint>> engines_;
+  PeerJsMount peerjs_;
   bool delivering_ = false;
   std::vector<std::uint8_t> scratch_;
   signal::ConnectionId last_id_ = 0;

@@ -41,8 +41,11 @@ signal::CloseReason reason_of(std::uint16_t code) noexcept {
 
 class WebSocketSession final : public Socket, public std::enable_shared_from_this<WebSocketSession> {
  public:
-  WebSocketSession(std::shared_ptr<HttpServer::Impl> server, Stream stream)
-      : server_(std::move(server)),
+  WebSocketSession(std::shared_ptr<HttpServer::Impl> server, Stream stream, Spoken language,
+                   dialect::PeerJsQuery query)
+      : Socket(language),
+        server_(std::move(server)),
+        query_(std::move(query)),
         tls_(stream.is_tls()),
         remote_(stream.remote()),
         cork_(std::make_shared<Cork>(server_, std::move(stream), cork_bytes())),
@@ -75,6 +78,7 @@ class WebSocketSession final : public Socket, public std::enable_shared_from_thi
   asio::awaitable<signal::CloseReason> read_messages();
 
   std::shared_ptr<HttpServer::Impl> server_;
+  dialect::PeerJsQuery query_;  // until it is open
   const bool tls_;
   const Endpoint remote_;
   std::shared_ptr<Cork> cork_;
@@ -107,7 +111,7 @@ void WebSocketSession::set_up(const UpgradeRequest& request) {
     }
   }));
   socket_.control_callback([this](websocket::frame_type type, beast::string_view) {
-    if (type == websocket::frame_type::pong && id_ != 0) server_->socket_alive(id_);
+    if (type == websocket::frame_type::pong && id_ != 0) server_->socket_alive(id_, *this);
   });
 }
 
@@ -120,9 +124,9 @@ asio::awaitable<void> WebSocketSession::run(UpgradeRequest request) {
     co_await cork_->finish();
     co_return;
   }
-  id_ = server_->socket_opened(*this, remote_);
+  id_ = server_->socket_opened(*this, remote_, std::exchange(query_, {}));
   const signal::CloseReason reason = co_await read_messages();
-  server_->socket_closed(id_, reason);
+  server_->socket_closed(id_, *this, reason);
   if (!closing_) cork_->close();
 }
 
@@ -138,7 +142,7 @@ asio::awaitable<signal::CloseReason> WebSocketSession::read_messages() {
       break;
     }
     const auto data = buffer_.cdata();
-    server_->socket_text(id_, {static_cast<const char*>(data.data()), data.size()});
+    server_->socket_text(id_, *this, {static_cast<const char*>(data.data()), data.size()});
     buffer_.clear();
     if (buffer_.capacity() > kKeptBytes) buffer_.shrink_to_fit();
   }
@@ -163,8 +167,10 @@ void WebSocketSession::close(std::uint16_t code, std::string_view reason) {
 
 }  // namespace
 
-void start_websocket(const std::shared_ptr<HttpServer::Impl>& server, Stream stream, UpgradeRequest request) {
-  const auto session = std::make_shared<WebSocketSession>(server, std::move(stream));
+void start_websocket(const std::shared_ptr<HttpServer::Impl>& server, Stream stream, UpgradeRequest request,
+                     Spoken spoken, dialect::PeerJsQuery query) {
+  const auto session =
+      std::make_shared<WebSocketSession>(server, std::move(stream), spoken, std::move(query));
   auto run = [session, first = std::move(request)]() mutable { return session->run(std::move(first)); };
   asio::co_spawn(server->context, std::move(run), asio::detached);
 }

@@ -15,7 +15,9 @@ namespace ts::net {
 
 using UpgradeRequest = boost::beast::http::request<boost::beast::http::string_body>;
 
-/// Takes a stream over whose upgrade request was read and allowed. On the server's thread.
-void start_websocket(const std::shared_ptr<HttpServer::Impl>& server, Stream stream, UpgradeRequest request);
+/// Takes a stream over whose upgrade request was read and allowed. On the server's thread. The query is for
+/// PeerJS.
+void start_websocket(const std::shared_ptr<HttpServer::Impl>& server, Stream stream, UpgradeRequest request,
+                     Spoken spoken, dialect::PeerJsQuery query);
 
 }  // namespace ts::net

@@ -29,6 +29,9 @@ class WsReader {
  public:
   /// Messages beyond `max_bytes` are bad.
   explicit WsReader(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}
+  /// From the next frame on, this is the most.
+  void allow(std::size_t max_bytes) noexcept { max_bytes_ = max_bytes; }
+  std::size_t max_bytes() const noexcept { return max_bytes_; }
 
   /// Takes bytes off the front of `in` until there is an item, or nothing left. They are unmasked in place.
   WsItem next(MutableBytes& in);

@@ -14,6 +14,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
 #include <linux/udp.h>
 
 #define CHANNEL_HEADER 4
@@ -50,6 +51,7 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, __u32);
   __type(value, struct ts_settings);
@@ -67,13 +69,15 @@ struct headers_v6 {
   __be16 channel[2];
 };
 
-/// RFC 792 with RFC 1191 §4: a packet that was too large, as it was sent.
+/// RFC 792 with RFC 1191 §4: a packet that was too large, as it was sent. Of what follows its IP header,
+/// routers owe us eight bytes.
 struct too_large_v4 {
   struct iphdr ip;
   __u8 type, code;
   __u16 checksum, unused;
   __be16 mtu;
-  struct headers_v4 sent;
+  struct iphdr sent_ip;
+  struct udphdr sent_udp;
 };
 
 /// One datagram on its way.
@@ -192,9 +196,11 @@ static __always_inline void write_v4(struct iphdr* ip, const struct packet* p, _
   ip->ihl = 5;
   ip->tos = p->traffic_class;
   ip->tot_len = bpf_htons((__u16)bytes);
-  // §14, preferred behaviour: DF as it came. Without it the packet needs a name of its own.
+  // §14. Towards a peer the preferred behaviour: DF as it came. Towards a client the alternate one, never:
+  // what a router quotes of a packet that was too large need not reach as far as the channel, and we could
+  // not tell whose it was. Without DF the packet needs a name of its own.
   ip->id = (__be16)bpf_get_prandom_u32();
-  ip->frag_off = p->dont_fragment;
+  ip->frag_off = leg->channel ? 0 : p->dont_fragment;
   ip->ttl = hops;
   ip->protocol = IPPROTO_UDP;
   ip->check = 0;
@@ -224,6 +230,16 @@ static __always_inline void write_udp(struct udphdr* udp, const struct ts_leg* l
   udp->len = length;
   udp->check = (__u16)~fold(sum);
   if (udp->check == 0) udp->check = 0xFFFF;
+}
+
+/// What the kernel puts into the priority of a packet that a socket sends with this TOS: queueing disciplines
+/// go by it (ip_tos2prio).
+static __always_inline __u32 priority_of(__u8 tos) {
+  const __u32 kind = (tos >> 3) & 3;
+  return kind == 0   ? 0
+         : kind == 1 ? TC_PRIO_BULK
+         : kind == 2 ? TC_PRIO_INTERACTIVE
+                     : TC_PRIO_INTERACTIVE_BULK;
 }
 
 static __always_inline int send(const struct ts_leg* leg) {
@@ -312,7 +328,20 @@ static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, 
     __sync_fetch_and_add(&out->to_client.packets, 1);
     __sync_fetch_and_add(&out->to_client.bytes, data);
   }
+  // As the sockets' packets have it.
+  skb->priority = v6 ? 0 : priority_of(p->traffic_class);
   return send(last->leg);
+}
+
+static __always_inline int is_proven(const struct ts_leg* leg, const struct packet* p) {
+  return (leg->proven & TS_PROVEN_OF(p->traffic_class)) != 0;
+}
+
+/// To the sockets, and what they make of it is looked for. One at a time: while another is awaited, this one
+/// is none of our proof.
+static __always_inline int prove(struct ts_leg* leg, const struct packet* p) {
+  if (leg->came == TS_NONE_CAME) leg->came = TS_CAME_WITH(p->traffic_class);
+  return TC_ACT_UNSPEC;
 }
 
 /// What a peer on this host makes of it, if that is a relay socket of another client's flow.
@@ -323,8 +352,7 @@ static __always_inline int find_onward(const struct ts_leg* leg, struct found* o
   key.remote_port = leg->source_port;
   key.local_port = leg->target_port;
   key.family = leg->family;
-  return find(&key, out) && out->leg->in_device == TS_THIS_HOST && out->leg->out_device != TS_THIS_HOST &&
-         out->leg->proof == TS_PROVEN;
+  return find(&key, out) && out->leg->in_device == TS_THIS_HOST && out->leg->out_device != TS_THIS_HOST;
 }
 
 /// How much padding follows the data of a ChannelData; a negative number: it is none.
@@ -341,13 +369,11 @@ static __always_inline int judge(struct __sk_buff* skb, struct packet* p, __be16
   if (!find_datagram(&p->key, padding >= 0 ? channel : 0, &first)) return TC_ACT_UNSPEC;
   if (p->key.channel == 0) padding = 0;
   if (first.leg->in_device != skb->ifindex) return TC_ACT_UNSPEC;
-  if (first.leg->proof != TS_PROVEN) {
-    if (first.leg->proof == TS_UNSEEN) first.leg->proof = TS_CAME;
-    return TC_ACT_UNSPEC;
-  }
+  if (!is_proven(first.leg, p)) return prove(first.leg, p);
   if (first.leg->out_device != TS_THIS_HOST) return relay(skb, p, &first, &first, padding, v6);
   struct found last;
-  return find_onward(first.leg, &last) ? relay(skb, p, &first, &last, padding, v6) : TC_ACT_UNSPEC;
+  if (!find_onward(first.leg, &last)) return TC_ACT_UNSPEC;
+  return is_proven(last.leg, p) ? relay(skb, p, &first, &last, padding, v6) : prove(last.leg, p);
 }
 
 /// The headers, and of the payload as much of ChannelData's as there is.
@@ -387,21 +413,19 @@ static __always_inline void write_key_v6(struct ts_key* key, const struct ipv6hd
   key->family = 6;
 }
 
-/// A router says that what we sent was too large (RFC 1191): the sockets send the like from now on, in
+/// A router says that what we sent a peer was too large (RFC 1191): the sockets send the like from now on, in
 /// fragments. They are told, too. What nobody's route says is harmless: it costs what the sockets cost.
 static __always_inline int obey(struct __sk_buff* skb) {
   struct too_large_v4 h = {};
-  if (bpf_skb_load_bytes(skb, ETH_HLEN, &h, sizeof h) &&
-      bpf_skb_load_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER))
-    return TC_ACT_UNSPEC;
+  if (bpf_skb_load_bytes(skb, ETH_HLEN, &h, sizeof h)) return TC_ACT_UNSPEC;
   if (h.ip.version != 4 || h.ip.ihl != 5 || (h.ip.frag_off & bpf_htons(FRAGMENT_BITS)) != 0 ||
-      h.type != ICMP_UNREACHABLE || h.code != ICMP_TOO_LARGE || h.sent.ip.ihl != 5 ||
-      h.sent.ip.protocol != IPPROTO_UDP || (h.sent.ip.frag_off & bpf_htons(FRAGMENT_BITS)) != 0)
+      h.type != ICMP_UNREACHABLE || h.code != ICMP_TOO_LARGE || h.sent_ip.ihl != 5 ||
+      h.sent_ip.protocol != IPPROTO_UDP || (h.sent_ip.frag_off & bpf_htons(FRAGMENT_BITS)) != 0)
     return TC_ACT_UNSPEC;
   struct ts_key key = {};
   struct found at;
-  write_key_v4(&key, &h.sent.ip, &h.sent.udp, 1);
-  if (!find_datagram(&key, h.sent.channel[0], &at)) return TC_ACT_UNSPEC;
+  write_key_v4(&key, &h.sent_ip, &h.sent_udp, 1);
+  if (!find(&key, &at)) return TC_ACT_UNSPEC;
   const __u32 wanted = bpf_ntohs(h.mtu);
   const __u32 most = wanted < LEAST_MTU ? LEAST_MTU : wanted;
   if (at.back->most_bytes > most) at.back->most_bytes = most;
@@ -429,6 +453,10 @@ static __always_inline int relay_v4(struct __sk_buff* skb) {
   return judge(skb, &p, h.channel[0], 0);
 }
 
+static __always_inline __u8 class_of(const struct ipv6hdr* ip) {
+  return (__u8)(ip->priority << 4 | ip->flow_lbl[0] >> 4);
+}
+
 static __always_inline int relay_v6(struct __sk_buff* skb) {
   struct headers_v6 h;
   if (!load_v6(skb, &h) || h.ip.payload_len != h.udp.len) return TC_ACT_UNSPEC;
@@ -441,7 +469,7 @@ static __always_inline int relay_v6(struct __sk_buff* skb) {
   p.udp_length = h.udp.len;
   p.checksum = h.udp.check;
   p.cd_length = h.channel[1];
-  p.traffic_class = (__u8)(h.ip.priority << 4 | h.ip.flow_lbl[0] >> 4);
+  p.traffic_class = class_of(&h.ip);
   p.hops = h.ip.hop_limit;
   return judge(skb, &p, h.channel[0], 1);
 }
@@ -457,27 +485,42 @@ int turnstone_relay(struct __sk_buff* skb) {
   return TC_ACT_UNSPEC;
 }
 
+/// Nobody has given it another place in the queues than a socket does.
+static __always_inline int is_usual(__u32 priority, __u8 traffic_class) {
+  return priority == 0 || priority == priority_of(traffic_class);
+}
+
 /// On the way out: what the sockets have made of a datagram that came, after all that this host does to it.
 SEC("tc")
 int turnstone_watch(struct __sk_buff* skb) {
-  // What is forwarded, and what we have sent on ourselves, came in by a device.
-  if (skb->ingress_ifindex != 0 || skb->vlan_present) return TC_ACT_UNSPEC;
+  // What is forwarded, and what we have sent on ourselves, came in by a device. A mark is there for routes or
+  // queueing disciplines to go by, and ours would have none.
+  if (skb->ingress_ifindex != 0 || skb->vlan_present || skb->mark != 0) return TC_ACT_UNSPEC;
   struct ts_key key = {};
   struct found at;
+  __u8 traffic_class;
   if (skb->protocol == bpf_htons(ETH_P_IP)) {
     struct headers_v4 h;
     if (!load_v4(skb, &h)) return TC_ACT_UNSPEC;
     write_key_v4(&key, &h.ip, &h.udp, 1);
+    traffic_class = h.ip.tos;
     if (!find_datagram(&key, h.channel[0], &at)) return TC_ACT_UNSPEC;
   } else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
     struct headers_v6 h;
     if (!load_v6(skb, &h)) return TC_ACT_UNSPEC;
     write_key_v6(&key, &h.ip, &h.udp, 1);
+    traffic_class = class_of(&h.ip);
     if (!find_datagram(&key, h.channel[0], &at)) return TC_ACT_UNSPEC;
   } else {
     return TC_ACT_UNSPEC;
   }
-  if (at.back->out_device == skb->ifindex && at.back->proof == TS_CAME) at.back->proof = TS_PROVEN;
+  struct ts_leg* leg = at.back;
+  if (leg->came == TS_NONE_CAME || leg->out_device != skb->ifindex) return TC_ACT_UNSPEC;
+  // The sum of two writers' changes may lack one, or have one that was just taken back: for seconds.
+  if (leg->came == TS_CAME_WITH(traffic_class) && is_usual(skb->priority, traffic_class))
+    leg->proven |= TS_PROVEN_OF(traffic_class);
+  // Another's was lost or changed; the next to come is awaited.
+  leg->came = TS_NONE_CAME;
   return TC_ACT_UNSPEC;
 }
 

@@ -23,22 +23,26 @@ struct ts_key {
   __u16 family;
 } __attribute__((aligned(8)));
 
-/// What has been seen of the sockets' packets. A leg is used when one of them has come in just as it is
-/// looked up, and what the sockets made of it has left just as we would send it: nothing on this host
-/// translates, encrypts or refuses it.
-#define TS_UNSEEN 0
-#define TS_CAME 1
-#define TS_PROVEN 2
+/// What has been seen of the sockets' packets. A leg is used for packets of a DSCP when one of these has come
+/// in just as it is looked up, and what the sockets made of it has left just as we would send it: nothing on
+/// this host translates, marks, encrypts or refuses it. Such a proof is good for some seconds, since not
+/// everything that changes on a host is told.
+#define TS_ALL_PROVEN (~0ull)
+#define TS_PROVEN_OF(traffic_class) (1ull << ((traffic_class) >> 2))
+#define TS_NONE_CAME 0
+#define TS_CAME_WITH(traffic_class) (0x100u | (traffic_class))
 
 /// A leg is one direction of a flow: number 2 * slot goes to the peer, 2 * slot + 1 to the client. What the
 /// one is sent to, the other comes from.
 struct ts_leg {
   /// By the kernel's CLOCK_MONOTONIC, in nanoseconds.
   __u64 until;
+  /// A bit a DSCP: what the leg is used for. The program sets them, the server takes them back.
+  __u64 proven;
   /// Of the host's routes and rules: a leg of an earlier epoch is not used.
   __u32 epoch;
-  /// TS_UNSEEN and so on. The program writes it.
-  __u32 proof;
+  /// TS_NONE_CAME, or what has come in and is awaited to leave (TS_CAME_WITH). Program and server write it.
+  __u32 came;
   __u8 source[16];
   __u8 target[16];
   /// The next one on the way.

@@ -197,6 +197,7 @@ void Server::handle_allocate(Request& r) {
   const auto [handle, allocation] = allocations_.emplace();
   fill(allocation, r, *wish, options_, ports);
   limit(allocation, r);
+  come_to_member(handle, allocation);
   reserve_next(allocation, r.now.mono);
   if (ticket) make_mobile(handle, allocation);
   by_tuple_.emplace(allocation.tuple, handle);

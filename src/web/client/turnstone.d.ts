@@ -99,6 +99,7 @@ export class Client extends Emitter<ClientEvents> {
   join(room: string, meta?: Meta, options?: RoomOptions): Promise<Peer[]>;
   configureRoom(room: string, options: RoomOptions): Promise<unknown>;
   kick(room: string, peer: string, reason?: string): Promise<unknown>;
+  ban(room: string, peer: string, seconds: number, reason?: string): Promise<unknown>;
   leave(room: string): Promise<void>;
   send(to: string | string[], kind: Kind, data: unknown, options?: { room?: string; queue?: number }):
     Promise<{ delivered?: number; queued?: number }>;

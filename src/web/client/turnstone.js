@@ -136,10 +136,7 @@ export class Client extends Emitter {
   }
 
   /** Sends to a peer, to a list of peers or to '*'; resolves to {delivered, queued}. */
-  async send(to, kind, data, { room, queue } = {}) {
-    await this.ready(REQUEST_MS);
-    return this.#request({ t: 'send', room, to, kind, data, queue });
-  }
+  async send(to, kind, data, { room, queue } = {}) { return this.#ask({ t: 'send', room, to, kind, data, queue }); }
 
   /** Changes own meta, in a room or everywhere. */
   async update(meta, room) {
@@ -149,28 +146,19 @@ export class Client extends Emitter {
   }
 
   /** Lists the peers of a room. */
-  async list(room) {
-    await this.ready(REQUEST_MS);
-    return (await this.#request({ t: 'list', room })).peers;
-  }
+  async list(room) { return (await this.#ask({ t: 'list', room })).peers; }
 
   /** Changes options of a room: {size, locked, meta}. */
-  async configureRoom(room, { size, locked, meta }) {
-    await this.ready(REQUEST_MS);
-    return this.#request({ t: 'room', room, size, locked, meta });
-  }
+  async configureRoom(room, { size, locked, meta }) { return this.#ask({ t: 'room', room, size, locked, meta }); }
 
   /** Removes a peer from a room. */
-  async kick(room, peer, reason) {
-    await this.ready(REQUEST_MS);
-    return this.#request({ t: 'kick', room, peer, reason });
-  }
+  async kick(room, peer, reason) { return this.#ask({ t: 'kick', room, peer, reason }); }
+
+  /** Keeps a peer out of a room for so many seconds; 0: no longer. */
+  async ban(room, peer, seconds, reason) { return this.#ask({ t: 'ban', room, peer, seconds, reason }); }
 
   /** Fetches fresh ICE servers now. */
-  async ice() {
-    await this.ready(REQUEST_MS);
-    return (await this.#request({ t: 'ice' })).servers;
-  }
+  async ice() { return (await this.#ask({ t: 'ice' })).servers; }
 
   /** Changes RTCPeerConnection options, e.g. {iceTransportPolicy: 'relay'}. Every link is replaced by a new one. */
   configure(rtcConfig) {
@@ -315,6 +303,8 @@ export class Client extends Emitter {
   #write(message) {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
   }
+
+  #ask(message) { return this.ready(REQUEST_MS).then(() => this.#request(message)); }
 
   #request(message, ms = REQUEST_MS) {
     return new Promise((resolve, reject) => {

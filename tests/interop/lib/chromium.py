@@ -50,9 +50,9 @@ def trusting_home(folder):
     return home
 
 
-def drive(report, options, timeout):
-    """Runs browser.mjs and counts its checks."""
-    process = subprocess.Popen(["node", os.path.join(HERE, "browser.mjs"), json.dumps(options)], stdout=subprocess.PIPE,
+def drive(report, options, timeout, script="browser.mjs"):
+    """Runs a script of this folder and counts its checks."""
+    process = subprocess.Popen(["node", os.path.join(HERE, script), json.dumps(options)], stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
     try:
         text, _ = process.communicate(timeout=timeout)

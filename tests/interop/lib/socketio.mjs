@@ -155,4 +155,6 @@ for (const version of ["4.0", "4.4", "4.8"]) {
     if (version === "4.8") await recovered(label, io, how);
   }
 }
+// Whoever is cut off in the middle of an upgrade is missed at the next ping only: the last ones have a moment to say goodbye.
+await new Promise((done) => setTimeout(done, 1500));
 process.exit(failed === 0 ? 0 : 1);

@@ -2,6 +2,7 @@
 #include <set>
 
 #include <turnstone/base/random.hpp>
+#include <turnstone/config/migrate.hpp>
 #include <turnstone/config/schema.hpp>
 
 #include "helpers.hpp"
@@ -27,6 +28,11 @@ std::string source_path(const std::string& path) { return std::string(TS_SOURCE_
 
 TEST(Sample, IsUpToDate) {
   EXPECT_EQ(slurp(source_path("config/turnstone.yaml")), sample_yaml()) << "run: turnstone config sample";
+}
+
+TEST(CoturnDocumentation, IsUpToDate) {
+  EXPECT_EQ(slurp(source_path("docs/coturn-options.md")), coturn_documentation())
+      << "run: turnstone config migrate --options";
 }
 
 TEST(Documentation, IsUpToDate) {

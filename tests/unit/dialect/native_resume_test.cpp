@@ -350,7 +350,7 @@ TEST_F(ResumeTest, DrainAndEndOfTheServer) {
   enter(1, "ada"), enter(2, "bob"), enter(3, "cid");
   lose(1);
   said();
-  native_->drain(now_, 1s, frames_);
+  native_->drain(now_, {1s, {}, {}}, frames_);
   EXPECT_EQ(said(),
             (Lines{R"(2< {"t":"goaway","retryAfter":1.000})", R"(3< {"t":"goaway","retryAfter":1.000})"}));
   lose(2);
@@ -406,6 +406,30 @@ TEST_F(ResumeTest, RandomLossesMissNothing) {
   tick();
   const signal::Counters& c = router_->counters();
   EXPECT_EQ(c.connections + c.members + c.rooms + c.memberships + c.lost + c.replay_bytes, 0U);
+}
+
+TEST_F(ResumeTest, WhoHoldsLittleKeepsItWhenTheRestIsFull) {
+  signal::Options o = resume_options();
+  o.max_resume_messages = 1000;
+  o.max_resume_bytes = 20'000;
+  o.max_resume_total_bytes = 20'000;
+  start(o);
+  const Session ada = enter(1, "ada");
+  enter(2, "bob");
+  enter(3, "hog");
+  send(2, "ada", 7);
+  lose(1);
+  for (int i = 0; i < 200; ++i) {
+    say(2, R"({"t":"send","to":"hog","kind":"custom","data":")" + std::string(500, 'x') + "\"}");
+    ASSERT_LE(router_->counters().replay_bytes, 20'000U);
+  }
+  EXPECT_GT(router_->counters().replay_bytes, 15'000U);
+  open(4);
+  const Lines back = say(4, hello("ada", resume(ada, 3)));
+  EXPECT_EQ(message(back)["resumed"], true);
+  EXPECT_EQ(json::parse(text_of(back.at(1)))["data"], 7);
+  for (ConnectionId id = 1; id <= 4; ++id) native_->closed(now_, id, CloseReason::Bye, frames_);
+  EXPECT_EQ(router_->counters().replay_bytes, 0U);
 }
 
 }  // namespace

@@ -73,6 +73,71 @@ TEST_F(RoomsTest, Kick) {
   EXPECT_EQ(code(3, R"({"t":"send","room":"r","to":"*","kind":"custom"})"), "not_joined");
 }
 
+TEST_F(RoomsTest, Ban) {
+  member(1, "ada", "r"), member(2, "bob", "r"), member(3, "cid", "r"), member(4, "dan");
+  said();
+  EXPECT_EQ(code(2, R"({"t":"ban","room":"r","peer":"cid","seconds":9})"), "forbidden");
+  EXPECT_EQ(code(4, R"({"t":"ban","room":"r","peer":"cid","seconds":9})"), "not_joined");
+  EXPECT_EQ(code(1, R"({"t":"ban","room":"r","peer":"ada","seconds":9})"), "bad_request");
+  for (const char* seconds : {"-1", "1.5", "\"9\"", "null", "true"}) {
+    EXPECT_EQ(code(1, R"({"t":"ban","room":"r","peer":"cid","seconds":)" + std::string(seconds) + "}"),
+              "bad_request")
+        << seconds;
+  }
+  EXPECT_EQ(code(1, R"({"t":"ban","room":"r","peer":"cid"})"), "bad_request");
+  EXPECT_EQ(code(1, R"({"t":"ban","room":"r","peer":"a\u0000","seconds":9})"), "bad_request");
+  EXPECT_EQ(
+      code(1, R"({"t":"ban","room":"r","peer":"cid","seconds":9,"reason":")" + std::string(257, 'x') + "\"}"),
+      "too_large");
+  EXPECT_EQ(
+      say(1, R"({"t":"ban","id":1,"room":"r","peer":"cid","seconds":60,"reason":"no"})"),
+      (Lines{R"(1< {"t":"ok","id":1})", R"(3< {"t":"kicked","room":"r","code":"forbidden","reason":"no"})",
+             R"(1< {"t":"peer-left","room":"r","peer":"cid","reason":"kicked"})",
+             R"(2< {"t":"peer-left","room":"r","peer":"cid","reason":"kicked"})"}));
+  now_.mono += 20s;
+  EXPECT_EQ(
+      say(3, R"({"t":"join","id":7,"room":"r"})"),
+      Lines{
+          R"(3< {"t":"error","id":7,"code":"forbidden","message":"banned from this room","retryAfter":40.000})"});
+  EXPECT_EQ(code(4, R"({"t":"join","room":"r"})"), "joined") << "with the same token, but another peer id";
+  EXPECT_EQ(code(3, R"({"t":"join","room":"elsewhere"})"), "joined");
+  say(4, R"({"t":"leave","room":"r"})");
+  now_.mono += 40s;
+  EXPECT_EQ(code(3, R"({"t":"join","room":"r"})"), "joined");
+}
+
+TEST_F(RoomsTest, ABanEndsEarlierOrComesEarlier) {
+  member(1, "ada", "r");
+  EXPECT_EQ(code(1, R"({"t":"ban","id":1,"room":"r","peer":"bob","seconds":99999999999999999999})"),
+            "bad_request");
+  EXPECT_EQ(code(1, R"({"t":"ban","id":1,"room":"r","peer":"bob","seconds":999999999999})"), "ok");
+  member(2, "bob");
+  now_.mono += 24h * 6;
+  native_->alive(now_, 1), native_->alive(now_, 2);
+  EXPECT_EQ(code(2, R"({"t":"join","room":"r"})"), "forbidden") << "who was not there either";
+  EXPECT_EQ(code(1, R"({"t":"ban","id":1,"room":"r","peer":"bob","seconds":0})"), "ok");
+  EXPECT_EQ(code(2, R"({"t":"join","room":"r"})"), "joined");
+  EXPECT_EQ(code(1, R"({"t":"ban","id":1,"room":"r","peer":"bob","seconds":5})"), "ok");
+  EXPECT_EQ(code(2, R"({"t":"join","room":"r"})"), "forbidden");
+  say(1, R"({"t":"leave","room":"r"})");
+  EXPECT_EQ(code(2, R"({"t":"join","room":"r"})"), "joined") << "the room was gone, and its bans with it";
+}
+
+TEST_F(RoomsTest, BansAreBounded) {
+  signal::Options o = options();
+  o.messages_per_second = 0;
+  start(o);
+  member(1, "ada", "r");
+  for (std::size_t i = 0; i < signal::kMaxBans; ++i) {
+    const std::string name = "p" + std::to_string(i);
+    ASSERT_EQ(code(1, R"({"t":"ban","id":1,"room":"r","peer":")" + name + R"(","seconds":9})"), "ok");
+  }
+  EXPECT_EQ(code(1, R"({"t":"ban","id":1,"room":"r","peer":"p0","seconds":9})"), "ok") << "one of them again";
+  EXPECT_EQ(code(1, R"({"t":"ban","id":1,"room":"r","peer":"more","seconds":9})"), "forbidden");
+  now_.mono += 9s;
+  EXPECT_EQ(code(1, R"({"t":"ban","id":1,"room":"r","peer":"more","seconds":9})"), "ok");
+}
+
 TEST_F(RoomsTest, ALockedRoomDoesNotLetTheKickedBackIn) {
   member(1, "ada", "r"), member(2, "bob", "r");
   said();
@@ -94,12 +159,13 @@ TEST_F(RoomsTest, RightsOfTheToken) {
   EXPECT_EQ(json::parse(lines.at(0).substr(3))["ice"]["servers"].size(), 0U);
   say(1, R"({"t":"join","room":"r"})");
   EXPECT_EQ(code(1, R"({"t":"send","room":"r","to":"*","kind":"custom"})"), "forbidden");
-  o.token_can = {"join", "create", "send", "ice", "room", "kick"};
+  o.token_can = {"join", "create", "send", "ice", "room", "kick", "ban"};
   start(o);
   member(1, "ada", "r"), member(2, "bob", "r"), member(3, "cid");
   said();
   EXPECT_EQ(code(2, R"({"t":"room","id":1,"room":"r","locked":true})"), "ok") << "not the first, but allowed";
   EXPECT_EQ(code(3, R"({"t":"join","room":"r"})"), "joined") << "who may change options may come in";
+  EXPECT_EQ(code(2, R"({"t":"ban","id":1,"room":"r","peer":"cid","seconds":9})"), "ok");
   EXPECT_EQ(code(2, R"({"t":"kick","id":1,"room":"r","peer":"ada"})"), "ok");
 }
 

@@ -253,8 +253,8 @@ TEST_F(SioAppTest, NoTokenLetsNobodyIn) {
 
 TEST_F(SioAppTest, ReadyTellsEverybody) {
   connect(1), connect(2), connect(3);
-  EXPECT_EQ(ready(1, "ada"), (Lines{"1 " + existing("ada", ""), "2 " + opened("ada", entry(1, "ada")),
-                                    "3 " + opened("ada", entry(1, "ada"))}));
+  EXPECT_EQ(ready(1, "ada"), (Lines{"1 " + existing("ada", ""), "3 " + opened("ada", entry(1, "ada")),
+                                    "2 " + opened("ada", entry(1, "ada"))}));
   EXPECT_EQ(ready(2, "bob", R"({"kind":["robot"]})"),
             (Lines{"2 " + existing("bob", entry(1, "ada")),
                    "1 " + opened("bob", entry(2, "bob", R"({"kind":["robot"]})")),
@@ -493,6 +493,228 @@ TEST_F(SioAppTest, WhoRecoversIsAMemberAgain) {
   EXPECT_EQ(lines.at(1), R"(4 42["message","missed","2"])");
   sids_[4] = first["sid"];
   EXPECT_EQ(app_->connections({}), "[" + entry(2, "bob") + "," + entry(4, "ada") + "]");
+}
+
+// What a hostile or unlucky client meets.
+
+TEST_F(SioAppTest, LockedRoomsAreShutToThoseWhoAreNotIn) {
+  native_member(9, "mod");
+  connect(1), connect(2);
+  ready(1, "ada");
+  native(9, R"({"t":"room","room":"default","locked":true})");
+  const Lines heard = say(1, R"(42["message",{"secret":1}])");
+  ASSERT_EQ(heard.size(), 1U) << "the bystander does not hear it";
+  EXPECT_EQ(heard[0].substr(0, 2), "n9");
+  const Lines locked{R"(2 42["messageError",{"code":"room_locked"}])"};
+  EXPECT_EQ(say(2, R"(42["message",1])"), locked);
+  EXPECT_EQ(say(2, R"(42["messageOne",{"target":"ada"}])"), locked);
+  EXPECT_EQ(ready(2, "bob"), locked);
+  // Nor does somebody come in anew, and be it who was thrown out.
+  const std::string refusal = R"(44{"message":"Locked room","data":{"code":"room_locked"}})";
+  EXPECT_EQ(connect(3), Lines{"3 " + refusal});
+  native(9, R"({"t":"kick","room":"default","peer":"ada"})");
+  EXPECT_EQ(connect(4), Lines{"4 " + refusal});
+  native(9, R"({"t":"room","room":"default","locked":false})");
+  connect(5);
+  EXPECT_EQ(say(5, R"(42["message",1])").size(), 1U) << "the other bystander";
+}
+
+TEST_F(SioAppTest, FullRoomsAreNotHeard) {
+  for (EngineSocketId i = 1; i <= 5; ++i) connect(i);
+  for (EngineSocketId i = 1; i <= 4; ++i) ready(i, "p" + std::to_string(i));
+  for (const std::string& line : say(1, R"(42["message",1])")) EXPECT_NE(line.substr(0, 2), "5 ");
+  const Lines full{R"(5 42["messageError",{"code":"room_full"}])"};
+  EXPECT_EQ(say(5, R"(42["message",1])"), full);
+  EXPECT_EQ(say(5, R"(42["messageOne",{"target":"p1"}])"), full);
+  lose(1);
+  said();
+  EXPECT_EQ(say(2, R"(42["message",1])").size(), 3U);
+}
+
+TEST_F(SioAppTest, ARoomTakesItsOwnGhostsPlace) {
+  for (EngineSocketId i = 1; i <= 5; ++i) connect(i);
+  for (EngineSocketId i = 1; i <= 4; ++i) ready(i, "p" + std::to_string(i));
+  EXPECT_EQ(ready(5, "p2"), Lines{"2 2"});
+  EXPECT_EQ(after(1s).back().substr(0, 15), "4 42[\"message\",");
+  EXPECT_NE(app_->connections({}).find(entry(5, "p2")), std::string::npos);
+}
+
+TEST_F(SioAppTest, TheCommonRoomIsAsLargeAsItIsToBe) {
+  signal::Options rules = signal_options();
+  rules.common_rooms = {{"default", 0}};
+  start({}, rules);
+  for (EngineSocketId i = 1; i <= 10; ++i) {
+    connect(i);
+    ready(i, "p" + std::to_string(i));
+  }
+  EXPECT_EQ(router_->counters().members, 10U);
+  rules.common_rooms = {{"default", 6}};
+  start({}, rules);
+  for (EngineSocketId i = 1; i <= 7; ++i) {
+    connect(i);
+    ready(i, "p" + std::to_string(i));
+  }
+  EXPECT_EQ(router_->counters().members, 6U);
+}
+
+TEST_F(SioAppTest, LeavingAndComingBackIsNoWayRoundTheRate) {
+  signal::Options rules = signal_options();
+  rules.messages_per_second = 1;
+  rules.message_burst = 2;
+  start({}, rules);
+  connect(1), connect(2);
+  say(1, R"(42["message",1])"), say(1, R"(42["message",1])");
+  say(1, "41");
+  say(1, R"(40{"token":"secret"})");
+  EXPECT_EQ(say(1, R"(42["message",1])"), Lines{R"(1 42["messageError",{"code":"rate_limited"}])"});
+  // One in between that passes does not make up for the refusals: only a pause does.
+  Lines last;
+  for (std::uint32_t i = 1; i < signal::kMaxRefusals; ++i) {
+    if (i == 100) {
+      now_.mono += 1s;
+      EXPECT_EQ(say(1, R"(42["message",1])").size(), 1U);
+    }
+    last = say(1, R"(42["message",1])");
+  }
+  EXPECT_EQ(last, (Lines{"1 41", "1 x"}));
+}
+
+TEST_F(SioAppTest, TokensSayHowFastOneMayBe) {
+  Tokens tokens;
+  tokens.add("slow").limits.messages_per_second = 1;
+  signal::Options rules = signal_options();
+  rules.messages_per_second = 1000;
+  rules.message_burst = 1;
+  start({}, rules, &tokens);
+  connect(1, R"({"token":"slow"})"), connect(2, R"({"token":"slow"})");
+  EXPECT_EQ(say(1, R"(42["message",1])").size(), 1U);
+  now_.mono += 500ms;
+  EXPECT_EQ(say(1, R"(42["message",1])"), Lines{R"(1 42["messageError",{"code":"rate_limited"}])"});
+}
+
+TEST_F(SioAppTest, TheRoutersHeartbeatIsNotTheirs) {
+  signal::Options rules = signal_options();
+  rules.heartbeat = 5s;
+  start({}, rules);
+  connect(1);
+  ready(1, "ada");
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(after(11s), Lines{});
+    EXPECT_EQ(after(14s), Lines{"1 2"});
+    say(1, "3");
+    EXPECT_EQ(router_->counters().members, 1U);
+  }
+  // Nor does silence between two pings give the name away to another dialect.
+  after(24s);
+  native_->opened(now_, 9, Endpoint{}, frames_);
+  const Lines lines = native(9, R"({"t":"hello","v":1,"token":"secret","peer":"ada"})");
+  EXPECT_NE(lines.at(0).find("peer_taken"), std::string::npos) << lines.at(0);
+}
+
+TEST_F(SioAppTest, FewMayWaitForAName) {
+  connect(1);
+  ready(1, "ada");
+  for (EngineSocketId i = 2; i <= 9; ++i) {
+    connect(i);
+    EXPECT_EQ(ready(i, "ada").size(), i == 2 ? 1U : 0U);
+  }
+  connect(10);
+  EXPECT_EQ(ready(10, "ada"), (Lines{"10 " + taken("ada"), "10 41", "10 x"}));
+  lose(5);
+  said();
+  connect(11);
+  EXPECT_EQ(ready(11, "ada"), Lines{}) << "there is a place again";
+  say(1, "3");
+  EXPECT_EQ(sio_->engine().session_count(), 1U) << "all the others were turned away";
+}
+
+TEST_F(SioAppTest, BystandersComeAndGoInAnyOrder) {
+  for (EngineSocketId i = 1; i <= 12; ++i) connect(i);
+  for (const EngineSocketId id : {1U, 12U, 6U, 11U}) lose(id);
+  ready(3, "ada"), ready(10, "bob");
+  lose(10), lose(2);
+  connect(13);
+  said();
+  Lines heard = say(4, R"(42["message",1])");
+  std::sort(heard.begin(), heard.end());
+  Lines expected;
+  for (const char* id : {"13", "3", "5", "7", "8", "9"})
+    expected.push_back(std::string(id) + R"( 42["message",1])");
+  EXPECT_EQ(heard, expected) << "each of the others once";
+}
+
+class RecoveringTest : public SioAppTest {
+ protected:
+  signal::Identity& ada() {
+    signal::Identity& made = tokens_.add("ada");
+    made.credential = "sub:ada";
+    return made;
+  }
+  /// A lost member "ada" of room "a", whose secret is returned.
+  std::string lost() {
+    sio_->engine().socket_opened(now_, 1, {"4", "websocket", ""}, IpAddress{});
+    said();
+    const json told = json::parse(say(1, R"(40{"token":"ada","room":"a","recovery":true})").at(0).substr(4));
+    sid_ = told["sid"];
+    ready(1, "ada");
+    lose(1);
+    said();
+    return told["pid"];
+  }
+  /// "recovered", "new" or the refusal.
+  std::string back(const std::string& token, const std::string& pid, const std::string& more = "") {
+    sio_->engine().socket_opened(now_, 2, {"4", "websocket", ""}, IpAddress{});
+    said();
+    std::string line = say(2, R"(40{"token":")" + token + R"(","pid":")" + pid + "\"" + more + "}").at(0);
+    if (line.find("\"sid\"") == std::string::npos) return line;
+    return line.find(sid_) == std::string::npos ? "new" : "recovered";
+  }
+  Tokens tokens_;
+  std::string sid_;
+};
+
+TEST_F(RecoveringTest, ItIsTheNewTokenThatCounts) {
+  ada().expires = now_.wall + 60s;
+  start({}, signal_options(), &tokens_);
+  const std::string pid = lost();
+  now_.wall += 60s;
+  EXPECT_NE(back("ada", pid).find("token_expired"), std::string::npos);
+  lose(2);
+  signal::Identity& fresh = tokens_.add("fresh");
+  fresh.credential = "sub:ada";
+  fresh.can = signal::Rights::of({"join", "create"});
+  EXPECT_EQ(back("fresh", pid), "recovered");
+  EXPECT_NE(app_->connections("a").find("\"ada\""), std::string::npos) << "in spite of the old one's end";
+  EXPECT_EQ(say(2, R"(42["message",1])").at(0).substr(0, 40), R"(2 42["messageError",{"code":"forbidden"})");
+}
+
+TEST_F(RecoveringTest, NobodyElseMay) {
+  ada();
+  tokens_.add("eve");
+  start({}, signal_options(), &tokens_);
+  EXPECT_EQ(back("eve", lost()), "new");
+}
+
+TEST_F(RecoveringTest, NotIntoARoomThatIsNotItsOwnAnyMore) {
+  ada();
+  signal::Identity& narrow = tokens_.add("narrow");
+  narrow.credential = "sub:ada";
+  narrow.all_rooms = false;
+  narrow.rooms = {"b"};
+  start({}, signal_options(), &tokens_);
+  EXPECT_EQ(back("narrow", lost()), "new");
+  lose(2);
+  EXPECT_EQ(back("ada", lost(), R"(,"room":"c")"), "new");
+}
+
+TEST_F(RecoveringTest, TheRateGoesOn) {
+  ada();
+  signal::Options rules = signal_options();
+  rules.messages_per_second = 1;
+  rules.message_burst = 1;
+  start({}, rules, &tokens_);
+  EXPECT_EQ(back("ada", lost()), "recovered");
+  EXPECT_NE(say(2, R"(42["message",1])").at(0).find("rate_limited"), std::string::npos);
 }
 
 }  // namespace

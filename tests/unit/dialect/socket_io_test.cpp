@@ -401,5 +401,121 @@ TEST_F(SocketIoTest, RecoveryIsOffOrForAll) {
   EXPECT_TRUE(join().contains("pid"));
 }
 
+TEST_F(SocketIoTest, TheOldestMakeRoomForOtherLostOnes) {
+  SocketIoOptions o;
+  o.max_recoverable = 3;
+  start(o);
+  Lines pids;
+  for (EngineSocketId id = 1; id <= 5; ++id) {
+    pids.push_back(join(R"({"recovery":true})", id)["pid"]);
+    sio_->engine().socket_closed(now_, id, EngineEnd::TransportClose);
+    now_.mono += 1s;
+  }
+  EXPECT_EQ(sio_->counters().kept, 3U);
+  EXPECT_EQ(sio_->counters().crowded_out, 2U);
+  const auto recovers = [&](const std::string& pid, EngineSocketId id) {
+    join(R"({"pid":")" + pid + "\"}", id);
+    return log().back() == "recovered";
+  };
+  EXPECT_FALSE(recovers(pids[1], 11));
+  EXPECT_TRUE(recovers(pids[2], 12));
+  // It lost its turn with its return: now it is the youngest.
+  sio_->engine().socket_closed(now_, 12, EngineEnd::TransportClose);
+  join(R"({"recovery":true})", 13);
+  sio_->engine().socket_closed(now_, 13, EngineEnd::TransportClose);
+  EXPECT_EQ(sio_->counters().kept, 3U);
+  EXPECT_FALSE(recovers(pids[3], 14));
+  EXPECT_TRUE(recovers(pids[2], 15));
+}
+
+TEST_F(SocketIoTest, WhatIsKeptForAllTogetherIsBounded) {
+  SocketIoOptions o;
+  o.max_recovery_bytes = 65'536;
+  start(o);
+  std::vector<SioSocket> sockets;
+  Lines pids;
+  for (EngineSocketId id = 1; id <= 20; ++id) {
+    pids.push_back(join(R"({"recovery":true})", id)["pid"]);
+    sockets.push_back(last_);
+  }
+  for (const SioSocket socket : sockets) {
+    for (int i = 0; i < 10; ++i) {
+      SioMessage m("/", "m", "\"" + std::string(1000, 'x') + "\"");
+      sio_->emit(now_, socket, m);
+      EXPECT_LE(sio_->counters().kept_bytes, 65'536U);
+    }
+  }
+  said();
+  EXPECT_GT(sio_->counters().kept_bytes, 60'000U);
+  for (EngineSocketId id = 1; id <= 20; ++id) {
+    sio_->engine().socket_closed(now_, id, EngineEnd::TransportClose);
+  }
+  log();
+  join(R"({"offset":"0","pid":")" + pids[0] + "\"}", 21);
+  EXPECT_NE(log().back(), "recovered") << "the oldest went";
+  join(R"({"offset":"190","pid":")" + pids[19] + "\"}", 22);
+  EXPECT_EQ(log().back(), "recovered");
+  EXPECT_EQ(welcome_.size(), 11U);
+  now_.mono += 121s;
+  sio_->tick(now_);
+  EXPECT_EQ(sio_->counters().kept_bytes, 0U) << "nothing outlives its time";
+  EXPECT_EQ(sio_->counters().kept, 0U);
+}
+
+// Strangers.
+
+TEST_F(SocketIoTest, StrangersSendLittleAndAreHalfOfAllAtMost) {
+  SocketIoOptions o;
+  o.max_sessions = 4;
+  start(o);
+  open(1);
+  EXPECT_EQ(sio_->engine().max_message_bytes(1), 65'536U);
+  open(2);
+  const EngineQuery fresh{"4", "websocket", ""};
+  const auto refusal = sio_->engine().check_upgrade(now_, fresh);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->status(), 503U);
+  EXPECT_EQ(say(R"(40{"token":"wrong"})", 1).at(0).substr(0, 2), "44");
+  EXPECT_TRUE(sio_->engine().check_upgrade(now_, fresh));
+  say("40", 1);
+  EXPECT_EQ(sio_->engine().max_message_bytes(1), o.max_payload);
+  EXPECT_FALSE(sio_->engine().check_upgrade(now_, fresh)) << "one less";
+  open(3);
+  EXPECT_TRUE(sio_->engine().check_upgrade(now_, fresh));
+  sio_->engine().socket_closed(now_, 2, EngineEnd::TransportClose);
+  EXPECT_FALSE(sio_->engine().check_upgrade(now_, fresh));
+}
+
+TEST_F(SocketIoTest, NobodyJoinsAgainAndAgain) {
+  join();
+  for (int i = 0; i < 15; ++i) {
+    say("41");
+    EXPECT_EQ(say("40").size(), 1U) << i;
+  }
+  say("41");
+  EXPECT_EQ(say("40"), Lines{"x"});
+}
+
+TEST_F(SocketIoTest, NothingOfAStrangersPacketIsLookedAt) {
+  open(1);
+  EXPECT_EQ(say(R"(451-["x",malformed)"), Lines{"x"});
+  EXPECT_EQ(sio_->counters().received[static_cast<std::size_t>(SioType::BinaryEvent)], 1U);
+}
+
+TEST(SioPacket, DepthDoesNotMultiplyTheWork) {
+  const auto cost = [](std::size_t depth) {
+    const std::string text = "51-[\"x\"," + std::string(depth, '[') + '"' + std::string(500'000, 'a') + '"' +
+                             std::string(depth, ']') + R"(,{"_placeholder":true,"num":0}])";
+    auto least = std::chrono::steady_clock::duration::max();
+    for (int i = 0; i < 5; ++i) {
+      const auto begin = std::chrono::steady_clock::now();
+      EXPECT_TRUE(parse_sio_packet(text));
+      least = std::min(least, std::chrono::steady_clock::now() - begin);
+    }
+    return least;
+  };
+  EXPECT_LT(cost(60), 8 * cost(1));
+}
+
 }  // namespace
 }  // namespace ts::dialect

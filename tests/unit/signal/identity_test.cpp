@@ -146,13 +146,135 @@ TEST_F(RouterTest, TheIceProviderHearsOfEveryEnd) {
   ice_.ends.clear();
   ASSERT_TRUE(router_->kick(now_, 2, {"r", "cid", "why"}, out_));
   EXPECT_EQ(ice_.ends, (Lines{"r/cid", "/cid"}));
+  EXPECT_EQ(ice_.reasons, (Lines{"left", "left", "left", "kicked", "kicked"}));
   EXPECT_EQ(said(), (Lines{"3: kicked forbidden why", "2: peer-left r cid kicked", "3: ice cid:5"}));
   ice_.ends.clear();
   router_->closed(now_, 2, CloseReason::Lost, out_);
   EXPECT_EQ(ice_.ends, (Lines{"r/bob", "/bob"}));
   router_->kick(3, ErrorCode::Forbidden, "by an admin", out_);
   EXPECT_EQ(ice_.ends.back(), "/cid");
+  EXPECT_EQ(ice_.reasons.back(), "kicked");
   out_.clear();
+}
+
+TEST_F(RouterTest, TheEndOfTheServerIsNobodysDeparture) {
+  member(1, "ada"), member(2, "bob");
+  join(1, "r"), join(2, "r");
+  router_->close_all(CloseCode::Drain, "drain", out_);
+  EXPECT_EQ(ice_.ends, Lines{});
+  out_.clear();
+  member(3, "cid");
+  router_->closed(3, CloseReason::Bye, out_);
+  EXPECT_EQ(ice_.ends, Lines{"/cid"});
+}
+
+TEST_F(TokenTest, AResumeFollowsTheNewToken) {
+  ice_.revokes = true;
+  const auto welcome = *hello(1, token(R"({"exp":1700000010,"sub":"ada"})"), "ada");
+  ASSERT_TRUE(hello(2, "secret", "bob"));
+  join(1, "a"), join(1, "b"), join(2, "a"), join(2, "b");
+  const Resume resume{welcome.sid, welcome.key, 0};
+  router_->closed(now_, 1, CloseReason::Lost, out_);
+  now_.wall += 10s;
+  ice_.ends.clear();
+  const auto again =
+      hello(3, token(R"({"exp":1800000000,"sub":"ada","rooms":["b"],"can":["join","send"]})"), {}, resume);
+  ASSERT_EQ(*again->outcome, ResumeOutcome::Resumed);
+  EXPECT_TRUE(again->ice.servers.empty()) << "it may not have them any more";
+  EXPECT_EQ(said(), (Lines{"3: kicked forbidden the token does not allow this room",
+                           "2: peer-left a ada kicked", "2: peer-resumed b ada"}));
+  EXPECT_EQ(ice_.ends, (Lines{"a/ada", "/ada", "b/ada", "/ada"}));
+  EXPECT_EQ(code(router_->join(now_, 3, "a", {}, out_)), ErrorCode::Forbidden);
+  EXPECT_EQ(code(router_->list(3, "b", out_)), ErrorCode::None);
+}
+
+TEST_F(TokenTest, ATokenBesideTheKeyCountsIfItIsTheSameClients) {
+  const auto welcome = *hello(1, token(R"({"exp":1800000000,"sub":"ada"})"), "ada");
+  join(1, "a");
+  const Resume resume{welcome.sid, welcome.key, 0};
+  auto back = [&, id = ConnectionId{1}](const std::string& claims) mutable {
+    router_->closed(now_, id, CloseReason::Lost, out_);
+    const auto outcome = hello(++id, claims.empty() ? "nonsense" : token(claims), {}, resume);
+    out_.clear();
+    return outcome ? std::string(label(*outcome->outcome)) : std::string(label(outcome.error().code));
+  };
+  EXPECT_EQ(back(""), "resumed") << "the key is enough";
+  EXPECT_EQ(back(R"({"exp":1800000000,"sub":"eve","rooms":[]})"), "resumed");
+  EXPECT_EQ(code(router_->list(3, "a", out_)), ErrorCode::None) << "another's token says nothing about it";
+  EXPECT_EQ(back(R"({"exp":1800000000,"sub":"ada","rooms":["b"]})"), "resumed");
+  EXPECT_EQ(code(router_->list(4, "a", out_)), ErrorCode::NotJoined);
+  EXPECT_EQ(back(R"({"exp":1800000000,"sub":"ada","limits":{"rooms":1}})"), "resumed");
+  join(5, "a");
+  EXPECT_EQ(code(router_->join(now_, 5, "b", {}, out_)), ErrorCode::Forbidden);
+}
+
+TEST_F(TokenTest, ATokenForAnotherPeerIdDoesNotResume) {
+  const auto welcome = *hello(1, token(R"({"exp":1800000000,"sub":"a"})"), "ada");
+  join(1, "r");
+  const Resume resume{welcome.sid, welcome.key, 0};
+  router_->closed(now_, 1, CloseReason::Lost, out_);
+  const std::string other = token(R"({"exp":1800000000,"sub":"a","peer":"bob"})");
+  EXPECT_EQ(code(hello(2, other, "ada", resume)), ErrorCode::Forbidden) << "in words";
+  out_.clear();
+  const auto fresh = hello(3, other, {}, resume);
+  EXPECT_EQ(*fresh->outcome, ResumeOutcome::Denied);
+  EXPECT_EQ(fresh->peer, "bob");
+  EXPECT_EQ(counters().rooms, 0U) << "the session that it gave up is gone";
+  out_.clear();
+}
+
+TEST_F(TokenTest, TheLastRoomsGoWhenTheNewLimitIsLower) {
+  const auto welcome = *hello(1, token(R"({"exp":1800000000,"sub":"ada"})"), "ada");
+  join(1, "a"), join(1, "b");
+  router_->closed(now_, 1, CloseReason::Lost, out_);
+  ASSERT_TRUE(hello(2, token(R"({"exp":1800000000,"sub":"ada","limits":{"rooms":1}})"), {},
+                    Resume{welcome.sid, welcome.key, 0}));
+  out_.clear();
+  EXPECT_EQ(code(router_->list(2, "a", out_)), ErrorCode::None);
+  EXPECT_EQ(code(router_->list(2, "b", out_)), ErrorCode::NotJoined);
+}
+
+TEST_F(TokenTest, ASubjectIsItsIssuersAlone) {
+  ASSERT_TRUE(hello(1, token(R"({"exp":1800000000,"iss":"a","sub":"ada"})"), "ada"));
+  router_->closed(now_, 1, CloseReason::Lost, out_);
+  EXPECT_EQ(code(hello(2, token(R"({"exp":1800000000,"iss":"b","sub":"ada"})"), "ada")),
+            ErrorCode::PeerTaken);
+  EXPECT_EQ(code(hello(3, token(R"({"exp":1800000000,"sub":"1:a:ada"})"), "ada")), ErrorCode::PeerTaken);
+  EXPECT_EQ(code(hello(4, token(R"({"exp":1800000001,"iss":"a","sub":"ada"})"), "ada")), ErrorCode::None);
+  out_.clear();
+}
+
+TEST_F(TokenTest, ABanIsForTheSubject) {
+  const std::string eve = token(R"({"exp":1800000000,"iss":"i","sub":"eve"})");
+  ASSERT_TRUE(hello(1, "secret", "ada"));
+  ASSERT_TRUE(hello(2, eve, "eve"));
+  ASSERT_TRUE(hello(3, eve, "eve-too"));
+  join(1, "r"), join(2, "r"), join(3, "r");
+  ASSERT_TRUE(router_->ban(now_, 1, {"r", "eve", 60s, {}}, out_));
+  EXPECT_EQ(said(), (Lines{"2: kicked forbidden ", "1: peer-left r eve kicked", "3: peer-left r eve kicked",
+                           "3: kicked forbidden ", "1: peer-left r eve-too kicked"}));
+  EXPECT_EQ(ice_.reasons.back(), "kicked");
+  EXPECT_EQ(code(router_->join(now_, 3, "r", {}, out_)), ErrorCode::Forbidden);
+  router_->closed(2, CloseReason::Bye, out_);
+  ASSERT_TRUE(hello(4, eve, "another"));
+  EXPECT_EQ(router_->join(now_, 4, "r", {}, out_).error().retry_after, 60s);
+  ASSERT_TRUE(hello(5, token(R"({"exp":1800000000,"iss":"j","sub":"eve"})"), "other"));
+  EXPECT_EQ(code(router_->join(now_, 5, "r", {}, out_)), ErrorCode::None);
+  out_.clear();
+}
+
+TEST_F(TokenTest, ASessionIsNamedFromElsewhere) {
+  const auto welcome = *hello(1, token(R"({"exp":1800000000,"sub":"ada"})"), "ada");
+  const auto identity = *authenticator_->authenticate(now_, token(R"({"exp":1800000000,"sub":"ada"})"));
+  const auto eve = *authenticator_->authenticate(now_, token(R"({"exp":1800000000,"sub":"eve"})"));
+  EXPECT_EQ(router_->session_ice(now_, {welcome.sid, welcome.key, 0}, *identity)->servers.at(0).username,
+            "ada:2");
+  EXPECT_EQ(code(router_->session_ice(now_, {welcome.sid, welcome.key, 0}, *eve)), ErrorCode::Forbidden);
+  EXPECT_EQ(code(router_->session_ice(now_, {welcome.sid, "x", 0}, *identity)), ErrorCode::Forbidden);
+  EXPECT_EQ(code(router_->session_ice(now_, {"x", welcome.key, 0}, *identity)), ErrorCode::Forbidden);
+  const auto mute = *hello(2, token(R"({"exp":1800000000,"sub":"bob","can":["join"]})"), "bob");
+  const auto bob = *authenticator_->authenticate(now_, token(R"({"exp":1800000000,"sub":"bob"})"));
+  EXPECT_EQ(code(router_->session_ice(now_, {mute.sid, mute.key, 0}, *bob)), ErrorCode::Forbidden);
 }
 
 TEST_F(RouterTest, WhatARoomAddsIsRenewedToo) {

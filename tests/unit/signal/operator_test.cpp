@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 class KeptIce final : public IceProvider {
  public:
   IceServers servers(const Now&, std::string_view, std::string_view) override { return {}; }
-  bool ended(std::string_view room, std::string_view peer) override {
+  bool ended(std::string_view room, std::string_view peer, LeaveReason) override {
     told.push_back("ended " + std::string(room) + "/" + std::string(peer));
     return false;
   }
@@ -31,7 +31,7 @@ class Operator : public RouterTest {
 
 TEST_F(Operator, EachMemberIsSentAwayAtATimeOfItsOwn) {
   for (ConnectionId id = 1; id <= 8; ++id) member(id, "peer" + std::to_string(id));
-  router_->drain(1s, out_, 10s);
+  router_->drain(now_, {1s, 10s, {}}, out_);
   std::set<std::chrono::milliseconds> times;
   std::size_t told = 0;
   for (const auto& item : out_.items()) {
@@ -58,7 +58,7 @@ TEST_F(Operator, WhoGoesElsewhereKeepsItsCalls) {
   member(1, "ada"), member(2, "bob"), member(3, "cid"), member(4, "dan");
   for (const ConnectionId id : {1U, 2U, 3U}) join(id, "r");
   join(4, "s");
-  router_->drain(1s, out_);
+  router_->drain(now_, {1s, {}, {}}, out_);
   router_->closed(1, CloseReason::GoingAway, out_);
   EXPECT_EQ(kept_.told, (Lines{"released r/ada", "released /ada"}));
   kept_.told.clear();
@@ -74,6 +74,34 @@ TEST_F(Operator, WhoGoesElsewhereKeepsItsCalls) {
   router_->undrain();
   router_->closed(3, CloseReason::Bye, out_);
   EXPECT_EQ(kept_.told, Lines{"ended /cid"});
+}
+
+TEST_F(Operator, WhoStaysIsClosedSomeTimeAfterItsOwn) {
+  member(1, "ada"), member(2, "bob");
+  join(1, "r"), join(2, "r");
+  said();
+  router_->drain(now_, {1s, 10s, 500ms}, out_);
+  ASSERT_EQ(out_.items().size(), 2U);
+  const auto first = std::get<GoAway>(out_.items()[0].event).retry_after;
+  const auto second = std::get<GoAway>(out_.items()[1].event).retry_after;
+  ASSERT_NE(first, second);
+  out_.clear();
+  ASSERT_TRUE(router_->next_deadline());
+  EXPECT_EQ(*router_->next_deadline(), now_.mono + std::min(first, second) + 500ms);
+  now_.mono += std::min(first, second) + 499ms;
+  router_->tick(now_, out_);
+  EXPECT_EQ(said(), Lines{});
+  now_.mono += 1ms;
+  router_->tick(now_, out_);
+  const bool ada = first < second;
+  EXPECT_EQ(said(), (Lines{ada ? "1: close 1012 restart" : "2: close 1012 restart",
+                           ada ? "2: peer-left r ada lost" : "1: peer-left r bob lost"}));
+  EXPECT_EQ(kept_.told, (Lines{ada ? "released r/ada" : "released r/bob", ada ? "released /ada" : "released /bob"}));
+  router_->undrain();
+  now_.mono += 11s;
+  router_->alive(now_, ada ? 2 : 1);
+  router_->tick(now_, out_);
+  EXPECT_EQ(said(), Lines{}) << "whoever is still there may stay";
 }
 
 TEST_F(Operator, RoomsAndMembersByPages) {

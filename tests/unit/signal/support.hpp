@@ -36,12 +36,14 @@ class FakeIce final : public IceProvider {
     out.ttl = ttl;
     return out;
   }
-  bool ended(std::string_view room, std::string_view peer) override {
+  bool ended(std::string_view room, std::string_view peer, LeaveReason why) override {
     ends.push_back(std::string(room) + "/" + std::string(peer));
+    reasons.emplace_back(label(why));
     return revokes;
   }
   /// What ended() was called with.
   std::vector<std::string> ends;
+  std::vector<std::string> reasons;
   bool revokes = false;
   std::chrono::seconds ttl{100};
   std::string extra_room = "closed-relay";

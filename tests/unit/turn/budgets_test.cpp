@@ -135,5 +135,28 @@ TEST(RevocationList, KindsAreKeptApart) {
   EXPECT_TRUE(list.matches({"y", "y", &policy}, kNow));
 }
 
+TEST(RevocationList, WhoComesAndGoesDoesNotMakeItForgetAnOrder) {
+  RevocationList list;
+  auth::Policy policy;
+  const auto member = [&](const std::string& name, RevocationCause cause) {
+    return list.add({Revocation::Kind::Member, name, kNow + seconds(100), std::nullopt, cause}, kNow);
+  };
+  list.add(user("banned by an operator", seconds(1)), kNow);
+  member("kicked", RevocationCause::Removal);
+  std::size_t forgotten = 0;
+  for (std::size_t i = 0; i < RevocationList::kMax + 3; ++i)
+    forgotten += member("m" + std::to_string(i), RevocationCause::Departure);
+  EXPECT_EQ(forgotten, 3U);
+  EXPECT_EQ(list.size(RevocationCause::Departure), RevocationList::kMax);
+  EXPECT_EQ(list.size(), RevocationList::kMax + 2);
+  EXPECT_TRUE(list.matches({"", "banned by an operator", nullptr}, kNow));
+  policy.member = "kicked";
+  EXPECT_TRUE(list.matches({"x", "x", &policy}, kNow));
+  policy.member = "m2";
+  EXPECT_FALSE(list.matches({"x", "x", &policy}, kNow));
+  policy.member = "m3";
+  EXPECT_TRUE(list.matches({"x", "x", &policy}, kNow));
+}
+
 }  // namespace
 }  // namespace ts::turn

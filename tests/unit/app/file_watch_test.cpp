@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files are looked at once a second: these tests wait for that.
+#include "../../../src/app/file_watch.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+namespace ts::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Watching : ::testing::Test {
+  void SetUp() override {
+    char name[] = "/tmp/turnstone-watch-XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    folder = name;
+    path = folder / "file";
+    std::ofstream(path) << "one";
+  }
+  void TearDown() override {
+    watch.reset();
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+    std::filesystem::remove_all(folder);
+  }
+  void start() {
+    watch = std::make_unique<FileWatch>(context, std::vector<std::string>{path}, [this] { ++changes; });
+    watch->start();
+  }
+  /// How often it was told of changes in the next `time`.
+  int told(std::chrono::milliseconds time = 3500ms) {
+    changes = 0;
+    context.run_for(time);
+    return changes;
+  }
+
+  std::filesystem::path folder;
+  std::filesystem::path path;
+  boost::asio::io_context context;
+  std::unique_ptr<FileWatch> watch;
+  int changes = 0;
+};
+
+TEST_F(Watching, TellsOfEachChangeOnce) {
+  start();
+  std::ofstream(path) << "two!";
+  EXPECT_EQ(told(), 1);
+  EXPECT_EQ(told(1500ms), 0);
+}
+
+// What comes in a mode in which it cannot be read, and is given the right one later, has not changed
+// otherwise.
+TEST_F(Watching, AFileThatCanBeReadAgainHasChanged) {
+  start();
+  std::ofstream(path) << "two!";
+  std::filesystem::permissions(path, std::filesystem::perms::none);
+  EXPECT_EQ(told(), 1);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+  EXPECT_EQ(told(), 1);
+  EXPECT_EQ(told(1500ms), 0);
+  std::filesystem::remove(path);
+  EXPECT_EQ(told(), 1);
+  std::ofstream(path) << "three";
+  EXPECT_EQ(told(), 1);
+}
+
+}  // namespace
+}  // namespace ts::app
