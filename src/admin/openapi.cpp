@@ -12,7 +12,11 @@ using Json = nlohmann::ordered_json;
 Json schema_of(const Parameter& parameter) {
   Json out = Json::object();
   out["type"] = parameter.type == Parameter::Type::Count ? "integer" : "string";
-  if (parameter.type == Parameter::Type::Count) out["minimum"] = 0;
+  if (parameter.type == Parameter::Type::Count) {
+    out["minimum"] = parameter.least;
+    out["maximum"] = parameter.most;
+  }
+  if (!parameter.one_of.empty()) out["enum"] = parameter.one_of;
   if (parameter.in == Parameter::In::Body) out["description"] = parameter.doc;
   return out;
 }
@@ -89,6 +93,9 @@ std::string openapi(std::string_view version) {
     error["properties"][name]["type"] = "string";
     error["required"].push_back(name);
   }
+  // Of a configuration: each of them.
+  error["properties"]["problems"]["type"] = "array";
+  error["properties"]["problems"]["items"]["type"] = "string";
   Json& response = components["responses"]["Error"];
   response["description"] = "Why not, in words.";
   response["content"]["application/json"]["schema"]["$ref"] = "#/components/schemas/Error";

@@ -15,7 +15,14 @@ using In = Parameter::In;
 using Type = Parameter::Type;
 
 std::vector<Parameter> paged(std::vector<Parameter> more) {
-  more.push_back({In::Query, "limit", "How many at most, 1 to 1000; 100 if left out.", false, Type::Count});
+  more.push_back({In::Query,
+                  "limit",
+                  "How many at most, 1 to 1000; 100 if left out.",
+                  false,
+                  Type::Count,
+                  {},
+                  1,
+                  kMaxPage});
   more.push_back(
       {In::Query, "cursor",
        "Where to go on: `next` of the page before. A page may be short, or empty, and have a `next`.", false,
@@ -37,7 +44,12 @@ std::vector<Route> make_routes() {
               {In::Query, "room", "Room of the credential's policy."},
               {In::Query, "member", "Member of the credential's policy."},
               {In::Query, "client", "Address or network of the client."},
-              {In::Query, "transport", "udp, tcp, tls or dtls."}})},
+              {In::Query,
+               "transport",
+               "udp, tcp, tls or dtls.",
+               false,
+               Type::Text,
+               {"udp", "tcp", "tls", "dtls"}}})},
       {Op::ShowAllocation,
        "GET",
        "/v1/allocations/{id}",
@@ -71,9 +83,17 @@ std::vector<Route> make_routes() {
        "/v1/revocations",
        "revoke",
        "Ends what was granted to a credential, user, room or member, and lets it in no more. Kept in memory.",
-       {{In::Body, "kind", "credential, user, room or member.", true},
+       {{In::Body,
+         "kind",
+         "credential, user, room or member.",
+         true,
+         Type::Text,
+         {"credential", "user", "room", "member"}},
         {In::Body, "name", "Which one.", true},
-        {In::Body, "until", "Until when, in seconds since 1970; left out: as long as it could be used.",
+        {In::Body, "until",
+         "Until when, in seconds since 1970. Left out: a credential until it expires, a static user until "
+         "the "
+         "restart, everything else for 24 hours or auth.credential_ttl, whichever is longer.",
          false, Type::Count}},
        202},
       {Op::Drain,
@@ -101,7 +121,12 @@ std::vector<Route> make_routes() {
        "/v1/log-level",
        "setLogLevel",
        "Changes it until the next start, or reload with another log.level.",
-       {{In::Body, "level", "trace, debug, info, warn, error or off.", true}}},
+       {{In::Body,
+         "level",
+         "trace, debug, info, warn, error or off.",
+         true,
+         Type::Text,
+         {"trace", "debug", "info", "warn", "error", "off"}}}},
       {Op::ShowConfig,
        "GET",
        "/v1/config",
@@ -159,9 +184,31 @@ std::optional<Values> match(std::string_view wanted, std::string_view path) {
 
 Response bad_request(const std::string& message) { return error(400, "bad_request", message); }
 
-bool is_count(std::string_view text) noexcept {
-  constexpr std::size_t kMostDigits = 18;
-  return !text.empty() && text.size() <= kMostDigits && text.find_first_not_of("0123456789") == text.npos;
+std::optional<std::uint64_t> count_of(std::string_view text) noexcept {
+  std::uint64_t out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole ? std::optional(out) : std::nullopt;
+}
+
+/// RFC 9110 §8.3.1: what stands before parameters, in either case.
+bool is_json(std::string_view content_type) noexcept {
+  std::string_view type = content_type.substr(0, content_type.find(';'));
+  while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+  constexpr std::string_view kJson = "application/json";
+  return std::equal(type.begin(), type.end(), kJson.begin(), kJson.end(), [](char given, char wanted) {
+    return (given >= 'A' && given <= 'Z' ? given + ('a' - 'A') : given) == wanted;
+  });
+}
+
+/// "a, b or c"
+std::string any_of(const std::vector<std::string_view>& words) {
+  std::string out;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i != 0) out += i + 1 == words.size() ? " or " : ", ";
+    out += words[i];
+  }
+  return out;
 }
 
 /// Reads one request by its route.
@@ -188,20 +235,23 @@ class Reader {
     const bool wanted = std::any_of(route_.parameters.begin(), route_.parameters.end(),
                                     [](const Parameter& p) { return p.in == In::Body; });
     if (!wanted) return true;
-    if (!request.content_type.starts_with("application/json")) {
+    if (!is_json(request.content_type)) {
       error_ = error(415, "unsupported_media_type", "Content-Type: application/json is needed");
       return false;
     }
-    // A flat object: what is deeper is not even built.
-    const auto flat = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) { return depth <= 1; };
+    using Event = nlohmann::json::parse_event_t;
+    std::vector<std::string> names;
+    // A flat object: what is deeper is not even built. Of two members of a name the parser keeps the last.
+    const auto flat = [&names](int depth, Event event, nlohmann::json& value) {
+      if (event == Event::key && depth == 1) names.push_back(value.get<std::string>());
+      return depth <= 1;
+    };
     const auto json = nlohmann::json::parse(request.body, flat, false);
     if (!json.is_object()) return fail("the body is no JSON object");
+    if (names.size() != json.size())
+      return fail("a member of the body was given twice, or is no text or number");
     for (const auto& [name, value] : json.items()) {
-      std::string text = value.is_string()            ? value.get<std::string>()
-                         : value.is_number_unsigned() ? std::to_string(value.get<std::uint64_t>())
-                                                      : std::string();
-      if (text.empty() || text.size() > kMaxValueBytes) return fail(name + ": a text or a number is needed");
-      if (!put(In::Body, name, std::move(text))) return false;
+      if (!member(name, value)) return false;
     }
     return true;
   }
@@ -222,12 +272,36 @@ class Reader {
     return false;
   }
 
-  bool put(In in, const std::string& name, std::string value) {
+  const Parameter* find(In in, const std::string& name) const {
     const auto& all = route_.parameters;
     const auto known = std::find_if(all.begin(), all.end(),
                                     [&](const Parameter& p) { return p.in == in && p.name == name; });
-    if (known == all.end()) return fail("no such parameter here: " + name.substr(0, 64));
-    if (known->type == Type::Count && !is_count(value)) return fail(name + ": a number is needed");
+    return known == all.end() ? nullptr : &*known;
+  }
+
+  bool member(const std::string& name, const nlohmann::json& value) {
+    const Parameter* known = find(In::Body, name);
+    if (known != nullptr && known->type == Type::Count) {
+      if (!value.is_number_unsigned()) return fail(name + ": a number is needed");
+      return put(In::Body, name, std::to_string(value.get<std::uint64_t>()));
+    }
+    std::string text = value.is_string() ? value.get<std::string>() : std::string();
+    if (text.empty() || text.size() > kMaxValueBytes) return fail(name + ": a text is needed");
+    return put(In::Body, name, std::move(text));
+  }
+
+  bool put(In in, const std::string& name, std::string value) {
+    const Parameter* known = find(in, name);
+    if (known == nullptr) return fail("no such parameter here: " + name.substr(0, 64));
+    if (known->type == Type::Count) {
+      const auto count = count_of(value);
+      if (!count || *count < known->least || *count > known->most)
+        return fail(name + ": a number from " + std::to_string(known->least) + " to " +
+                    std::to_string(known->most) + " is needed");
+    }
+    const auto& words = known->one_of;
+    if (!words.empty() && std::find(words.begin(), words.end(), value) == words.end())
+      return fail(name + ": " + any_of(words) + " is needed");
     if (!call_.values.emplace(name, std::move(value)).second) return fail(name + " was given twice");
     return true;
   }
@@ -250,10 +324,7 @@ std::string_view Call::text(std::string_view name) const noexcept {
 }
 
 std::uint64_t Call::count(std::string_view name, std::uint64_t otherwise) const noexcept {
-  const std::string_view digits = text(name);
-  std::uint64_t out = otherwise;
-  std::from_chars(digits.data(), digits.data() + digits.size(), out);
-  return out;
+  return count_of(text(name)).value_or(otherwise);
 }
 
 std::uint32_t Call::limit() const noexcept {
@@ -267,6 +338,7 @@ Result<Call, Response> route(const Request& request) {
     if (!values) continue;
     if (candidate.method != request.method) {
       allowed += (allowed.empty() ? "" : ", ") + std::string(candidate.method);
+      if (candidate.method == "GET") allowed += ", HEAD";
       continue;
     }
     Reader reader(candidate, *std::move(values));
@@ -274,7 +346,11 @@ Result<Call, Response> route(const Request& request) {
       return std::move(reader.problem());
     return std::move(reader.call());
   }
-  if (!allowed.empty()) return error(405, "method_not_allowed", "this path knows " + allowed);
+  if (!allowed.empty()) {
+    Response out = error(405, "method_not_allowed", "this path knows " + allowed);
+    out.allow = std::move(allowed);
+    return out;
+  }
   return error(404, "not_found", "there is nothing here; GET /v1/openapi.json tells what there is");
 }
 

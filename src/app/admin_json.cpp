@@ -135,9 +135,10 @@ Json to_json(const signal::MemberSummary& member) {
 }
 
 admin::Response answer(const Json& body, int status) {
-  // Names come from clients: what is not UTF-8 does not break the answer.
+  // Names come from clients: what is not UTF-8 does not break the answer, and what turns a terminal about is
+  // escaped.
   return admin::Response{status, "application/json",
-                         body.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n'};
+                         body.dump(-1, ' ', true, Json::error_handler_t::replace) + '\n'};
 }
 
 std::optional<turn::Revocation::Kind> revocation_kind(std::string_view name) noexcept {

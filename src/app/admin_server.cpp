@@ -2,6 +2,8 @@
 #include "admin_server.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <charconv>
 #include <stdexcept>
 #include <utility>
 
@@ -35,7 +37,7 @@ constexpr std::size_t kMaxReasonBytes = signal::kMaxReasonBytes;
 Response busy() { return admin::error(503, "busy", "a thread of the server did not answer in time"); }
 Response gone(const char* what) { return admin::error(404, "not_found", what); }
 
-/// Runs `what` on a shard's thread; nothing when that takes too long.
+/// Runs `what` on a shard's thread; nothing when that takes too long, and then it is not done later either.
 template <class T>
 asio::awaitable<std::optional<T>> ask(asio::io_context& context, net::Shard& shard,
                                       std::function<T(turn::Server&, Now, turn::Outbox&)> what) {
@@ -43,10 +45,13 @@ asio::awaitable<std::optional<T>> ask(asio::io_context& context, net::Shard& sha
     explicit Asked(asio::io_context& io) : here(io, kShardLimit) {}
     asio::steady_timer here;
     std::optional<T> value;
+    /// The shard has begun, or nobody waits any more: whoever is first.
+    std::atomic<bool> taken{false};
   };
   const auto asked = std::make_shared<Asked>(context);
   shard.with_server(
       [&context, asked, what = std::move(what)](turn::Server& server, Now now, turn::Outbox& out) {
+        if (asked->taken.exchange(true)) return;
         const auto value = std::make_shared<T>(what(server, now, out));
         asio::post(context, [asked, value] {
           asked->value.emplace(std::move(*value));
@@ -55,6 +60,11 @@ asio::awaitable<std::optional<T>> ask(asio::io_context& context, net::Shard& sha
       });
   const auto token = asio::as_tuple(asio::use_awaitable);
   co_await asked->here.async_wait(token);
+  if (!asked->value && asked->taken.exchange(true)) {
+    // Just begun: what it does is bounded.
+    asked->here.expires_after(kShardLimit);
+    co_await asked->here.async_wait(token);
+  }
   co_return std::move(asked->value);
 }
 
@@ -62,8 +72,31 @@ net::HttpOptions http_options() {
   net::HttpOptions out;
   out.assets = false;
   out.max_connections = 64;
+  // Whoever has no token must not keep the operator out.
+  out.strangers_give_way = true;
+  out.header_timeout = out.body_timeout = out.idle_timeout = std::chrono::seconds(5);
   return out;
 }
+
+/// What a change is about, for the log. A credential is half of a secret.
+std::string subject_of(const admin::Call& call) {
+  std::string out(call.text("kind"));
+  if (call.operation == Operation::Revoke && out != "credential")
+    out.append(1, ' ').append(call.text("name"));
+  if (call.operation == Operation::SetLogLevel) out = call.text("level");
+  return out;
+}
+
+/// Where a list of rooms or members goes on; nothing: that is none.
+std::optional<std::uint64_t> offset_of(const admin::Call& call) {
+  const std::string_view text = call.text("cursor");
+  std::uint64_t out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  const bool whole = text.empty() || (error == std::errc() && end == text.data() + text.size());
+  return whole ? std::optional(out) : std::nullopt;
+}
+
+Response bad_cursor() { return admin::error(400, "bad_request", "cursor: `next` of a page is needed"); }
 
 admin::Request to_admin(const net::HttpRequest& request) {
   admin::Request out;
@@ -83,6 +116,7 @@ net::HttpResponse to_http(Response response) {
   net::HttpResponse out(static_cast<unsigned>(response.status), std::move(response.content_type),
                         std::move(response.body));
   if (response.status == 401) out.fields.emplace_back("WWW-Authenticate", "Bearer");
+  if (!response.allow.empty()) out.fields.emplace_back("Allow", std::move(response.allow));
   return out;
 }
 
@@ -138,13 +172,20 @@ asio::awaitable<net::HttpResponse> AdminServer::respond(const net::HttpRequest& 
   }
   auto call = admin::route(asked);
   if (!call) co_return to_http(std::move(call).error());
-  Response done = co_await perform(*call);
   const bool changes = asked.method != "GET";
-  log::write(changes ? log::Level::Info : log::Level::Debug, "admin request",
-             {{"client", request.remote.to_string()},
-              {"method", asked.method},
-              {"path", asked.path},
-              {"status", done.status}});
+  const auto tell = [&](int status) {
+    log::write(changes ? log::Level::Info : log::Level::Debug, "admin request",
+               {{"client", request.remote.to_string()},
+                {"method", asked.method},
+                {"path", asked.path},
+                {"subject", subject_of(*call)},
+                {"status", status}});
+  };
+  // Afterwards nobody might hear of it.
+  const bool silences = call->operation == Operation::SetLogLevel;
+  if (silences) tell(200);
+  Response done = co_await perform(*call);
+  if (!silences) tell(done.status);
   co_return to_http(std::move(done));
 }
 
@@ -197,7 +238,7 @@ AdminServer::Answer AdminServer::status() {
 
 AdminServer::Answer AdminServer::list_allocations(const admin::Call& call) {
   auto cursor = AllocationCursor::parse(call.text("cursor"));
-  if (!cursor) co_return admin::error(400, "bad_request", "cursor: `next` of a page is needed");
+  if (!cursor) co_return bad_cursor();
   const auto filter = filter_of(call);
   if (!filter) co_return filter.error();
   const std::size_t most = call.limit();
@@ -258,9 +299,9 @@ AdminServer::Answer AdminServer::end_allocation(const admin::Call& call) {
 }
 
 Response AdminServer::list_rooms(const admin::Call& call) const {
-  const std::uint64_t from = call.count("cursor", 0);
-  if (from > UINT32_MAX) return admin::error(400, "bad_request", "cursor: `next` of a page is needed");
-  const signal::RoomPage page = world_.router.rooms(call.text("prefix"), static_cast<std::uint32_t>(from),
+  const auto from = offset_of(call);
+  if (!from || *from > UINT32_MAX) return bad_cursor();
+  const signal::RoomPage page = world_.router.rooms(call.text("prefix"), static_cast<std::uint32_t>(*from),
                                                     kRoomsLookedAt, call.limit());
   Json body = Json::object();
   body["rooms"] = Json::array();
@@ -270,15 +311,16 @@ Response AdminServer::list_rooms(const admin::Call& call) const {
 }
 
 Response AdminServer::list_members(const admin::Call& call) const {
-  const std::uint64_t from = call.count("cursor", 0);
-  const auto page = world_.router.members(call.text("room"), from, call.limit());
+  const auto from = offset_of(call);
+  if (!from) return bad_cursor();
+  const auto page = world_.router.members(call.text("room"), *from, call.limit());
   if (!page) return gone("there is no such room");
   Json body = Json::object();
   body["room"] = call.text("room");
   body["total"] = page->total;
   body["members"] = Json::array();
   for (const signal::MemberSummary& member : page->found) body["members"].push_back(to_json(member));
-  if (from + page->found.size() < page->total) body["next"] = std::to_string(from + page->found.size());
+  if (page->next) body["next"] = std::to_string(*page->next);
   return answer(body);
 }
 
@@ -313,16 +355,17 @@ Response AdminServer::revoke(const admin::Call& call) {
   revocation.kind = *kind;
   revocation.name = call.text("name");
   if (!call.text("until").empty()) {
-    constexpr std::uint64_t kLatest = 253'402'300'799;  // the year 9999
-    const std::uint64_t until = call.count("until", 0);
-    const WallTime end{std::chrono::seconds(std::min(until, kLatest))};
+    const WallTime end{std::chrono::seconds(call.count("until", 0))};
     if (end <= net::now().wall) return admin::error(400, "bad_request", "until: that is over already");
     revocation.until = end;
   }
   Json body = Json::object();
   body["revoked"] = revocation.name;
   body["kind"] = call.text("kind");
-  world_.revoke(std::move(revocation));
+  const turn::Revocation done = world_.revoke(std::move(revocation));
+  // Null: as long as this process runs.
+  body["until"] = nullptr;
+  if (done.until != WallTime::max()) body["until"] = done.until.time_since_epoch().count();
   return answer(body, 202);
 }
 

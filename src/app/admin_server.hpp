@@ -32,7 +32,8 @@ class AdminServer {
     signal::Router& router;
     /// Tells members what a call on the Router has brought about.
     std::function<void(const signal::Outbox&)> tell_members = {};
-    std::function<void(turn::Revocation)> revoke = {};
+    /// What it returns says until when it counts.
+    std::function<turn::Revocation(turn::Revocation)> revoke = {};
     /// True: begins to drain. False: ends it. What it returns: done.
     std::function<bool(bool)> drain = {};
     std::function<bool()> is_draining = {};

@@ -356,7 +356,7 @@ class Parser {
       std::string& place = arguments_[std::string(command.name) + ' ' + plain];
       CLI::Option* option = sub->add_option(plain, place, "")->type_name("");
       if (!optional) option->required();
-      ctl_places_[command.name].push_back(&place);
+      ctl_places_[command.name].push_back({option, &place});
     }
     for (const ctl::Flag& flag : command.flags) {
       const std::string name = std::string(flag.name).substr(2);
@@ -372,8 +372,14 @@ class Parser {
 
   void finish_ctl(const std::string& name) {
     ctl_.command = name;
-    for (const std::string* place : ctl_places_[name]) {
-      if (!place->empty()) ctl_.arguments.push_back(*place);
+    for (const auto& [option, place] : ctl_places_[name]) {
+      if (option->count() == 0) continue;
+      if (place->empty()) {
+        // A variable of a script that is not set: what stands behind it must not take its place.
+        command_ = ExitCommand{2, "turnstone: ctl " + name + ": an argument is empty\n"};
+        return;
+      }
+      ctl_.arguments.push_back(*place);
     }
     if (read_timeout(ctl_.timeout)) command_ = ctl_;
   }
@@ -399,7 +405,7 @@ class Parser {
   ProbeOptions probe_;
   CtlOptions ctl_;
   std::map<std::string, std::string> arguments_;  // whose values have stable addresses
-  std::map<std::string, std::vector<const std::string*>> ctl_places_;
+  std::map<std::string, std::vector<std::pair<const CLI::Option*, const std::string*>>> ctl_places_;
   ConfigMigrateCommand migrate_;
   std::string shell_;
   std::string ttl_;

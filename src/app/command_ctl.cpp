@@ -24,6 +24,8 @@ using ctl::Json;
 constexpr int kFailure = 1;
 constexpr std::size_t kMaxAnswerBytes = 16U << 20;
 constexpr std::chrono::seconds kLookAgain{1};
+/// So many looks in a row may bring nothing.
+constexpr int kMostMisses = 10;
 
 struct Answer {
   unsigned status = 0;
@@ -59,7 +61,9 @@ Result<Access, std::string> access_of(const CtlOptions& options) {
   }
   std::string text = options.url;
   if (text.empty()) {
-    const IpAddress at = admin.bind.is_unspecified() ? IpAddress::v4(127, 0, 0, 1) : admin.bind;
+    const IpAddress loopback =
+        admin.bind.is_v4() ? IpAddress::v4(127, 0, 0, 1) : IpAddress::parse("::1").value_or(IpAddress());
+    const IpAddress at = admin.bind.is_unspecified() ? loopback : admin.bind;
     text = "http://" + Endpoint{at, admin.port}.to_string();
   }
   const auto url = probe::parse_url(text);
@@ -69,35 +73,42 @@ Result<Access, std::string> access_of(const CtlOptions& options) {
   return out;
 }
 
-Result<Answer, std::string> exchange(probe::Connection& connection, const std::string& request,
-                                     TimePoint deadline) {
-  if (auto problem = connection.send(as_bytes(request), deadline)) return problem->what;
+/// Why there is no answer.
+struct Silence {
+  std::string what;
+  /// Somebody was there, and did not say anything, or nothing that could be understood.
+  bool reached = false;
+};
+
+Result<Answer, Silence> exchange(probe::Connection& connection, const std::string& request,
+                                 TimePoint deadline) {
+  if (auto problem = connection.send(as_bytes(request), deadline)) return Silence{problem->what, true};
   std::string text;
   for (;;) {
     auto head = probe::parse_http_head(text);
-    if (head.has_error()) return head.error();
+    if (head.has_error()) return Silence{head.error(), true};
     std::size_t length = 0;
     if (head->has_value()) {
       const std::string_view field = (**head).field("Content-Length");
       std::from_chars(field.data(), field.data() + field.size(), length);
-      if (length > kMaxAnswerBytes) return std::string("the answer is too long");
+      if (length > kMaxAnswerBytes) return Silence{"the answer is too long", true};
       if (text.size() >= (**head).bytes + length)
         return Answer{(**head).status, text.substr((**head).bytes, length)};
     }
     auto more = connection.receive_some(deadline);
-    if (more.has_error()) return more.error().what;
-    if (!more->has_value()) return std::string("no answer in time");
+    if (more.has_error()) return Silence{more.error().what, true};
+    if (!more->has_value()) return Silence{"no answer in time", true};
     text.append(as_text(**more));
   }
 }
 
-Result<Answer, std::string> ask(const Access& access, const ctl::Request& request,
-                                std::chrono::milliseconds timeout) {
+Result<Answer, Silence> ask(const Access& access, const ctl::Request& request,
+                            std::chrono::milliseconds timeout) {
   probe::Settings settings;
   settings.timeout = timeout;
   const TimePoint deadline = settings.deadline();
   auto addresses = probe::resolve(access.url.host, deadline);
-  if (addresses.has_error()) return addresses.error().what;
+  if (addresses.has_error()) return Silence{addresses.error().what};
   std::string text = request.method + ' ' + request.target + " HTTP/1.1\r\nHost: " + access.url.authority() +
                      "\r\nAuthorization: Bearer " + access.token + "\r\nConnection: close\r\n";
   if (!request.body.empty())
@@ -111,8 +122,10 @@ Result<Answer, std::string> ask(const Access& access, const ctl::Request& reques
     if (connection.has_value()) return exchange(*connection, text, deadline);
     why = server.to_string() + ": " + connection.error().what;
   }
-  return why;
+  return Silence{std::move(why)};
 }
+
+constexpr const char* kStranger = "that is no answer of the admin API";
 
 /// Says what the server has to object.
 int complain(const Answer& answer) {
@@ -144,11 +157,12 @@ class Session {
     if (command == nullptr) return fail("no such command: " + options_.command);
     if (command->list != nullptr) return list(*command);
     const auto answer = ask(access_, ctl::request_for(options_, {}), options_.timeout);
-    if (answer.has_error()) return fail(answer.error());
+    if (answer.has_error()) return fail(answer.error().what);
     if (!answer->good()) return complain(*answer);
     const Json body = Json::parse(answer->body, nullptr, false);
-    const bool raw = options_.json || body.is_discarded() || options_.command == "openapi";
-    std::cout << (raw ? answer->body : ctl::lines(body)) << std::flush;
+    if (body.is_discarded()) return options_.command == "config" ? print_text(answer->body) : fail(kStranger);
+    const bool raw = options_.json || options_.command == "openapi";
+    std::cout << (raw ? ctl::json_text(body) : ctl::lines(body)) << std::flush;
     return options_.command == "drain" && options_.wait ? wait_for_end() : 0;
   }
 
@@ -158,35 +172,50 @@ class Session {
     std::string cursor;
     do {
       const auto answer = ask(access_, ctl::request_for(options_, cursor), options_.timeout);
-      if (answer.has_error()) return fail(answer.error());
+      if (answer.has_error()) return fail(answer.error().what);
       if (!answer->good()) return complain(*answer);
       const Json body = Json::parse(answer->body, nullptr, false);
-      if (!body.is_object() || !body.contains(command.list))
-        return fail("that is no answer of the admin API");
+      if (!body.is_object() || !body.contains(command.list)) return fail(kStranger);
       for (const Json& row : body[command.list]) rows.push_back(row);
       const bool more = body.contains("next") && body["next"].is_string();
       cursor = more ? body["next"].get<std::string>() : std::string();
     } while (!cursor.empty());
-    std::cout << (options_.json ? Json(rows).dump(2) + '\n' : ctl::table(command.columns, rows))
-              << std::flush;
+    std::cout << (options_.json ? ctl::json_text(rows) : ctl::table(command.columns, rows)) << std::flush;
     return 0;
   }
 
-  /// Until neither allocations nor sessions are left. A server that has gone has drained, too.
+  static int print_text(const std::string& text) {
+    constexpr std::size_t kLongestLine = 65'536;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) std::cout << probe::printable(line, kLongestLine) << '\n';
+    std::cout << std::flush;
+    return 0;
+  }
+
+  /// Until neither allocations nor sessions are left. A server that has ended meanwhile (SIGTERM) has nothing
+  /// left either; one that only has no time is asked again.
   int wait_for_end() {
     CtlOptions status = options_;
     status.command = "status";
+    int misses = 0;
     for (bool none_before = false;;) {
       std::this_thread::sleep_for(kLookAgain);
       const auto answer = ask(access_, ctl::request_for(status, {}), options_.timeout);
-      if (answer.has_error()) return fail("the server has gone: " + answer.error());
+      if (answer.has_error() || answer->status == 503) {
+        if (++misses < kMostMisses) continue;
+        if (answer.has_value()) return complain(*answer);
+        if (answer.error().reached) return fail(answer.error().what);
+        std::cout << "the server has ended: " << probe::printable(answer.error().what) << '\n' << std::flush;
+        return 0;
+      }
+      misses = 0;
       if (!answer->good()) return complain(*answer);
       const Json body = Json::parse(answer->body, nullptr, false);
-      if (!body.is_object() || !body.value("draining", false)) return fail("the server drains no more");
-      const std::uint64_t left =
-          body.value("allocations", std::uint64_t{0}) + body.value("sessions", std::uint64_t{0});
-      if (left == 0 && none_before) break;
-      none_before = left == 0;
+      const auto left = ctl::left_of(body);
+      if (!left) return fail(kStranger);
+      if (!body["draining"].get<bool>()) return fail("the server drains no more");
+      if (*left == 0 && none_before) break;
+      none_before = *left == 0;
     }
     std::cout << "drained\n" << std::flush;
     return 0;

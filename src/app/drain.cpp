@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drain.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <turnstone/app/logging.hpp>
@@ -34,10 +35,15 @@ void Drain::begin(const config::ShutdownOptions& options, std::function<void()> 
   on_ = true;
   none_before_ = disconnected_ = false;
   began_ = Clock::now();
-  disconnect_at_ = began_ + kRetryAfter + options.signaling_spread + kLeaveTime;
+  // Who ends at a given time has sent everybody away by then.
+  const std::chrono::milliseconds most =
+      std::max(options.drain_timeout - kRetryAfter - kLeaveTime, std::chrono::milliseconds(0));
+  const std::chrono::milliseconds spread =
+      ends ? std::min(options.signaling_spread, most) : options.signaling_spread;
+  disconnect_at_ = began_ + kRetryAfter + spread + kLeaveTime;
   log::info("draining", {{"ends", ends}, {"timeout_seconds", seconds(options.drain_timeout)}});
   hands_.refuse(true);
-  hands_.send_away(signal::Farewell{kRetryAfter, options.signaling_spread, kLeaveTime});
+  hands_.send_away(signal::Farewell{kRetryAfter, spread, kLeaveTime});
   look();
 }
 
@@ -85,6 +91,7 @@ void Drain::counted(Remaining remaining) {
 }
 
 void Drain::finish(bool in_time) {
+  stopped_ = true;  // it is too late to come back to this
   timer_.cancel();
   const auto took = seconds(Clock::now() - began_);
   if (in_time) {

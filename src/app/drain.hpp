@@ -12,7 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <turnstone/config/config.hpp>
-#include <turnstone/signal/router.hpp>
+#include <turnstone/signal/outbox.hpp>
 
 namespace ts::app {
 

@@ -44,9 +44,11 @@ void FileWatch::start() {
 
 void FileWatch::watch(std::vector<std::string> files) {
   const bool waits = !files_.empty();
+  if (files != files_) marked_.clear();
   files_ = std::move(files);
-  if (!waits) return start();
-  read_ = seen_ = versions();
+  if (!waits) start();
+  read_ = marked_;
+  seen_ = versions();
 }
 
 void FileWatch::wait() {

@@ -13,12 +13,24 @@ bool has_certificate(const config::Config& config) {
   return !config.net.tls_cert_file.empty() && !config.net.tls_key_file.empty();
 }
 
-/// Signaling that was not there at the start is not there now: a token changes nothing.
-void needs_signaling(std::vector<config::Change>& changes, bool enabled) {
-  if (enabled) return;
+void need_restart(std::vector<config::Change>& changes, std::string_view prefix) {
   for (config::Change& change : changes) {
-    if (change.key.starts_with("signaling.")) change.live = false;
+    if (change.key.starts_with(prefix)) change.live = false;
   }
+}
+
+/// What takes effect in one configuration and means nothing in the other waits for the restart, too.
+void restrict_changes(std::vector<config::Change>& changes, const config::Config& effective,
+                      const config::Config& loaded, const config::Config& fresh) {
+  // Signaling that was not there at the start is not there now: a token changes nothing.
+  if (!effective.signaling_enabled) need_restart(changes, "signaling.");
+  // A door that is open, or is to be, asks nobody for a token.
+  if (effective.signal.open || loaded.signal.open != fresh.signal.open) {
+    need_restart(changes, "signaling.token");
+    need_restart(changes, "signaling.jwt_");
+  }
+  // Whether there is an admin API was decided at the start.
+  if (effective.admin.is_enabled() != fresh.admin.is_enabled()) need_restart(changes, "admin.");
 }
 
 }  // namespace
@@ -29,8 +41,18 @@ bool ReloadPlan::touches(std::string_view prefix) const {
   });
 }
 
+/// Each of the two configurations is sound; what is left of the one and taken of the other must be, too.
+void Reloader::check_mixture(const ReloadPlan& plan, ReloadReport& report) const {
+  config::Config mixture = loaded_;
+  config::adopt(mixture, fresh_, plan.changes);
+  for (const config::Problem& problem : config::contradictions(mixture)) {
+    report.problems.push_back("only a restart can bring this about, since a part of it needs one: " +
+                              problem.to_string());
+  }
+}
+
 std::optional<ReloadPlan> Reloader::plan(const config::Config& effective, const net::TlsContext* tls,
-                                         ReloadReport& report) {
+                                         RandomSource& random, ReloadReport& report) {
   config::LoadResult result = load_ ? load_() : config::LoadResult{};
   if (!load_) report.problems.emplace_back("this server was not started from a configuration");
   for (const config::Problem& problem : result.problems) report.problems.push_back(problem.to_string());
@@ -41,13 +63,10 @@ std::optional<ReloadPlan> Reloader::plan(const config::Config& effective, const 
   ReloadPlan out;
   out.effective = effective;
   out.changes = config::changes(loaded_, fresh_);
-  needs_signaling(out.changes, effective.signaling_enabled);
-  // Whether there is an admin API was decided at the start.
-  if (effective.admin.is_enabled() != fresh_.admin.is_enabled()) {
-    for (config::Change& change : out.changes)
-      if (change.key.starts_with("admin.")) change.live = false;
-  }
+  restrict_changes(out.changes, effective, loaded_, fresh_);
+  check_mixture(out, report);
   config::adopt(out.effective, fresh_, out.changes);
+  config::apply_dev_defaults(out.effective, random);
   if (tls != nullptr && has_certificate(out.effective)) {
     auto made = net::TlsContext::from_files(out.effective.net.tls_cert_file, out.effective.net.tls_key_file);
     if (!made) {
@@ -58,17 +77,31 @@ std::optional<ReloadPlan> Reloader::plan(const config::Config& effective, const 
     }
   }
   auto keys = read_signal_keys(out.effective.signal);
-  if (!keys) report.problems.push_back(keys.error());
+  // As at the start: where there is no signaling, nobody needs them.
+  if (!keys && effective.signaling_enabled) report.problems.push_back(keys.error());
   if (!report.problems.empty()) {
     report.changed.clear();
     return std::nullopt;
   }
-  out.signal_keys = std::move(*keys);
+  if (keys) out.signal_keys = std::move(*keys);
   for (const config::Change& change : out.changes)
     (change.live ? report.changed : report.needs_restart).push_back(change.key);
   return out;
 }
 
 void Reloader::done(const ReloadPlan& plan) { config::adopt(loaded_, fresh_, plan.changes); }
+
+void Reloader::took(const auth::Options& read) {
+  const auto take = [](const config::CredentialFiles& files, auto& to, const auto& from) {
+    if (!files.users.empty()) to.users = from.users;
+    if (!files.secrets.empty()) to.secrets = from.secrets;
+    if (!files.jwt_secrets.empty()) to.jwt_secrets = from.jwt_secrets;
+  };
+  take(loaded_.secret_files, loaded_.auth, read);
+  const auto& files = loaded_.secret_files.realms;
+  auto& realms = loaded_.auth.realms;
+  const std::size_t count = std::min({files.size(), realms.size(), read.realms.size()});
+  for (std::size_t i = 0; i < count; ++i) take(files[i], realms[i], read.realms[i]);
+}
 
 }  // namespace ts::app

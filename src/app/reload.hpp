@@ -10,6 +10,7 @@
 
 #include <turnstone/app/runtime.hpp>
 #include <turnstone/auth/jwt_keys.hpp>
+#include <turnstone/base/random.hpp>
 #include <turnstone/config/config.hpp>
 #include <turnstone/config/reload.hpp>
 #include <turnstone/net/tls.hpp>
@@ -34,13 +35,18 @@ class Reloader {
   /// `loaded`: what the server began with, before anything was filled in.
   Reloader(config::Config loaded, LoadConfig load) : loaded_(std::move(loaded)), load_(std::move(load)) {}
 
-  /// Nothing: there are problems, and nothing may change. The report says what.
+  /// Nothing: there are problems, and nothing may change. The report says what. `random` makes what dev mode
+  /// lacks.
   std::optional<ReloadPlan> plan(const config::Config& effective, const net::TlsContext* tls,
-                                 ReloadReport& report);
+                                 RandomSource& random, ReloadReport& report);
   /// It is in use now.
   void done(const ReloadPlan& plan);
+  /// This was read from the credentials' files, and is in use, without a reload.
+  void took(const auth::Options& read);
 
  private:
+  void check_mixture(const ReloadPlan& plan, ReloadReport& report) const;
+
   config::Config loaded_;  // and what reloads have changed
   config::Config fresh_;
   LoadConfig load_;

@@ -213,7 +213,7 @@ class Runtime::Impl {
         dialects_(config_, router_, random_),
         http_(http_context_, http_options(), http_handlers(), dialects_.native(),
               config_.signaling_enabled ? &router_ : nullptr),
-        watch_(http_context_, now_, [this](auth::Options options) { use(std::move(options)); }),
+        watch_(http_context_, now_, [this](auth::Options options) { took(std::move(options)); }),
         signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
         certificate_watch_(http_context_, certificate_files(config_), [this] { read_certificate_anew(); }),
         hook_(make_hook()),
@@ -262,8 +262,8 @@ class Runtime::Impl {
   }
 
   void revoke(turn::Revocation revocation) {
-    revocation = turn::with_end(std::move(revocation), config_.auth, net::now().wall);
-    for (const auto& shard : shards_) shard->revoke(revocation);
+    asio::post(http_context_,
+               [this, revocation = std::move(revocation)]() mutable { revoke_now(std::move(revocation)); });
   }
 
   void pulse(std::function<void()> alive) {
@@ -347,6 +347,19 @@ class Runtime::Impl {
     });
   }
 
+  /// On the HTTP thread, whose users and secrets say until when it counts. What it has come to.
+  turn::Revocation revoke_now(turn::Revocation revocation) {
+    revocation = turn::with_end(std::move(revocation), auth_, net::now().wall);
+    for (const auto& shard : shards_) shard->revoke(revocation);
+    return revocation;
+  }
+
+  /// Of the credentials' files, on the HTTP thread.
+  void took(auth::Options options) {
+    reloader_.took(options);
+    use(std::move(options));
+  }
+
   /// On the HTTP thread. Shards change over one after the other.
   void use(auth::Options options) {
     auth_ = now_.auth = std::move(options);
@@ -376,7 +389,7 @@ class Runtime::Impl {
         },
         [this](const std::string& member, WallTime until, signal::LeaveReason why) {
           const bool removed = why == signal::LeaveReason::Kicked;
-          revoke(
+          revoke_now(
               turn::Revocation{turn::Revocation::Kind::Member, member, until, auth::kDefaultRealm,
                                removed ? turn::RevocationCause::Removal : turn::RevocationCause::Departure});
         });
@@ -439,15 +452,22 @@ class Runtime::Impl {
 
   ReloadReport reload_now() {
     ReloadReport report;
-    auto plan = stopping_ ? std::nullopt : reloader_.plan(now_, tls_.get(), report);
-    if (!plan && report.ok()) report.problems.emplace_back("the server is about to end");
-    if (plan) put_to_use(*plan);
+    try {
+      watch_.mark();
+      signal_keys_watch_.mark();
+      certificate_watch_.mark();
+      auto plan = stopping_ ? std::nullopt : reloader_.plan(now_, tls_.get(), random_, report);
+      if (!plan && report.ok()) report.problems.emplace_back("the server is about to end");
+      if (plan) put_to_use(*plan);
+    } catch (const std::exception& error) {
+      // Nothing that the operator could mend: memory. What is not done is a change to the next reload.
+      report.problems.push_back(std::string("a part may be in use: ") + error.what());
+    }
     log_reload(report);
     return report;
   }
 
   void put_to_use(const ReloadPlan& plan) {
-    reloader_.done(plan);
     now_ = plan.effective;
     if (plan.touches("auth.")) use(now_.auth);
     if (plan.touches("relay.") || plan.touches("shutdown.") || plan.touches("auth.realms")) {
@@ -464,12 +484,13 @@ class Runtime::Impl {
     watch_.watch_anew();
     if (config_.signaling_enabled) signal_keys_watch_.watch(now_.signal.jwt_key_files);
     if (tls_) certificate_watch_.watch(certificate_files(now_));
+    reloader_.done(plan);
   }
 
   void open_admin() {
     AdminServer::World world{http_context_, shards_, router_};
     world.tell_members = [this](const signal::Outbox& said) { dialects_.tell(said); };
-    world.revoke = [this](turn::Revocation revocation) { revoke(std::move(revocation)); };
+    world.revoke = [this](turn::Revocation revocation) { return revoke_now(std::move(revocation)); };
     world.drain = [this](bool on) {
       if (!on) return drain_.cancel();
       drain_.begin(now_.shutdown, nullptr);

@@ -11,6 +11,9 @@
 namespace ts::config {
 namespace {
 
+/// What a drain takes besides the spread (src/app/drain.cpp).
+constexpr std::chrono::milliseconds kFarewell{2000};
+
 /// The checks over one Loading.
 class Checks {
  public:
@@ -37,6 +40,7 @@ class Checks {
     key_files();
     ice();
     admin();
+    shutdown();
   }
 
  private:
@@ -243,6 +247,17 @@ class Checks {
     }
   }
 
+  /// Whoever is told to go must have gone by the end.
+  void shutdown() {
+    const ShutdownOptions& s = c_.shutdown;
+    if (!loading_.origins.contains("shutdown.signaling_spread")) return;
+    if (s.drain_timeout.count() == 0 || s.signaling_spread + kFarewell <= s.drain_timeout) return;
+    tell(loading_.warnings, {"shutdown.signaling_spread", "shutdown.drain_timeout"},
+         "a spread that ends 2s before the drain does",
+         MillisecondsCodec::print(s.signaling_spread) + " of " + MillisecondsCodec::print(s.drain_timeout),
+         "On SIGTERM the spread is shortened to what fits; raise shutdown.drain_timeout.");
+  }
+
   void rights() {
     for (const std::string& name : c_.signal.token_can) {
       if (std::find(signal::kRightNames.begin(), signal::kRightNames.end(), name) !=
@@ -279,6 +294,13 @@ void fit_resume_size(Loading& loading) {
 void check(Loading& loading, const FileReader& reader) {
   fit_resume_size(loading);
   Checks(loading, reader).run();
+}
+
+std::vector<Problem> contradictions(const Config& config, const FileReader& reader) {
+  Loading loading;
+  loading.config = config;
+  check(loading, reader);
+  return std::move(loading.problems);
 }
 
 }  // namespace ts::config

@@ -21,13 +21,21 @@ RoomPage Router::rooms(std::string_view prefix, std::uint32_t from, std::uint32_
   return out;
 }
 
-std::optional<MemberPage> Router::members(std::string_view name, std::size_t from, std::size_t most) const {
-  const Room* room = rooms_.find(room_handle(name));
+std::optional<MemberPage> Router::members(std::string_view name, std::uint64_t from, std::size_t most) const {
+  const SlotHandle at = room_handle(name);
+  const Room* room = rooms_.find(at);
   if (room == nullptr) return std::nullopt;
   MemberPage out;
   out.total = room->members.size();
-  for (std::size_t i = from; i < room->members.size() && out.found.size() < most; ++i) {
-    const Connection& c = *connections_.find(room->members[i]);
+  for (const SlotHandle member : room->members) {
+    const Connection& c = *connections_.find(member);
+    const auto membership =
+        std::find_if(c.rooms.begin(), c.rooms.end(), [&](const Membership& m) { return m.room == at; });
+    if (membership->order < from) continue;
+    if (out.found.size() == most) {
+      out.next = membership->order;
+      break;
+    }
     out.found.push_back(MemberSummary{c.peer, c.identity->subject, c.remote, c.dialect, c.lost});
   }
   return out;

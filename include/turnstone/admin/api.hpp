@@ -62,6 +62,9 @@ enum class Operation : std::uint8_t {
   OpenApi
 };
 
+/// What a count may be if nobody says less: a time that a clock can show, the year 9999's last second.
+inline constexpr std::uint64_t kMostCount = 253'402'300'799;
+
 struct Parameter {
   enum class In : std::uint8_t { Path, Query, Body };
   enum class Type : std::uint8_t { Text, Count };
@@ -70,6 +73,11 @@ struct Parameter {
   std::string_view doc;
   bool required = false;
   Type type = Type::Text;
+  /// Of a text: the ones that there are; empty: any.
+  std::vector<std::string_view> one_of = {};
+  /// Of a count.
+  std::uint64_t least = 0;
+  std::uint64_t most = kMostCount;
 };
 
 struct Route {
@@ -106,7 +114,7 @@ struct Call {
   std::uint32_t limit() const noexcept;
 };
 
-/// The call that a request is, or why it is none (400, 404, 405, 415).
+/// The call that a request is, or why it is none (400, 404, 405, 415). All values are of their types.
 Result<Call, Response> route(const Request& request);
 
 /// {"error":code,"message":message}

@@ -145,6 +145,8 @@ struct HttpOptions {
 
   /// Connections at once; what comes beyond is closed. 0 is no limit.
   std::size_t max_connections = 0;
+  /// Then the oldest one that has got nothing but refusals is closed in place of the newcomer.
+  bool strangers_give_way = false;
   std::size_t max_header_bytes = 16'384;
   std::size_t max_body_bytes = 65'536;
   /// Time for a request's header from its first byte on; for its body; for the next request to begin; for a

@@ -40,6 +40,8 @@ struct MemberSummary {
 struct MemberPage {
   std::vector<MemberSummary> found;
   std::size_t total = 0;
+  /// Where to go on, whoever leaves meanwhile; nothing: that was all.
+  std::optional<std::uint64_t> next;
 };
 
 }  // namespace ts::signal

@@ -128,16 +128,6 @@ struct Joined {
   RoomView room{};
 };
 
-/// How members are sent away by a server that is about to stop.
-struct Farewell {
-  /// When the first may come back.
-  std::chrono::milliseconds retry_after{0};
-  /// The last one so much later.
-  std::chrono::milliseconds spread{0};
-  /// Whoever is still there so long after its time is closed; nothing: nobody is.
-  std::optional<std::chrono::milliseconds> linger{};
-};
-
 struct KickRequest {
   std::string_view room;
   std::string_view peer;
@@ -265,8 +255,9 @@ class Router {
 
   /// Rooms whose names begin so, of at most `looked` places from `from` on; at most `most` of them.
   RoomPage rooms(std::string_view prefix, std::uint32_t from, std::uint32_t looked, std::size_t most) const;
-  /// Members of a room in the order of their coming, from the `from`th on. Nothing: there is no such room.
-  std::optional<MemberPage> members(std::string_view room, std::size_t from, std::size_t most) const;
+  /// Members of a room in the order of their coming, from the first one on (0), or from where a page says.
+  /// Nothing: there is no such room.
+  std::optional<MemberPage> members(std::string_view room, std::uint64_t from, std::size_t most) const;
   /// Removes a member from a room, as a kick does. False: it is not there.
   bool remove(const Now& now, std::string_view room, std::string_view peer, std::string_view reason,
               Outbox& out);

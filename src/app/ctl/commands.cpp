@@ -2,6 +2,7 @@
 #include "commands.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include <nlohmann/json.hpp>
 
@@ -55,7 +56,7 @@ std::vector<CommandInfo> make_commands() {
       {"revoke",
        "Let a credential, user, room or member in no more, and end its allocations",
        {"KIND", "NAME"},
-       {{"--until", "SECONDS", "Since 1970; left out: as long as it could be used"}},
+       {{"--until", "SECONDS", "Since 1970; left out: until it expires, or for a day"}},
        nullptr,
        {}},
       {"drain", "Take no new clients, and ask those of signaling to go elsewhere", {}, {}, nullptr, {}},
@@ -96,10 +97,18 @@ std::string query_of(const CtlOptions& options, const std::string& cursor) {
   return out;
 }
 
-std::string json_body(std::initializer_list<std::pair<const char*, std::string>> members) {
+/// A number as such; the server says what is wrong with anything else.
+nlohmann::json count_of(const std::string& text) {
+  std::uint64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size()) return text;
+  return count;
+}
+
+std::string json_body(std::initializer_list<std::pair<const char*, nlohmann::json>> members) {
   nlohmann::json out = nlohmann::json::object();
   for (const auto& [name, value] : members) {
-    if (!value.empty()) out[name] = value;
+    if (!value.is_null()) out[name] = value;
   }
   return out.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
@@ -133,10 +142,11 @@ Request request_for(const CtlOptions& options, const std::string& cursor) {
     return {"DELETE", "/v1/rooms/" + first + "/members/" + encode(argument(1)) + query, {}};
   if (command == "revoke") {
     const auto until = options.parameters.find("until");
+    const bool ends = until != options.parameters.end();
     return {"POST", "/v1/revocations",
             json_body({{"kind", argument(0)},
                        {"name", argument(1)},
-                       {"until", until == options.parameters.end() ? std::string() : until->second}})};
+                       {"until", ends ? count_of(until->second) : nlohmann::json()}})};
   }
   if (command == "drain") return {"POST", "/v1/drain", {}};
   if (command == "undrain") return {"DELETE", "/v1/drain", {}};

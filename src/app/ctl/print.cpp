@@ -78,6 +78,20 @@ std::string table(const std::vector<Column>& columns, const std::vector<Json>& r
   return out;
 }
 
+std::string json_text(const Json& value) {
+  return value.dump(2, ' ', true, Json::error_handler_t::replace) + '\n';
+}
+
+std::optional<std::uint64_t> left_of(const Json& status) {
+  if (!status.is_object() || !status.contains("draining") || !status["draining"].is_boolean()) return {};
+  std::uint64_t out = 0;
+  for (const char* name : {"allocations", "sessions"}) {
+    if (!status.contains(name) || !status[name].is_number_unsigned()) return {};
+    out += status[name].get<std::uint64_t>();
+  }
+  return out;
+}
+
 std::string lines(const Json& object) {
   std::string out;
   if (!object.is_object()) return probe::printable(object.dump()) + '\n';

@@ -29,7 +29,7 @@ class HttpListener::Impl : public std::enable_shared_from_this<HttpListener::Imp
   Endpoint local() const {
     error_code ignored;
     const tcp::endpoint at = acceptor_.local_endpoint(ignored);
-    return Endpoint{IpAddress::parse(at.address().to_string()).value_or(IpAddress()), at.port()};
+    return endpoint_of(at);
   }
 
   void accept() {
@@ -59,14 +59,22 @@ class HttpListener::Impl : public std::enable_shared_from_this<HttpListener::Imp
     });
   }
 
+  /// By bytes: the text of a link-local address has a zone in it.
+  static Endpoint endpoint_of(const tcp::endpoint& from) {
+    if (from.address().is_v4()) {
+      const auto bytes = from.address().to_v4().to_bytes();
+      return {IpAddress::from_bytes(bytes), from.port()};
+    }
+    const auto bytes = from.address().to_v6().to_bytes();
+    return {IpAddress::from_bytes(bytes), from.port()};
+  }
+
   void take(tcp::socket socket) {
     error_code error;
     const tcp::endpoint from = socket.remote_endpoint(error);
     if (error) return;
-    const auto address = IpAddress::parse(from.address().to_string());
     const int descriptor = socket.release(error);
-    if (error || !address) return;
-    serve_(DetachedStream(descriptor, nullptr, local(), Endpoint{*address, from.port()}));
+    if (!error) serve_(DetachedStream(descriptor, nullptr, local(), endpoint_of(from)));
   }
 
   tcp::acceptor acceptor_;

@@ -25,8 +25,24 @@ HttpServer::Impl::Impl(asio::io_context& io, HttpOptions http, HttpHandlers prov
 
 HttpServer::Impl::~Impl() = default;
 
+bool HttpServer::Impl::has_room() noexcept {
+  const std::size_t most = options.max_connections;
+  if (most == 0 || connections_.size() < most) return true;
+  if (!options.strangers_give_way) return false;
+  Connection* oldest = nullptr;
+  for (Connection* connection : connections_) {
+    if (connection->welcome || connection->gave_way) continue;
+    if (oldest == nullptr || connection->number < oldest->number) oldest = connection;
+  }
+  if (oldest == nullptr) return false;
+  oldest->gave_way = true;
+  oldest->cut();
+  return true;
+}
+
 void HttpServer::Impl::add(Connection& connection, bool tls) {
   connections_.insert(&connection);
+  connection.number = ++last_connection_;
   ++counters.streams_accepted[tls ? 1 : 0], ++counters.streams_open[tls ? 1 : 0];
 }
 
@@ -274,9 +290,7 @@ void HttpServer::mount(PeerJsMount mount) { impl_->mount(std::move(mount)); }
 void HttpServer::deliver(const signal::Outbox& outbox) { impl_->deliver(outbox); }
 
 void HttpServer::serve(DetachedStream stream) {
-  if (impl_->closing || stream.descriptor < 0) return;
-  const std::size_t most = impl_->options.max_connections;
-  if (most != 0 && impl_->connection_count() >= most) return;
+  if (impl_->closing || stream.descriptor < 0 || !impl_->has_room()) return;
   start_http(impl_, Stream(impl_->context, std::move(stream)));
 }
 
