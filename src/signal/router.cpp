@@ -235,7 +235,9 @@ void Router::look(const Now& now, SlotHandle at, Outbox& out) {
     return close(c->id, CloseReason::HelloTimeout, CloseCode::Limit, "no hello in time", out);
   }
   if (c->member && draining_ && c->leave_due <= now.mono) {
-    return close(c->id, CloseReason::Drain, CloseCode::Restart, "restart", out);
+    out.post(c->receiver(), Close{CloseCode::Restart, "restart"});
+    Outbox unsaid;  // its room-mates would end their calls with it, and are about to go, too
+    return shut(at, CloseReason::Drain, unsaid);
   }
   if (c->member && !c->watched && options_.heartbeat.count() > 0 &&
       c->seen + 2 * options_.heartbeat <= now.mono) {

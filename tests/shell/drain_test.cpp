@@ -159,6 +159,37 @@ TEST(Drain, SignalingClientsAreSentAway) {
   EXPECT_TRUE(is_over(over, kPatience));
 }
 
+std::string upgrade_to(const std::string& target) {
+  return "GET " + target +
+         " HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+}
+
+// They know no goaway: they are closed, each in its time, and come back by themselves.
+TEST(Drain, ClientsOfPeerJsAndSocketIoAreSentAway) {
+  config::Config config = draining_config(60s);
+  config.auth.secrets = {"north"};
+  config.signal.open = true;
+  const Server server(config);
+  Wire peerjs(server.http(), {});
+  peerjs.write(upgrade_to("/peerjs/peerjs?key=peerjs&id=ada&token=t"));
+  Bytes peerjs_said;
+  while (as_text(peerjs_said).find("OPEN") == std::string_view::npos)
+    ASSERT_EQ(peerjs.read(peerjs_said), Wire::Read::Some) << as_text(peerjs_said);
+  Wire socketio(server.http(), {});
+  socketio.write(upgrade_to("/socket.io/?EIO=4&transport=websocket"));
+  Bytes socketio_said;
+  while (as_text(socketio_said).find("pingInterval") == std::string_view::npos)
+    ASSERT_EQ(socketio.read(socketio_said), Wire::Read::Some) << as_text(socketio_said);
+  const std::future<void> over = drain(server);
+  while (peerjs.read(peerjs_said) == Wire::Read::Some) {
+  }
+  EXPECT_NE(as_text(peerjs_said).find("\x03\xF4restart"), std::string_view::npos) << "1012";
+  EXPECT_EQ(as_text(peerjs_said).find("ERROR"), std::string_view::npos) << "its client would take its life";
+  EXPECT_TRUE(socketio.ends());
+  EXPECT_TRUE(is_over(over, kPatience));
+}
+
 TEST(Drain, AMembersCallOutlivesItsSignaling) {
   config::Config config = draining_config(60s);
   config.auth.secrets = {"north"};

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reloading the whole server, and what `turnstone serve` does on signals.
+#include <algorithm>
 #include <fstream>
 #include <future>
 
 #include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -222,6 +224,100 @@ TEST_F(Reload, CertificatesUnderConnectionsThatGoOn) {
   EXPECT_EQ(serial(), folder.serial()) << "the former one stays";
 }
 
+// What came by the watch is what a reload compares with: what a file has again must not be "no change".
+TEST_F(Reload, AUserWhoCameByTheFileAndIsTakenOutAgainIsOut) {
+  folder.write("users", "alice:wonderland\n");
+  write("users_file: " + folder.at("users"));
+  ASSERT_TRUE(reload().ok());
+  folder.write("users", "alice:wonderland\nmallory:builder\n");
+  ASSERT_TRUE(answers(0, "mallory", "builder"));
+  folder.write("users", "alice:wonderland\n");
+  EXPECT_EQ(reload().changed, std::vector<std::string>{"auth.users"});
+  EXPECT_TRUE(answers(401, "mallory", "builder"));
+  EXPECT_TRUE(answers(0));
+}
+
+// A user of a file is as static as one of the configuration.
+TEST_F(Reload, ARevokedUserWhoCameLaterStaysOut) {
+  folder.write("users", "mallory:builder\n");
+  write("users_file: " + folder.at("users"));
+  ASSERT_TRUE(reload().ok());
+  const AdminAnswer done = admin().ask("POST", "/v1/revocations", R"({"kind":"user","name":"mallory"})");
+  EXPECT_EQ(done.status, 202);
+  EXPECT_TRUE(done.json()["until"].is_null()) << done.body;
+}
+
+TEST_F(Reload, DevelopersHaveASecretAgain) {
+  const auto minted = [this] {
+    return Wire(turn(), {}).get("/turn?username=x").find(" 200 ") != std::string::npos;
+  };
+  ASSERT_TRUE(minted());
+  write("secrets: [north]");
+  ASSERT_TRUE(reload().ok());
+  write();
+  ASSERT_TRUE(reload().ok());
+  EXPECT_TRUE(minted());
+}
+
+/// A server that is no developer's.
+struct ReloadInEarnest : ::testing::Test {
+  Folder folder;
+  std::unique_ptr<app::Runtime> runtime;
+
+  void write(const std::string& auth, const std::string& signaling) {
+    folder.write("turnstone.yaml", "auth: {" + auth + "}\nsignaling: {" + signaling +
+                                       "}\nlisten: {bind: ['127.0.0.1'], port: 0, http_port: 0, threads: 1}\n"
+                                       "relay: {addresses: ['127.0.0.1']}\nlog: {level: 'off'}\n");
+  }
+  void start() {
+    const auto load = [this] { return config::load_file(folder.at("turnstone.yaml"), {}, {}); };
+    config::LoadResult first = load();
+    ASSERT_TRUE(first.ok()) << config::to_text(first.problems);
+    app::log::set_up(first.config.log);
+    auto made = app::Runtime::make(first.config, load);
+    ASSERT_TRUE(made.runtime) << made.problems.at(0);
+    runtime = std::move(made.runtime);
+    runtime->start();
+  }
+  app::ReloadReport reload() const {
+    std::promise<app::ReloadReport> done;
+    runtime->reload([&done](const app::ReloadReport& report) { done.set_value(report); });
+    return done.get_future().get();
+  }
+};
+
+TEST_F(ReloadInEarnest, NothingIsTakenThatWithoutTheRestShutsEverybodyOut) {
+  write("users: ['alice:wonderland']", "token: t0ken-one");
+  start();
+  write("hook_url: 'http://127.0.0.1:9/'", "token: t0ken-one");
+  const app::ReloadReport hook = reload();
+  ASSERT_EQ(hook.problems.size(), 1U);
+  EXPECT_NE(hook.problems[0].find("restart"), std::string::npos) << hook.problems[0];
+  TurnClient client(Via::Udp, at("127.0.0.1", runtime->ports().turn));
+  EXPECT_EQ(client.allocate(), 0);
+
+  write("users: ['alice:wonderland']", "open: true");
+  const app::ReloadReport open = reload();
+  EXPECT_TRUE(open.ok());
+  EXPECT_TRUE(open.changed.empty()) << open.changed[0];
+  std::vector<std::string> waits = open.needs_restart;
+  std::sort(waits.begin(), waits.end());
+  EXPECT_EQ(waits, (std::vector<std::string>{"signaling.open", "signaling.token"}));
+  write("users: ['alice:wonderland']", "token: t0ken-two");
+  EXPECT_EQ(reload().changed, std::vector<std::string>{"signaling.token"});
+}
+
+TEST_F(ReloadInEarnest, KeysOfSignalingThatIsOffAreNobodysProblem) {
+  folder.write("keys", "rubbish\n");
+  const std::string off = "enabled: false, jwt_key_files: ['" + folder.at("keys") + "']";
+  write("users: ['alice:wonderland']", off);
+  start();
+  write("users: ['bob:builder']", off);
+  const app::ReloadReport report = reload();
+  EXPECT_TRUE(report.ok()) << report.problems[0];
+  EXPECT_EQ(report.changed, std::vector<std::string>{"auth.users"});
+}
+
 TEST_F(Reload, ACertificateThatWasReplacedIsNoticed) {
   EXPECT_EQ(serial(), 1);
   folder.write_certificate();
@@ -348,6 +444,19 @@ TEST_F(Signals, TermWaitsForTheCallAndIntDoesNot) {
     process.signal(second);
     EXPECT_EQ(process.ends(kPatience), 0) << process.log();
   }
+}
+
+// A service may be told to reload before it is there: that must not end it.
+TEST_F(Signals, HupWhileItStartsWaits) {
+  const Socket stun(SOCK_DGRAM, at("127.0.0.1"));
+  write("relay: {discover: [stun], discover_stun: 'stun:" + stun.local().to_string() +
+        "', discover_timeout: 1s}\n");
+  ServeProcess process(folder.at("turnstone.yaml"));
+  pollfd asked{stun.fd(), POLLIN, 0};
+  ASSERT_EQ(::poll(&asked, 1, static_cast<int>(kPatience.count())), 1) << "it looks for its address";
+  process.signal(SIGHUP);
+  EXPECT_EQ(process.ends(kPatience), 1) << "since nobody knows its address, and not by a signal";
+  EXPECT_NE(process.log().find("relay.discover"), std::string::npos) << process.log();
 }
 
 TEST_F(Signals, HupReloads) {

@@ -279,8 +279,8 @@ class Router {
   /// Hello time-outs, silent connections, expired sends, renewal of ICE servers.
   void tick(const Now& now, Outbox& out);
   /// Sends goaway to all members, and refuses new connections from now on. Each is told a time of its own,
-  /// so that they do not come back all at once, and closed (1012) some time after that. Who goes meanwhile,
-  /// and is not kicked, keeps what the ICE provider gave it.
+  /// so that they do not come back all at once, and closed (1012) some time after that, of which its
+  /// room-mates are not told. Who goes meanwhile, and is not kicked, keeps what the ICE provider gave it.
   void drain(const Now& now, const Farewell& how, Outbox& out);
   /// Welcomes connections again.
   void undrain() noexcept { draining_ = false; }

@@ -93,6 +93,8 @@ TEST(Route, PathsAndMethods) {
   const auto wrong = route(allowed("PATCH", "/v1/drain"));
   ASSERT_FALSE(wrong);
   EXPECT_THAT(wrong.error().body, HasSubstr("POST, DELETE"));
+  EXPECT_EQ(wrong.error().allow, "POST, DELETE") << "RFC 9110 §15.5.6 MUST";
+  EXPECT_EQ(route(allowed("POST", "/v1/status")).error().allow, "GET, HEAD");
   const auto call = route(allowed("DELETE", "/v1/rooms/a%2Fb+c/members/%C3%A9"));
   ASSERT_TRUE(call);
   EXPECT_EQ(call->operation, Operation::RemoveMember);
@@ -110,12 +112,13 @@ TEST(Route, Queries) {
   EXPECT_EQ(call->text("user"), "al ice");
   EXPECT_EQ(call->limit(), 7U);
   for (const auto& [query, limit] :
-       {std::pair("", kPage), std::pair("limit=0", 1U), std::pair("limit=99999", kMaxPage)}) {
+       {std::pair("", kPage), std::pair("limit=1", 1U), std::pair("limit=1000", kMaxPage)}) {
     request.query = query;
     EXPECT_EQ(route(request)->limit(), limit) << query;
   }
-  for (const char* query : {"limit=x", "limit=-1", "limit=1&limit=2", "nobody=1", "user=%",
-                            "limit=99999999999999999999", "id=1"}) {
+  for (const char* query :
+       {"limit=x", "limit=-1", "limit=1&limit=2", "nobody=1", "user=%", "limit=99999999999999999999", "id=1",
+        "limit=0", "limit=1001", "limit=7x", "transport=pigeon"}) {
     request.query = query;
     EXPECT_EQ(status_of(request), 400) << query;
   }
@@ -133,12 +136,31 @@ TEST(Route, Bodies) {
   for (const char* body :
        {"", "[]", "null", "{", R"({"kind":"user"})", R"({"kind":"user","name":""})",
         R"({"kind":"user","name":["a"]})", R"({"kind":"user","name":"a","more":"b"})",
-        R"({"kind":"user","name":"a","until":"soon"})", R"({"kind":"user","name":"a","until":-1})"}) {
+        R"({"kind":"user","name":"a","until":"soon"})", R"({"kind":"user","name":"a","until":-1})",
+        R"({"kind":"user","name":"a","until":"1900000000"})", R"({"kind":"user","name":7})",
+        R"({"kind":"planet","name":"a"})", R"({"kind":"user","name":"a","name":"b"})",
+        R"({"kind":"user","name":"a","until":253402300800})"}) {
     request.body = body;
     EXPECT_EQ(status_of(request), 400) << body;
   }
   request.body = std::string(30'000, '[');
   EXPECT_EQ(status_of(request), 400);
+}
+
+// RFC 9110 §8.3.1: "The type and subtype tokens are case-insensitive."
+TEST(Route, MediaTypes) {
+  Request request = allowed("POST", "/v1/revocations");
+  request.body = R"({"kind":"user","name":"alice"})";
+  for (const char* good :
+       {"application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;x=y"}) {
+    request.content_type = good;
+    EXPECT_EQ(status_of(request), 0) << good;
+  }
+  for (const char* wrong :
+       {"application/jsonp", "application/json-patch+json", "text/json", "application/jso"}) {
+    request.content_type = wrong;
+    EXPECT_EQ(status_of(request), 415) << wrong;
+  }
 }
 
 TEST(OpenApi, HasEveryRouteAndNothingElse) {
@@ -167,6 +189,10 @@ TEST(OpenApi, HasEveryRouteAndNothingElse) {
     served.insert(method + ' ' + std::string(known.path));
   }
   EXPECT_EQ(told, served);
+  const json& revoke = document.at("paths").at("/v1/revocations").at("post").at("requestBody");
+  const json& members = revoke.at("content").at("application/json").at("schema").at("properties");
+  EXPECT_EQ(members.at("kind").at("enum").size(), 4U);
+  EXPECT_EQ(members.at("until").at("type"), "integer");
   EXPECT_EQ(document.at("security").at(0).count("token"), 1U) << "nothing is for everybody";
 }
 

@@ -34,6 +34,9 @@ TEST(Ctl, CommandLines) {
   for (const std::vector<const char*>& wrong : {std::vector<const char*>{"turnstone", "ctl"},
                                                 {"turnstone", "ctl", "end"},
                                                 {"turnstone", "ctl", "dance"},
+                                                {"turnstone", "ctl", "kick", "", "bob"},
+                                                {"turnstone", "ctl", "allocation", ""},
+                                                {"turnstone", "ctl", "log-level", ""},
                                                 {"turnstone", "reload", "--timeout", "soon"}}) {
     const Command command = parse_command_line(static_cast<int>(wrong.size()), wrong.data());
     ASSERT_TRUE(std::holds_alternative<ExitCommand>(command));
@@ -47,7 +50,10 @@ TEST(Ctl, EveryCommandMakesARequestThatTheServerKnows) {
     CtlOptions options;
     options.command = command.name;
     options.arguments.assign(command.arguments.size(), "x y/z");
+    if (options.command == "revoke") options.arguments[0] = "room";
+    if (options.command == "log-level") options.arguments[0] = "debug";
     for (const ctl::Flag& flag : command.flags) options.parameters[std::string(flag.name).substr(2)] = "7";
+    if (options.parameters.contains("transport")) options.parameters["transport"] = "dtls";
     const ctl::Request request = ctl::request_for(options, command.list != nullptr ? "3" : "");
     admin::Request asked;
     asked.method = request.method;
@@ -58,12 +64,30 @@ TEST(Ctl, EveryCommandMakesARequestThatTheServerKnows) {
     asked.content_type = "application/json";
     const auto call = admin::route(asked);
     ASSERT_TRUE(call) << call.error().body;
-    for (const char* name : {"id", "room", "peer", "level", "kind"}) {
+    for (const char* name : {"id", "room", "peer"}) {
       const bool given = options.parameters.find(name) != options.parameters.end();
       if (!given && !call->text(name).empty()) {
         EXPECT_EQ(call->text(name), "x y/z");
       }
     }
+  }
+}
+
+TEST(Ctl, JsonIsHarmlessToo) {
+  const ctl::Json told = ctl::Json::parse(R"({"user":"\u009b31m\u202eroot\u007f","at":"é"})");
+  const std::string text = ctl::json_text(told);
+  for (const char c : text) EXPECT_LT(static_cast<unsigned char>(c), 0x80U);
+  EXPECT_THAT(text, HasSubstr("\\u009b"));
+  EXPECT_EQ(ctl::Json::parse(text), told);
+}
+
+TEST(Ctl, WhatADrainWaitsFor) {
+  const auto left = [](const char* text) { return ctl::left_of(ctl::Json::parse(text)); };
+  EXPECT_EQ(left(R"({"draining":true,"allocations":2,"sessions":3})"), 5U);
+  EXPECT_EQ(left(R"({"draining":true,"allocations":0,"sessions":0})"), 0U);
+  for (const char* other : {"[]", "{}", R"({"draining":1,"allocations":2,"sessions":3})",
+                            R"({"draining":true,"allocations":"2","sessions":3})", R"({"draining":true})"}) {
+    EXPECT_FALSE(left(other)) << other;
   }
 }
 

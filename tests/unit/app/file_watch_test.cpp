@@ -67,5 +67,20 @@ TEST_F(Watching, AFileThatCanBeReadAgainHasChanged) {
   EXPECT_EQ(told(), 1);
 }
 
+// Whoever reads files and then has them watched misses nothing that came in between.
+TEST_F(Watching, WhatChangesWhileTheFilesAreReadIsReadOnceMore) {
+  start();
+  watch->mark();
+  std::ofstream(path) << "two!";
+  watch->watch({path});
+  EXPECT_EQ(told(), 1);
+  watch->mark();
+  watch->watch({path});
+  EXPECT_EQ(told(1500ms), 0) << "nothing has come";
+  watch->mark();
+  watch->watch({path, folder / "other"});
+  EXPECT_EQ(told(), 1) << "nobody has looked at the other one";
+}
+
 }  // namespace
 }  // namespace ts::app

@@ -127,5 +127,24 @@ TEST(Shutdown, DevelopersDoNotWait) {
   EXPECT_EQ(load_dev("shutdown: {drain_timeout: 3s}\n").config.shutdown.drain_timeout, 3s);
 }
 
+TEST(Shutdown, ASpreadThatIsLongerThanTheDrainIsTold) {
+  const auto warnings = [](const std::string& yaml) {
+    return to_text(load_text(std::string(kGood) + "shutdown: {" + yaml + "}\n").warnings);
+  };
+  EXPECT_THAT(warnings("signaling_spread: 10m"), HasSubstr("shutdown.signaling_spread"));
+  EXPECT_EQ(warnings("signaling_spread: 10m, drain_timeout: 1h"), "");
+  EXPECT_EQ(warnings("signaling_spread: 10m, drain_timeout: 0s"), "");
+  EXPECT_EQ(warnings("drain_timeout: 3s"), "") << "what nobody has written fits by itself";
+}
+
+TEST(Contradictions, AreFoundWithoutAFile) {
+  Config config = loaded(kGood);
+  EXPECT_THAT(contradictions(config), IsEmpty());
+  config.auth.secrets.clear();
+  config.auth.users.clear();
+  ASSERT_EQ(contradictions(config).size(), 1U);
+  EXPECT_THAT(contradictions(config)[0].key, HasSubstr("auth.secrets"));
+}
+
 }  // namespace
 }  // namespace ts::config

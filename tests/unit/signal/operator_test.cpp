@@ -94,9 +94,10 @@ TEST_F(Operator, WhoStaysIsClosedSomeTimeAfterItsOwn) {
   now_.mono += 1ms;
   router_->tick(now_, out_);
   const bool ada = first < second;
-  EXPECT_EQ(said(), (Lines{ada ? "1: close 1012 restart" : "2: close 1012 restart",
-                           ada ? "2: peer-left r ada lost" : "1: peer-left r bob lost"}));
-  EXPECT_EQ(kept_.told, (Lines{ada ? "released r/ada" : "released r/bob", ada ? "released /ada" : "released /bob"}));
+  EXPECT_EQ(said(), Lines{ada ? "1: close 1012 restart" : "2: close 1012 restart"})
+      << "the other one goes on with its call";
+  EXPECT_EQ(kept_.told,
+            (Lines{ada ? "released r/ada" : "released r/bob", ada ? "released /ada" : "released /bob"}));
   router_->undrain();
   now_.mono += 11s;
   router_->alive(now_, ada ? 2 : 1);
@@ -123,9 +124,27 @@ TEST_F(Operator, RoomsAndMembersByPages) {
   EXPECT_EQ(members->total, 2U);
   ASSERT_EQ(members->found.size(), 1U);
   EXPECT_EQ(members->found[0].peer, "peer1");
-  EXPECT_EQ(router_->members("alpha", 1, 10)->found.size(), 1U);
-  EXPECT_EQ(router_->members("alpha", 9, 10)->found.size(), 0U);
+  ASSERT_TRUE(members->next);
+  EXPECT_EQ(router_->members("alpha", *members->next, 10)->found.at(0).peer, "peer2");
+  EXPECT_FALSE(router_->members("alpha", *members->next, 10)->next);
+  EXPECT_EQ(router_->members("alpha", 999, 10)->found.size(), 0U);
   EXPECT_FALSE(router_->members("gamma", 0, 10));
+}
+
+TEST_F(Operator, NobodyWhoStaysIsMissedWhileOthersLeave) {
+  for (ConnectionId id = 1; id <= 4; ++id) {
+    member(id, "peer" + std::to_string(id));
+    join(id, "r");
+  }
+  const auto first = router_->members("r", 0, 2);
+  ASSERT_TRUE(first && first->next);
+  router_->closed(1, CloseReason::Bye, out_);
+  router_->closed(3, CloseReason::Bye, out_);
+  out_.clear();
+  const auto second = router_->members("r", *first->next, 2);
+  ASSERT_TRUE(second);
+  ASSERT_EQ(second->found.size(), 1U);
+  EXPECT_EQ(second->found[0].peer, "peer4");
 }
 
 TEST_F(Operator, RemovesAMember) {
