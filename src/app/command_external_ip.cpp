@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `turnstone external-ip`: what relay.discover would find.
+#include <csignal>
 #include <iostream>
 
 #include <turnstone/app/cli.hpp>
@@ -12,6 +13,7 @@ int run_external_ip(const config::Config& config) {
   for (const turn::RelayAddress& fixed : config.turn.relay_addresses)
     std::cout << fixed.advertised.to_string() << "  relay.addresses\n";
   if (!config.turn.relay_addresses.empty()) return 0;
+  std::signal(SIGPIPE, SIG_IGN);
   config::DiscoverOptions options = config.discover;
   if (options.sources.empty()) {
     options.sources = {config::AddressSource::Node, config::AddressSource::Metadata};

@@ -88,7 +88,9 @@ class Signals {
     const auto since = std::chrono::steady_clock::now().time_since_epoch();
     const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(since).count();
     manager_->tell("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds));
-    runtime_->reload([manager = manager_](const ReloadReport&) { manager->tell("READY=1"); });
+    runtime_->reload([this](const ReloadReport&) {
+      boost::asio::post(context_, [manager = manager_] { manager->tell("READY=1"); });
+    });
   }
 
   void end(int number) {
@@ -144,6 +146,8 @@ int run_serve(config::Config config, LoadConfig load) {
   boost::asio::io_context context;
   Signals signals(context);
   const config::Config loaded = config;
+  // Before the runtime, whose threads speak to it until they end.
+  const ServiceManager manager = ServiceManager::from_environment();
   if (const std::string problem = external::fill_discovered(config); !problem.empty()) {
     std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;
@@ -153,7 +157,6 @@ int run_serve(config::Config config, LoadConfig load) {
     for (const std::string& problem : made.problems) std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;
   }
-  const ServiceManager manager = ServiceManager::from_environment();
   Heartbeat heartbeat(context, manager,
                       [&](std::function<void()> alive) { made.runtime->pulse(std::move(alive)); });
   made.runtime->start();

@@ -29,7 +29,7 @@ std::string_view dialect_name(signal::DialectId id) noexcept {
 signal::Options router_options(const config::Config& config) {
   signal::Options out = config.signal;
   if (!config.signaling_enabled) return out;
-  if (config.peerjs.enabled) out.common_rooms.push_back({config.peerjs.room, 0});
+  if (config.peerjs.enabled) out.common_rooms.push_back({config.peerjs.room, config.peerjs.max_members});
   if (config.socketio.enabled)
     out.common_rooms.push_back({config.socketio.default_room, config.socketio.max_default_room_members});
   return out;
@@ -52,9 +52,10 @@ void Dialects::mount(net::HttpServer& http) {
 
 /// Members of all dialects meet in the Router's rooms: what a call of one says to others is theirs to say.
 void Dialects::introduce(net::HttpServer& http) {
+  // SioApp may call the Router, which ends the life of what `said` shows: it comes last.
   native_.set_others([this](const signal::Outbox& said) {
-    app_.deliver(net::now(), said);
     peerjs_.deliver(net::now(), said);
+    app_.deliver(net::now(), said);
   });
   app_.set_others([this, &http](const Now& now, const signal::Outbox& said) {
     http.deliver(said);
@@ -89,8 +90,8 @@ void Dialects::tell(const signal::Outbox& said) {
   if (http_ == nullptr) return;
   const Now now = net::now();
   http_->deliver(said);
-  app_.deliver(now, said);
   peerjs_.deliver(now, said);
+  app_.deliver(now, said);  // last, as above
   http_->flush();
 }
 

@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "file_watch.hpp"
 
-#include <chrono>
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace ts::app {
-namespace {
-
-constexpr std::chrono::seconds kPeriod{1};
-
-}  // namespace
 
 FileWatch::FileWatch(boost::asio::io_context& context, std::vector<std::string> files,
-                     std::function<void()> changed)
-    : files_(std::move(files)), changed_(std::move(changed)), timer_(context) {}
+                     std::function<void()> changed, std::chrono::milliseconds interval)
+    : files_(std::move(files)), changed_(std::move(changed)), interval_(interval), timer_(context) {}
 
 FileWatch::Version FileWatch::version_of(const std::string& path) {
   struct stat status {};
@@ -52,7 +45,7 @@ void FileWatch::watch(std::vector<std::string> files) {
 }
 
 void FileWatch::wait() {
-  timer_.expires_after(kPeriod);
+  timer_.expires_after(interval_);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error || stopped_) return;
     look();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Notices that files have changed, by looking at them once a second. HTTP thread.
+// Notices that files have changed, by looking at them again and again. HTTP thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -14,8 +15,11 @@ namespace ts::app {
 
 class FileWatch {
  public:
-  /// `changed` is called when a version of the files that is not the one before has stood for a second.
-  FileWatch(boost::asio::io_context& context, std::vector<std::string> files, std::function<void()> changed);
+  static constexpr std::chrono::seconds kInterval{1};
+
+  /// `changed` is called when a version of the files that is not the one before has stood for an `interval`.
+  FileWatch(boost::asio::io_context& context, std::vector<std::string> files, std::function<void()> changed,
+            std::chrono::milliseconds interval = kInterval);
 
   /// Does nothing when there are no files.
   void start();
@@ -51,6 +55,7 @@ class FileWatch {
 
   std::vector<std::string> files_;
   std::function<void()> changed_;
+  std::chrono::milliseconds interval_;
   boost::asio::steady_timer timer_;
   bool stopped_ = false;
   Versions marked_;

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -31,6 +33,17 @@ std::optional<std::uint64_t> number(const std::string& text) {
 
 }  // namespace
 
+ServiceManager::ServiceManager(std::string socket_name) : socket_name_(std::move(socket_name)) {
+  if (socket_name_.empty()) return;
+  socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const timeval longest{.tv_sec = 1, .tv_usec = 0};
+  if (socket_ >= 0) ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
+}
+
+ServiceManager::~ServiceManager() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
 ServiceManager ServiceManager::from_environment() {
   ServiceManager out(take_variable("NOTIFY_SOCKET"));
   const auto microseconds = number(take_variable("WATCHDOG_USEC"));
@@ -41,21 +54,23 @@ ServiceManager ServiceManager::from_environment() {
   return out;
 }
 
-void ServiceManager::tell(std::string_view lines) const noexcept {
+void ServiceManager::tell(std::string_view lines) const noexcept { send(lines, 0); }
+
+void ServiceManager::tell_alive() const noexcept { send("WATCHDOG=1", MSG_DONTWAIT); }
+
+void ServiceManager::send(std::string_view lines, int flags) const noexcept {
   sockaddr_un address{};
-  if (socket_name_.empty() || socket_name_.size() > sizeof address.sun_path - 1) return;
+  if (socket_ < 0 || socket_name_.size() > sizeof address.sun_path - 1) return;
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, socket_name_.data(), socket_name_.size());
   // An abstract name begins with a zero byte, and its length says where it ends.
   if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_name_.size());
-  const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (socket < 0) return;
+  // By its address each time and not connected: a manager that runs anew listens there again.
   // NOLINTNEXTLINE: the socket API's way
   const auto* to = reinterpret_cast<const sockaddr*>(&address);
-  const ssize_t sent = ::sendto(socket, lines.data(), lines.size(), MSG_NOSIGNAL, to, length);
+  const ssize_t sent = ::sendto(socket_, lines.data(), lines.size(), MSG_NOSIGNAL | flags, to, length);
   static_cast<void>(sent);
-  ::close(socket);
 }
 
 void Heartbeat::start() {
@@ -64,7 +79,7 @@ void Heartbeat::start() {
   timer_.expires_after(*manager_.watchdog() / kSigns);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    ask_([&manager = manager_] { manager.tell("WATCHDOG=1"); });
+    ask_([&manager = manager_] { manager.tell_alive(); });
     start();
   });
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -15,20 +16,35 @@ namespace ts::app {
 
 class ServiceManager {
  public:
-  /// A path, or an abstract name behind "@"; empty: there is no service manager and tell() does nothing.
-  explicit ServiceManager(std::string socket_name) : socket_name_(std::move(socket_name)) {}
+  /// A path, or an abstract name behind "@"; empty: there is no service manager, and it is told nothing. Our
+  /// end of the socket is opened here and kept, so that a process out of file descriptors can still say it
+  /// lives.
+  explicit ServiceManager(std::string socket_name);
   /// The one that started this process; takes its variables out of the environment, so that no child speaks
-  /// in our name.
+  /// in our name. Before there are other threads.
   static ServiceManager from_environment();
 
-  /// Sends lines such as "READY=1"; whatever goes wrong is no reason to stop. Any thread.
+  ServiceManager(ServiceManager&& other) noexcept
+      : socket_name_(std::move(other.socket_name_)),
+        socket_(std::exchange(other.socket_, -1)),
+        watchdog_(std::exchange(other.watchdog_, std::nullopt)) {}
+  ServiceManager& operator=(ServiceManager&&) = delete;
+  ~ServiceManager();
+
+  /// Sends lines such as "READY=1"; whatever goes wrong is no reason to stop. A manager that does not keep up
+  /// is waited for, but no longer than a second. Any thread.
   void tell(std::string_view lines) const noexcept;
+  /// The watchdog's sign of life. Never waits: another one follows. Any thread.
+  void tell_alive() const noexcept;
 
   /// How long it waits for a sign of life before it ends the process; nothing: for ever.
   std::optional<std::chrono::microseconds> watchdog() const noexcept { return watchdog_; }
 
  private:
+  void send(std::string_view lines, int flags) const noexcept;
+
   std::string socket_name_;
+  int socket_ = -1;
   std::optional<std::chrono::microseconds> watchdog_;
 };
 

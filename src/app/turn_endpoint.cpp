@@ -22,7 +22,9 @@ Result<net::TurnCredential, net::TurnRefusal> TurnEndpoint::answer(
   if (bound_ && !identity.credential.empty())
     return forbidden("credentials are bound to a session here: name sid and session_key of the welcome");
   if (!mint) return net::TurnRefusal{404, "not_found", "there is nothing here"};
-  signal::IceCredential made = mint(now, question.user);
+  if (!identity.peer.empty() && !question.user.empty() && question.user != identity.peer)
+    return forbidden("this token is another user's");
+  signal::IceCredential made = mint(now, identity.peer.empty() ? question.user : identity.peer);
   net::TurnCredential out{std::move(made.username), std::move(made.password), made.ttl, {}};
   for (const std::string& url : options_.ice_urls) {
     if (url.starts_with("turn")) out.uris.push_back(url);

@@ -139,7 +139,8 @@ class Checks {
               "Remove relay.discover where the addresses are known, else relay.addresses.");
     }
     const auto stun = std::find(discover.sources.begin(), discover.sources.end(), AddressSource::Stun);
-    if (stun != discover.sources.end() && !discover.stun_server.starts_with("stun")) {
+    if (stun != discover.sources.end() && !discover.stun_server.starts_with("stun:") &&
+        !discover.stun_server.starts_with("stuns:")) {
       problem({"relay.discover", "relay.discover_stun"}, "the URL of a STUN server for relay.discover: stun",
               discover.stun_server.empty() ? "none" : '"' + discover.stun_server + '"',
               "Write relay.discover_stun: stun:HOST:PORT, of a server outside of this host's network.");

@@ -74,12 +74,14 @@ void apply_dev_defaults(Config& config, RandomSource& random) {
 std::vector<Problem> fill_relay_addresses(Config& config, std::span<const IpAddress> host_addresses) {
   if (!config.turn.enabled) return {};
   if (!config.turn.relay_addresses.empty() && config.discover.sources.empty()) return {};
+  // With relay.discover a private address is one that nobody outside reaches.
+  const int least = config.discover.sources.empty() ? 1 : 2;
   for (const IpAddress& bound : config.net.bind) {
-    if (reach(bound) > 0) add_relay_address(config, bound);
+    if (reach(bound) >= least) add_relay_address(config, bound);
   }
   for (const int wanted : {2, 1}) {
     for (const IpAddress& address : host_addresses) {
-      if (reach(address) == wanted && listens_on(config, address.family()))
+      if (wanted >= least && reach(address) == wanted && listens_on(config, address.family()))
         add_relay_address(config, address);
     }
   }

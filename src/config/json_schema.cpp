@@ -41,7 +41,10 @@ std::string plain_type(const Key& key) {
     return std::string(plain.number ? R"("type": ["integer", "string"])" : R"("type": "string")") +
            R"(, "pattern": "^)" + std::string(plain.pattern) + R"($")";
   }
-  return R"("enum": )" + choices(key.info.type);
+  constexpr std::string_view kList = "list of ";
+  std::string_view words = key.info.type;
+  if (words.starts_with(kList)) words.remove_prefix(kList.size());
+  return R"("enum": )" + choices(words);
 }
 
 /// The type of one value or item.

@@ -132,11 +132,15 @@ std::string PeerJs::new_id() {
   return out;
 }
 
-std::optional<std::string> PeerJs::peers() const {
+std::optional<std::string> PeerJs::peers(const Now& now, std::string_view key) const {
   if (!options_.allow_discovery) return std::nullopt;
+  // The common key is no credential, and who is there is for those alone who may meet them.
+  const auto who = router_.authenticate(now, key);
+  if (!who) return std::nullopt;
+  const std::string_view room = (*who)->home_room(options_.room);
   std::string out = "[";
   for (const auto& [name, connection] : names_) {
-    if (peers_.find(connection)->second.room != options_.room) continue;
+    if (peers_.find(connection)->second.room != room) continue;
     if (out.size() > 1) out.push_back(',');
     json::append_string(out, name);
   }
@@ -180,6 +184,7 @@ void PeerJs::refuse(signal::ConnectionId connection, PeerJsOpen why) {
 PeerJsOpen PeerJs::admit(const Now& now, signal::ConnectionId connection, const Endpoint& remote,
                          const PeerJsQuery& query) {
   if (query.id.empty() || query.token.empty() || query.key.empty()) return PeerJsOpen::BadRequest;
+  if (router_.is_draining()) return PeerJsOpen::Unavailable;
   PeerJsOpen how = PeerJsOpen::Accepted;
   auto who = authenticate(now, query, how);
   if (who == nullptr) return how;
@@ -190,6 +195,9 @@ PeerJsOpen PeerJs::admit(const Now& now, signal::ConnectionId connection, const 
     const bool same = equal_constant_time(as_bytes(old.token), as_bytes(token)) &&
                       old.identity->credential == who->credential;
     if (!same) return PeerJsOpen::IdTaken;
+    // Who could not come in does not end what it has. (In a full room its own place will be free.)
+    const auto in = router_.may_enter(now, *who, who->home_room(options_.room));
+    if (!in && in.error().code != signal::ErrorCode::RoomFull) return refusal_of(in.error().code);
     how = PeerJsOpen::Replaced;
     replace(held->second);
     settle(now);
@@ -271,12 +279,8 @@ void PeerJs::text(const Now& now, signal::ConnectionId connection, std::string_v
 void PeerJs::relay(const Now& now, signal::ConnectionId connection, const PeerJsMessage& message) {
   Peer& peer = peers_.find(connection)->second;
   const auto kind = kind_of(message.type);
-  if (!kind) {
-    // EXPIRE, which is PeerJS's own affair.
-    const auto to = names_.find(message.dst);
-    if (to == names_.end() || peers_.find(to->second)->second.room != peer.room) return;
-    return push(to->second, packet(word(message.type), peer.name, message.dst, message.payload));
-  }
+  // EXPIRE is the server's word. And nobody has a name that is none.
+  if (!kind || !signal::valid_name(message.dst, signal::kMaxPeerNameBytes)) return;
   // Another try deserves another answer.
   if (*kind == signal::Kind::Offer)
     std::erase_if(peer.told, [&](const Told& told) { return told.peer == message.dst; });
@@ -292,6 +296,8 @@ void PeerJs::relay(const Now& now, signal::ConnectionId connection, const PeerJs
   if (sent || *kind == signal::Kind::End) return;
   if (sent.error().code == signal::ErrorCode::Forbidden)
     return push(connection, notice("ERROR", explain(PeerJsOpen::Forbidden)));
+  // What is one too many of a try is lost; the try may still succeed.
+  if (sent.error().code == signal::ErrorCode::QueueFull && *kind != signal::Kind::Offer) return;
   expire(now, connection, target);
 }
 

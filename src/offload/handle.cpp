@@ -138,19 +138,22 @@ Lock lock_file(const std::string& folder, std::uint32_t number) {
 
 }  // namespace
 
-std::optional<Handle> Handle::take_one(std::uint32_t index, const std::string& folder) {
+std::optional<Handle> Handle::take_one(std::uint32_t index, const std::string& folder, Names names) {
   const std::uint32_t number = kFirst + index;
   Lock lock = lock_file(folder, number);
   if (lock.taken) return std::nullopt;
   const int name = bind_name(number);
   Handle out(number, name, lock.descriptor, std::move(lock.path));
-  if (name < 0 && (out.lock_ < 0 || !is_strangers(number))) return std::nullopt;
+  const bool may_be_strangers = names == Names::Strangers && out.lock_ >= 0;
+  if (name < 0 && (!may_be_strangers || !is_strangers(number))) return std::nullopt;
   return out;
 }
 
 std::optional<Handle> Handle::take(const std::string& folder) {
-  for (std::uint32_t i = 0; i < kMostHandles; ++i) {
-    if (auto out = take_one(i, folder)) return out;
+  for (const Names names : {Names::Free, Names::Strangers}) {
+    for (std::uint32_t i = 0; i < kMostHandles; ++i) {
+      if (auto out = take_one(i, folder, names)) return out;
+    }
   }
   return std::nullopt;
 }

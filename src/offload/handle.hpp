@@ -18,8 +18,9 @@ inline constexpr std::uint32_t kMostHandles = 16;
 /// the file.
 class Handle {
  public:
-  /// Nothing: all are taken. The smallest one that is free. `folder`: of the locks; made by root where it is
-  /// missing, and left alone if others than root and this user may write to it.
+  /// Nothing: all are taken. The smallest one that is free, or one whose name a stranger keeps, where there
+  /// is none. `folder`: of the locks; made by root where it is missing, and left alone if others than root
+  /// and this user may write to it.
   static std::optional<Handle> take(const std::string& folder = kFolder);
   Handle(Handle&& other) noexcept;
   Handle& operator=(Handle&& other) noexcept;
@@ -29,7 +30,7 @@ class Handle {
   template <class F>
   static void for_each_free(F&& f, const std::string& folder = kFolder) {
     for (std::uint32_t i = 0; i < kMostHandles; ++i) {
-      if (const auto handle = take_one(i, folder)) f(handle->number());
+      if (const auto handle = take_one(i, folder, Names::Free)) f(handle->number());
     }
   }
 
@@ -38,7 +39,9 @@ class Handle {
 
  private:
   static constexpr const char* kFolder = "/run/turnstone";
-  static std::optional<Handle> take_one(std::uint32_t index, const std::string& folder);
+  /// A stranger may be a server of another user, so its name is only taken where nothing is free.
+  enum class Names : bool { Free, Strangers };
+  static std::optional<Handle> take_one(std::uint32_t index, const std::string& folder, Names names);
   Handle(std::uint32_t number, int name, int lock, std::string path) noexcept;
   std::uint32_t number_;
   int name_;

@@ -234,6 +234,7 @@ class Offload::Impl {
     if (now - changed_ < kQuiet && now - stale_since_ < kLongestWait) return;
     std::vector<std::string> untold;  // of a device that came later: its flows are the sockets'
     stale_ = !attach_devices(untold);
+    refused_ = !untold.empty();
     stale_since_ = changed_ = now;
     beat();
     const std::lock_guard lock(mutex_);
@@ -300,12 +301,15 @@ class Offload::Impl {
     if (beat_number_ == 0) look_for_filters();
   }
 
-  /// Puts back what somebody has taken away. A device that takes none any more is none of ours.
+  /// Puts back what somebody has taken away, and tries again what failed: for want of memory, say.
   void look_for_filters() {
-    std::erase_if(devices_, [this](const Device& d) {
+    const std::size_t lost = std::erase_if(devices_, [this](const Device& d) {
       return !program_->is_attached(d.index, handle_->number()) &&
              program_->attach(d.index, handle_->number()).has_value();
     });
+    if (lost == 0 && !refused_) return;
+    changed_ = monotonic_now();
+    if (!std::exchange(stale_, true)) stale_since_ = changed_;
   }
 
   /// Slots that were left are free when no packet uses them any more.
@@ -341,6 +345,7 @@ class Offload::Impl {
   std::vector<Device> devices_;
   Router router_;
   Changes changes_;
+  bool refused_ = false;  // a device took no filter
   std::uint32_t epoch_ = 1;
   TimePoint beat_at_;
   std::size_t beat_number_ = 0;

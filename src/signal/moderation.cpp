@@ -7,16 +7,25 @@
 
 namespace ts::signal {
 
-/// Whoever is in a room longest, or has the right anywhere.
+const CommonRoom* Router::common_room(std::string_view name) const noexcept {
+  const auto& all = options_.common_rooms;
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const CommonRoom& r) { return r.name == name; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+/// Whoever has the right anywhere, or is in a room longest; but a common room is nobody's: whoever came first
+/// would hold the door for all clients of a dialect that has no word for it.
 bool Router::moderates(SlotHandle at, const Connection& c, const Room& room, Right right) const noexcept {
-  return room.members.front() == at || c.identity->can.has(right);
+  return c.identity->can.has(right) || (room.members.front() == at && common_room(room.name) == nullptr);
 }
 
 Result<void, Failure> Router::may_join(const Now& now, const Connection& c, std::string_view name,
                                        const RoomChange& options) const {
   const Identity& identity = *c.identity;
   const Room* room = rooms_.find(room_handle(name));
-  if (!identity.can.has(room == nullptr ? Right::Create : Right::Join) || !identity.may_enter(name)) {
+  const bool made_by_others = room != nullptr || common_room(name) != nullptr;
+  if (!identity.can.has(made_by_others ? Right::Join : Right::Create) || !identity.may_enter(name)) {
     return Failure{ErrorCode::Forbidden, "not allowed in this room"};
   }
   const std::size_t most = identity.limits.rooms != 0 ? identity.limits.rooms : options_.max_rooms_per_member;
@@ -48,10 +57,8 @@ Result<void, Failure> Router::has_place(const Now& now, std::string_view peer_id
   if (room.locked && !identity.can.has(Right::Room)) {
     return Failure{ErrorCode::RoomLocked, "the room is locked"};
   }
-  std::uint32_t most = options_.max_members_per_room;
-  for (const CommonRoom& common : options_.common_rooms) {
-    if (common.name == room.name) most = common.max_members;
-  }
+  const CommonRoom* common = common_room(room.name);
+  const std::uint32_t most = common == nullptr ? options_.max_members_per_room : common->max_members;
   const std::uint32_t size = room.size != 0 && (most == 0 || room.size < most) ? room.size : most;
   if (size != 0 && room.members.size() >= size) return Failure{ErrorCode::RoomFull, "the room is full"};
   return {};
@@ -119,9 +126,17 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
       std::string(request.peer), {}, now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime)};
   if (const Connection* target = peer(request.peer)) ban.credential = target->identity->credential;
   if (ban.means(c.peer, *c.identity)) return Failure{ErrorCode::BadRequest, "leave, rather"};
-  std::erase_if(r.bans, [&](const Ban& b) { return b.until <= now.mono || b.peer == ban.peer; });
-  if (request.time.count() == 0) return {};
-  if (r.bans.size() >= kMaxBans) return Failure{ErrorCode::Forbidden, "too many bans in this room"};
+  const bool ends = request.time.count() == 0;
+  for (const Ban& old : r.bans) {
+    // Who is banned again while it is away stays who it was.
+    if (!ends && old.peer == ban.peer && ban.credential.empty()) ban.credential = old.credential;
+  }
+  std::erase_if(r.bans, [&](const Ban& old) {
+    return old.until <= now.mono || (old.peer == ban.peer && (ends || old.credential == ban.credential));
+  });
+  if (ends) return {};
+  if (r.bans.size() >= (c.identity->can.has(Right::Ban) ? kMaxBans : kMaxBansOfSeniors))
+    return Failure{ErrorCode::Forbidden, "too many bans in this room"};
   r.bans.push_back(ban);
   const std::vector<SlotHandle> members = r.members;  // the room stays: its moderator is in it
   for (const SlotHandle other : members) {

@@ -54,7 +54,8 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
     if (const auto allowed = may_join(now, c, name, options); !allowed) return allowed.error();
     if (rooms_.find(room) == nullptr) {
       room = open_room(name);
-      apply(*rooms_.find(room), options);
+      const bool may_shape = common_room(name) == nullptr || c.identity->can.has(Right::Room);
+      if (may_shape) apply(*rooms_.find(room), options);
     }
     Room& r = *rooms_.find(room);
     own = &c.rooms.emplace_back(Membership{room, ++joins_, meta.empty() ? c.meta : std::string(meta)});

@@ -112,15 +112,19 @@ void Server::revoke(Now now, const Revocation& revocation, Outbox& out) {
   counters_.revocations[index(revocation.cause)] = revocations_.size(revocation.cause);
   const auto end_if_meant = [&](SlotHandle handle, const Allocation& allocation) {
     const Bearer bearer{allocation.username, allocation.account, allocation.policy.get()};
-    if (revokes(revocation, bearer)) end(handle, EndReason::Revoked, now, out);
+    const bool meant = revokes(revocation, bearer);
+    if (meant) end(handle, EndReason::Revoked, now, out);
+    return meant;
   };
   // Members come and go all the time. The rest is an operator's, and may look at everything.
   if (revocation.kind != Revocation::Kind::Member) {
-    allocations_.for_each(end_if_meant);
+    allocations_.for_each(
+        [&](SlotHandle handle, const Allocation& allocation) { end_if_meant(handle, allocation); });
     return;
   }
-  for (const SlotHandle handle : members_.of(revocation.name)) {
-    if (const Allocation* allocation = allocations_.find(handle)) end_if_meant(handle, *allocation);
+  for (const SlotHandle handle : members_.take(revocation.name)) {
+    const Allocation* allocation = allocations_.find(handle);
+    if (allocation != nullptr && !end_if_meant(handle, *allocation)) come_to_member(handle, *allocation);
   }
 }
 

@@ -118,11 +118,12 @@ TEST(ExternalAddress, NonsenseAndSilenceAreNoAddress) {
 }
 
 TEST(ExternalAddress, NobodyThereIsSaidInWords) {
+  // Bound, so that nobody else is there, and silent.
+  const Socket closed(SOCK_STREAM, at("127.0.0.1"));
+  const Socket silent(SOCK_DGRAM, closed.local());
+  ASSERT_TRUE(silent);
   Surroundings nowhere;
-  {
-    const FakeHttpServer gone([](const std::string&) { return std::string(); });
-    nowhere.metadata = gone.local();
-  }
+  nowhere.metadata = closed.local();
   config::DiscoverOptions all = options({AddressSource::Stun, AddressSource::Metadata, AddressSource::Node});
   all.stun_server = "stun:" + nowhere.metadata.to_string();
   all.timeout = 300ms;
@@ -131,6 +132,41 @@ TEST(ExternalAddress, NobodyThereIsSaidInWords) {
   const std::string text = remarks(discovery);
   EXPECT_TRUE(text.starts_with("node: this is no pod of Kubernetes\nmetadata: nobody at 127.0.0.1:")) << text;
   EXPECT_NE(text.find("\nstun: 127.0.0.1 at 127.0.0.1: "), std::string::npos) << text;
+}
+
+TEST(ExternalAddress, WhatWasCutShortIsNoAddress) {
+  for (const char* answer : {"close:HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n203.0.113.1",
+                             "close:HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n203.0.113.1",
+                             "close:HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n203.0.113.1"}) {
+    const FakeHttpServer server([&](const std::string&) { return std::string(answer); });
+    EXPECT_EQ(found(discover(options({AddressSource::Metadata}), kBind, cloud(server))), "") << answer;
+  }
+  const FakeHttpServer open_ended(
+      [](const std::string&) { return std::string("close:HTTP/1.1 200 OK\r\n\r\n203.0.113.17"); });
+  EXPECT_EQ(found(discover(options({AddressSource::Metadata}), kBind, cloud(open_ended))),
+            "203.0.113.17/127.0.0.1 metadata of Google Cloud\n");
+}
+
+TEST(ExternalAddress, OneServiceThatBreaksOffDoesNotEndTheSearch) {
+  const FakeHttpServer server([](const std::string& request) {
+    if (request.starts_with("GET /hetzner/")) return http("200 OK", "203.0.113.7");
+    return std::string(request.starts_with("PUT ") ? "close:" : "close:nonsense\r\n\r\n");
+  });
+  EXPECT_EQ(found(discover(options({AddressSource::Metadata}), kBind, cloud(server))),
+            "203.0.113.7/127.0.0.1 metadata of Hetzner\n");
+}
+
+TEST(ExternalAddress, TheAddressBelongsToWhatTheServerIsBoundTo) {
+  const FakeHttpServer server([](const std::string&) { return http("200 OK", "203.0.113.7"); });
+  const auto with = [&](const std::vector<IpAddress>& bind) {
+    return discover(options({AddressSource::Metadata}), bind, cloud(server));
+  };
+  EXPECT_EQ(found(with({IpAddress::v4(127, 0, 0, 3), IpAddress::v4(127, 0, 0, 1)})),
+            "203.0.113.7/127.0.0.3 metadata of Google Cloud\n");
+  const Discovery six = with({*IpAddress::parse("::1")});
+  EXPECT_EQ(found(six), "");
+  EXPECT_NE(remarks(six).find("listen.bind has no address of that family"), std::string::npos)
+      << remarks(six);
 }
 
 /// A pod: Kubernetes' API server over TLS, and the directory of the service account.

@@ -168,6 +168,9 @@ service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.
 {{- if and .Values.externalAddress.discover (not .Values.workload.hostNetwork) }}
 {{- fail "externalAddress.discover finds the node's address, which reaches the pod on the node's network only: it needs workload.hostNetwork" }}
 {{- end }}
+{{- if and (has "node" .Values.externalAddress.discover) (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
+{{- fail "externalAddress.discover: node lets the service account read Nodes: make one (serviceAccount.create), or name one of yours" }}
+{{- end }}
 {{- if and (has "stun" .Values.externalAddress.discover) (not (dig "relay" "discover_stun" "" .Values.config)) }}
 {{- fail "externalAddress.discover: stun needs config.relay.discover_stun, such as stun:stun.example.org:3478" }}
 {{- end }}
@@ -187,5 +190,6 @@ service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.
 
 {{/* Of the cluster, so that releases in two namespaces do not meet. */}}
 {{- define "turnstone.nodeReader" -}}
-{{- printf "%s-%s-nodes" .Release.Namespace (include "turnstone.fullname" .) | trunc 253 -}}
+{{- $name := include "turnstone.fullname" . -}}
+{{- printf "%s-%s-nodes-%s" .Release.Namespace $name (printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 8) -}}
 {{- end -}}

@@ -71,6 +71,8 @@ struct PeerJsOptions {
   bool allow_discovery = false;
   /// The room of the Router in which they meet, unless a token names another.
   std::string room = "peerjs";
+  /// Of that room; 0 is no limit.
+  std::uint32_t max_members = 5000;
   /// How long a message waits for a peer that is not there.
   std::chrono::milliseconds expire_time{5000};
 };

@@ -54,8 +54,9 @@ class PeerJs {
   bool knows_key(const Now& now, std::string_view key) const;
   /// A UUID (RFC 9562 §5.4).
   std::string new_id();
-  /// A JSON array of the ids in the common room; nothing: that is not told.
-  std::optional<std::string> peers() const;
+  /// A JSON array of the ids in the room of who has this credential; nothing: that is not told, or not to
+  /// them.
+  std::optional<std::string> peers(const Now& now, std::string_view key) const;
   const PeerJsOptions& options() const noexcept { return options_; }
 
   // WebSockets. Ids are never used twice, and by no other dialect.

@@ -50,6 +50,8 @@ inline constexpr std::size_t kMaxReasonBytes = 256;
 inline constexpr std::chrono::hours kMaxBanTime{24 * 7};
 /// Of one room.
 inline constexpr std::size_t kMaxBans = 1024;
+/// The same, by whoever is in a room longest, without the right to ban anywhere: rooms are anybody's to make.
+inline constexpr std::size_t kMaxBansOfSeniors = 64;
 
 /// True for 1 to `max_bytes` bytes of valid UTF-8 without control characters (U+0000-001F, U+007F-009F).
 bool valid_name(std::string_view name, std::size_t max_bytes) noexcept;
@@ -426,6 +428,7 @@ class Router {
   Result<void, Failure> has_place(const Now& now, std::string_view peer_id, const Identity& identity,
                                   const Room& room) const;
   static void apply(Room& room, const RoomChange& change);
+  const CommonRoom* common_room(std::string_view name) const noexcept;
   bool moderates(SlotHandle at, const Connection& c, const Room& room, Right right) const noexcept;
   std::vector<PeerView> mates(SlotHandle at, Connection& c, SlotHandle room);
   void set_meta(SlotHandle at, Connection& c, Membership& m, std::string_view meta, Outbox& out);

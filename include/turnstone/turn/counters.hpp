@@ -127,8 +127,9 @@ enum class EndReason : std::uint8_t {
 };
 inline constexpr std::size_t kEndReasonCount = 7;
 
-/// Why something was granted no longer. Each has a list of its own, so that what anybody can cause, by coming
-/// and going, never makes the server forget what somebody meant.
+/// Why something was granted no longer. Each has a list of its own, so that what clients can cause, by
+/// coming, going and removing each other, never makes the server forget an operator's order, nor those who
+/// come and go the removals.
 enum class RevocationCause : std::uint8_t {
   Order,      ///< an operator's
   Removal,    ///< somebody was kicked or banned

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <turnstone/base/slot_map.hpp>
@@ -33,10 +34,14 @@ class MemberIndex {
     if (at->second.empty()) allocations_.erase(at);
   }
 
-  /// The member's allocations; a copy, since ending them changes the index.
-  std::vector<SlotHandle> of(std::string_view member) const {
+  /// The member's allocations, which the index then holds no more: each is looked at once, however many they
+  /// are.
+  std::vector<SlotHandle> take(std::string_view member) {
     const auto at = allocations_.find(member);
-    return at == allocations_.end() ? std::vector<SlotHandle>() : at->second;
+    if (at == allocations_.end()) return {};
+    std::vector<SlotHandle> out = std::move(at->second);
+    allocations_.erase(at);
+    return out;
   }
 
   /// Members that have an allocation.

@@ -60,22 +60,36 @@ class Search {
   void remark(std::string text) { out_.remarks.push_back(std::move(text)); }
   TimePoint deadline() const { return net::now().mono + options_.timeout; }
 
-  /// The address that datagrams to `outside` leave from: that of listen.bind, else the one that the routes
-  /// choose.
-  std::optional<IpAddress> local_towards(const Endpoint& outside) const {
-    for (const IpAddress& bound : bind_) {
-      if (bound.family() == outside.address.family() && !bound.is_unspecified()) return bound;
+  /// The address of listen.bind that relays leave from; loopback only where there is no other.
+  std::optional<IpAddress> bound(IpFamily family) const {
+    std::optional<IpAddress> out;
+    for (const IpAddress& one : bind_) {
+      const bool better = !out || (config::reach(*out) == 0 && config::reach(one) > 0);
+      if (one.family() == family && !one.is_unspecified() && better) out = one;
     }
-    auto connection = Connection::open(Carrier::Udp, outside, deadline());
+    return out;
+  }
+  bool listens_on(IpFamily family) const {
+    return bind_.empty() ||
+           std::any_of(bind_.begin(), bind_.end(), [&](const IpAddress& a) { return a.family() == family; });
+  }
+
+  /// The address that datagrams to `outside` leave from.
+  std::optional<IpAddress> local_towards(const Endpoint& outside) const {
+    const auto connection =
+        Connection::open(Carrier::Udp, outside, deadline(), bound(outside.address.family()));
     return connection ? connection->local_address() : std::nullopt;
   }
 
   /// False: it is of a family that is known already, or cannot be bound here.
   bool add(const IpAddress& address, const std::string& source) {
+    const bool listens = listens_on(address.family());
+    const auto local = listens ? local_towards({address, 9}) : std::nullopt;
     if (has(address.family())) return false;
-    const auto local = local_towards({address, 9});
     if (!local) {
-      remark(source + " says " + address.to_string() + ", but this host has no route of that family");
+      remark(
+          source + " says " + address.to_string() + ", but " +
+          (listens ? "this host has no route of that family" : "listen.bind has no address of that family"));
       return false;
     }
     out_.found.push_back({{address, *local}, source});
@@ -121,17 +135,23 @@ class Search {
 
   void ask_metadata() {
     const TimePoint until = deadline();
+    std::string why = "metadata: no public address in what " + where_.metadata.to_string() + " knows";
     for (const MetadataService& service : metadata_services()) {
       if (net::now().mono >= until) break;
       const auto answer = ask_service(service);
-      if (answer.has_error()) return remark("metadata: " + words(answer.error()));
+      if (answer.has_error() && answer.error().unreachable_from_here)
+        return remark("metadata: " + words(answer.error()));
+      if (answer.has_error()) {
+        why = "metadata: " + std::string(service.name) + ": " + words(answer.error());
+        continue;
+      }
       const auto address = answer->status == 200 ? address_in(answer->body) : std::nullopt;
       if (address && add(*address, "metadata of " + std::string(service.name))) return;
     }
-    remark("metadata: no public address in what " + where_.metadata.to_string() + " knows");
+    remark(std::move(why));
   }
 
-  /// An error: nobody serves metadata there.
+  /// Unreachable: nobody serves metadata there.
   Result<HttpAnswer, Problem> ask_service(const MetadataService& service) const {
     HttpRequest request{"GET", std::string(service.target), where_.metadata.address.to_string()};
     if (!service.field.empty()) request.fields.emplace_back(service.field, service.value);
@@ -152,7 +172,7 @@ class Search {
     auto connection = Connection::open(Carrier::Tcp, where_.metadata, until);
     if (connection.has_error())
       return Problem{"nobody at " + where_.metadata.to_string() + ": " + connection.error().what,
-                     "this is no cloud that has such a service, or a network policy denies it"};
+                     "this is no cloud that has such a service, or a network policy denies it", true};
     return ask(*connection, request, kMaxAnswerBytes, until);
   }
 
@@ -162,9 +182,12 @@ class Search {
     const TimePoint until = deadline();
     const auto addresses = probe::resolve(url->host, until);
     if (addresses.has_error()) return remark("stun: " + url->host + ": " + words(addresses.error()));
+    std::size_t left = addresses->size();
     for (const IpAddress& server : *addresses) {
-      if (has(server.family()) || net::now().mono >= until) continue;
-      const auto mapped = mapped_address({server, url->port}, *url, until);
+      // One that is silent leaves the others their time.
+      const Duration share = (until - net::now().mono) / static_cast<std::int64_t>(left--);
+      if (has(server.family()) || !listens_on(server.family())) continue;
+      const auto mapped = mapped_address({server, url->port}, *url, net::now().mono + share);
       if (mapped.has_error()) {
         remark("stun: " + url->host + " at " + server.to_string() + ": " + words(mapped.error()));
       } else {
@@ -173,9 +196,9 @@ class Search {
     }
   }
 
-  static Result<IpAddress, Problem> mapped_address(const Endpoint& server, const probe::Url& url,
-                                                   TimePoint until) {
-    auto connection = Connection::open(url.carrier, server, until);
+  Result<IpAddress, Problem> mapped_address(const Endpoint& server, const probe::Url& url,
+                                            TimePoint until) const {
+    auto connection = Connection::open(url.carrier, server, until, bound(server.address.family()));
     if (connection.has_error()) return std::move(connection).error();
     if (probe::is_secure(url.carrier)) {
       const auto secured = connection->secure({url.host}, until);

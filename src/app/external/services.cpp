@@ -51,7 +51,7 @@ std::optional<IpAddress> usable(const json* text) {
 
 std::span<const MetadataService> metadata_services() noexcept { return kServices; }
 
-bool is_usable(const IpAddress& address) { return config::reach(address) > 0; }
+bool is_usable(const IpAddress& address) { return config::reach(address) > 1; }
 
 std::optional<IpAddress> address_in(std::string_view body) {
   if (const auto plain = usable(body)) return plain;

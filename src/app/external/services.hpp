@@ -32,7 +32,7 @@ struct MetadataService {
 /// In the order in which they are asked.
 std::span<const MetadataService> metadata_services() noexcept;
 
-/// An address that clients could be relayed from: neither loopback, link-local, multicast nor unspecified.
+/// An address that the internet may reach: not a private, loopback, link-local, multicast or unspecified one.
 bool is_usable(const IpAddress& address);
 
 /// The first usable address in an answer: text, or Azure's JSON of a load balancer.

@@ -131,7 +131,8 @@ Socket::~Socket() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Result<Connection, Problem> Connection::open(Carrier carrier, const Endpoint& server, TimePoint deadline) {
+Result<Connection, Problem> Connection::open(Carrier carrier, const Endpoint& server, TimePoint deadline,
+                                             const std::optional<IpAddress>& local) {
   const bool udp = !probe::is_stream(carrier);
   const int family = server.address.is_v4() ? AF_INET : AF_INET6;
   const int type = (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -141,6 +142,11 @@ Result<Connection, Problem> Connection::open(Carrier carrier, const Endpoint& se
   const int on = 1;
   if (!udp) ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   sockaddr_storage address{};
+  if (local) {
+    const socklen_t size = to_socket_address({*local, 0}, address);
+    if (::bind(socket.fd(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
+      return socket_problem(errno, carrier);
+  }
   const socklen_t size = to_socket_address(server, address);
   if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
     if (errno != EINPROGRESS) return socket_problem(errno, carrier);

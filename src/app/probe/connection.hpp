@@ -43,8 +43,10 @@ class Socket {
 
 class Connection {
  public:
-  /// A connected socket; for TLS and DTLS secure() must follow.
-  static Result<Connection, Problem> open(Carrier carrier, const Endpoint& server, TimePoint deadline);
+  /// A connected socket; for TLS and DTLS secure() must follow. `local`: the address to leave from; nothing:
+  /// what the routes choose.
+  static Result<Connection, Problem> open(Carrier carrier, const Endpoint& server, TimePoint deadline,
+                                          const std::optional<IpAddress>& local = std::nullopt);
   /// TLS handshake (see TlsSession).
   Result<Note, Problem> secure(const TlsSettings& settings, TimePoint deadline);
 

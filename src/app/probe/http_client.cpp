@@ -20,30 +20,39 @@ std::string to_text(const HttpRequest& request) {
   return out + "\r\n";
 }
 
-/// Bytes of the body that the head announces; as many as we take when it does not.
-std::size_t announced(const HttpHead& head, std::size_t most) {
-  const std::string_view text = head.field("Content-Length");
+/// A body, as far as it came.
+struct Body {
+  std::string text;
+  bool whole = false;
+  /// Its end is when the server closes.
+  bool open_ended = false;
+};
+
+std::optional<Body> body_of(const HttpHead& head, std::string_view rest, std::size_t most) {
+  if (to_lower(head.field("Transfer-Encoding")) == "chunked") {
+    auto chunks = join_chunks(rest);
+    if (!chunks) return std::nullopt;
+    return Body{chunks->body.substr(0, most), chunks->whole || chunks->body.size() >= most};
+  }
+  const std::string_view field = head.field("Content-Length");
   std::size_t length = most;
-  std::from_chars(text.data(), text.data() + text.size(), length);
-  return std::min(length, most);
+  const auto [stop, error] = std::from_chars(field.data(), field.data() + field.size(), length);
+  if (!field.empty() && (error != std::errc{} || stop != field.data() + field.size())) return std::nullopt;
+  length = std::min(length, most);
+  return Body{std::string(rest.substr(0, length)), rest.size() >= length, field.empty()};
 }
 
 /// The answer in what came so far; nothing while more may come. `closed`: nothing more will.
 Result<std::optional<HttpAnswer>, Problem> answer_in(std::string_view text, std::size_t most, bool closed) {
-  auto head = parse_http_head(text);
+  const auto head = parse_http_head(text);
   if (head.has_error()) return Problem{head.error(), "check the port, and http against https"};
   if (!head->has_value()) return std::optional<HttpAnswer>();
-  const std::string_view body = text.substr((**head).bytes);
-  const unsigned status = (**head).status;
-  if (to_lower((**head).field("Transfer-Encoding")) == "chunked") {
-    auto chunks = join_chunks(body);
-    if (!chunks) return Problem{"malformed HTTP chunks", "check that this is the server that was meant"};
-    const bool whole = chunks->whole || chunks->body.size() >= most || closed;
-    if (!whole) return std::optional<HttpAnswer>();
-    return std::optional<HttpAnswer>(HttpAnswer{status, chunks->body.substr(0, most)});
-  }
-  if (!closed && body.size() < announced(**head, most)) return std::optional<HttpAnswer>();
-  return std::optional<HttpAnswer>(HttpAnswer{status, std::string(body.substr(0, announced(**head, most)))});
+  auto body = body_of(**head, text.substr((**head).bytes), most);
+  if (!body) return Problem{"malformed HTTP body", "check that this is the server that was meant"};
+  // What was cut short may look whole: an address without its last digit.
+  const bool whole = body->whole || (closed && body->open_ended);
+  if (!whole) return std::optional<HttpAnswer>();
+  return std::optional<HttpAnswer>(HttpAnswer{(**head).status, std::move(body->text)});
 }
 
 }  // namespace

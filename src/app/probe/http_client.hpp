@@ -25,8 +25,8 @@ struct HttpAnswer {
   std::string body;
 };
 
-/// Asks, and reads what comes until the answer is whole, the server closes, or `max_body` bytes of it are
-/// there: then that is all of the body.
+/// Asks, and reads what comes until the answer is whole, or `max_body` bytes of its body are there, which
+/// then are all of it. An answer that ends too early is a problem.
 Result<HttpAnswer, Problem> ask(Connection& connection, const HttpRequest& request, std::size_t max_body,
                                 TimePoint deadline);
 

@@ -70,25 +70,40 @@ void ports(Draft& draft) {
   draft.set("relay.ports", std::to_string(low) + '-' + std::to_string(high));
 }
 
+/// Networks of one list; more are not what anybody could read.
+constexpr std::size_t kMostNetworks = 4096;
+
 /// coturn lets "allowed" win over "denied"; here "denied" wins, so that it must not hold what was allowed.
-void peers(Draft& draft) {
-  constexpr std::size_t kMost = 4096;
+void denied_peers(Draft& draft) {
   std::vector<std::string> denied;
   for (const IpRange& range : draft.denied) {
     for (const IpRange& part : without(range, draft.allowed)) {
       for (const IpNetwork& network : networks_of(part)) denied.push_back(network.to_string());
     }
-    if (denied.size() > kMost)
-      return draft.remark("relay.deny_peers: too many networks; write them shorter by hand");
+    if (denied.size() > kMostNetworks) {
+      // Without them clients would reach what the old server kept from them.
+      draft.set("relay.enabled", "false");
+      return draft.remark("relay.enabled is false since denied-peer-ip makes more than " +
+                          std::to_string(kMostNetworks) +
+                          " networks: write relay.deny_peers by hand, then take the line out");
+    }
   }
+  for (std::string& network : denied) draft.add("relay.deny_peers", std::move(network));
+}
+
+void allowed_peers(Draft& draft) {
   std::vector<std::string> allowed;
   for (const IpRange& range : draft.allowed) {
     for (const IpNetwork& network : networks_of(range)) allowed.push_back(network.to_string());
-    if (allowed.size() > kMost)
+    if (allowed.size() > kMostNetworks)
       return draft.remark("relay.allow_peers: too many networks; write them shorter by hand");
   }
-  for (std::string& network : denied) draft.add("relay.deny_peers", std::move(network));
   for (std::string& network : allowed) draft.add("relay.allow_peers", std::move(network));
+}
+
+void peers(Draft& draft) {
+  denied_peers(draft);
+  allowed_peers(draft);
   if (draft.denied.empty() && draft.allowed.empty()) {
     draft.remark(
         "coturn let clients reach private networks; here private, link-local and other special "

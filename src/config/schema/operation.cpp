@@ -47,7 +47,7 @@ void add_operation(std::vector<Key>& t) {
        "",
        {0, 10 * kMinute},
        "Signaling clients are told to come back elsewhere, each at a time of its own within this; who is "
-       "still there then is disconnected.",
+       "still there a second later is disconnected. No more than fits into shutdown.drain_timeout.",
        "Write a duration with a unit."}));
   t.push_back(many<EndpointCodec>(
       TS_AT(turn.drain_servers),

@@ -20,16 +20,22 @@ void add_peerjs(std::vector<Key>& t) {
                                                  "lets nobody in by itself; any other key must "
                                                  "be a credential.",
                                                  "Write a name."}));
-  t.push_back(one<BoolCodec>(
-      TS_AT(peerjs.allow_discovery),
-      {"signaling.peerjs.allow_discovery", "", kAny,
-       "Tell everybody with a key the ids of all peers (GET .../peers).", "Write true or false."}));
+  t.push_back(one<BoolCodec>(TS_AT(peerjs.allow_discovery),
+                             {"signaling.peerjs.allow_discovery", "", kAny,
+                              "Tell whoever shows a credential as key the ids of all peers (GET .../peers).",
+                              "Write true or false."}));
   t.push_back(one<TextCodec>(TS_AT(peerjs.room),
                              {"signaling.peerjs.room",
                               "",
                               {1, 128},
                               "The room that these clients are in, where other dialects meet them.",
                               "Write a name."}));
+  t.push_back(one<CountCodec>(
+      TS_AT(peerjs.max_members),
+      {"signaling.peerjs.max_members", "", kLimit,
+       "Members of that room, of all dialects; 0 is no limit. Each that comes or goes costs as much as "
+       "there are.",
+       "Write a number."}));
   t.push_back(one<MillisecondsCodec>(TS_AT(peerjs.expire_time),
                                      {"signaling.peerjs.expire_time",
                                       "",

@@ -154,7 +154,7 @@ void add_relay(std::vector<Key>& t) {
   t.push_back(
       one<MillisecondsCodec>(TS_AT(discover.timeout), {"relay.discover_timeout",
                                                        "",
-                                                       {100, 60'000},
+                                                       {100, 8000},
                                                        "How long each source of relay.discover may take.",
                                                        "Write a time such as 5s."}));
   t.push_back(one<PortRangeCodec>(TS_AT(turn.ports),

@@ -52,12 +52,12 @@ std::string_view without_default_port(std::string_view authority) noexcept {
 
 }  // namespace
 
-std::optional<std::string> percent_decode(std::string_view text) {
+std::optional<std::string> percent_decode(std::string_view text, Plus plus) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
-      out += text[i] == '+' ? ' ' : text[i];
+      out += text[i] == '+' && plus == Plus::Space ? ' ' : text[i];
       continue;
     }
     if (text.size() - i < 3) return std::nullopt;

@@ -12,7 +12,8 @@
 namespace ts::net::http_text {
 
 /// RFC 3986 §2.1; '+' is a space. Nothing when an escape is broken. Never longer than the input.
-std::optional<std::string> percent_decode(std::string_view text);
+enum class Plus : bool { Space, Itself };
+std::optional<std::string> percent_decode(std::string_view text, Plus plus = Plus::Space);
 
 /// The first parameter of that name in `a=b&c=d`, decoded; nothing when it is absent or broken.
 std::optional<std::string> query_parameter(std::string_view query, std::string_view name);

@@ -25,14 +25,15 @@ HttpResponse answer(std::string_view rest, dialect::PeerJs& peerjs) {
   if (rest.empty()) return HttpResponse(200, "application/json", std::string(kInfo));
   const std::size_t slash = rest.rfind('/');
   const std::string_view what = rest.substr(slash == std::string_view::npos ? rest.size() : slash + 1);
-  const auto key = http_text::percent_decode(rest.substr(0, std::min(slash, rest.size())));
+  const auto key =
+      http_text::percent_decode(rest.substr(0, std::min(slash, rest.size())), http_text::Plus::Itself);
   if (what != "id" && what != "peers")
     return http_text::error(rest == "peerjs" ? 426 : 404, "not_found", "WebSocket, /id and /peers are here");
   if (!key || !peerjs.knows_key(now(), *key))
     return http_text::error(401, "unauthorized", "Invalid key provided");
   if (what == "id") return HttpResponse(200, "text/html; charset=utf-8", peerjs.new_id());
-  auto list = peerjs.peers();
-  if (!list) return http_text::error(401, "unauthorized", "the list of peers is not told");
+  auto list = peerjs.peers(now(), *key);
+  if (!list) return http_text::error(401, "unauthorized", "the list of peers is not told to this key");
   return HttpResponse(200, "application/json", std::move(*list));
 }
 

@@ -22,11 +22,29 @@ TEST(ExternalServices, AnAddressIsReadFromTextAndFromABalancersJson) {
 }
 
 TEST(ExternalServices, WhatNobodyCanBeReachedByIsNoAddress) {
-  for (const char* text :
-       {"", "-", "0.0.0.0", "127.0.0.1", "169.254.1.1", "224.0.0.1", "::", "::1", "fe80::1", "ff02::1",
-        "203.0.113.7 203.0.113.8", "203.0.113", "<html>203.0.113.7</html>", "{", "[]", "null",
-        R"({"loadbalancer":[]})", R"({"loadbalancer":{"publicIpAddresses":{}}})",
-        R"({"loadbalancer":{"publicIpAddresses":[7,null,{"frontendIpAddress":7}]}})"})
+  for (const char* text : {"",
+                           "-",
+                           "0.0.0.0",
+                           "127.0.0.1",
+                           "169.254.1.1",
+                           "224.0.0.1",
+                           "10.0.0.5",
+                           "100.64.0.9",
+                           "192.168.1.1",
+                           "fd00::7",
+                           "::",
+                           "::1",
+                           "fe80::1",
+                           "ff02::1",
+                           "203.0.113.7 203.0.113.8",
+                           "203.0.113",
+                           "<html>203.0.113.7</html>",
+                           "{",
+                           "[]",
+                           "null",
+                           R"({"loadbalancer":[]})",
+                           R"({"loadbalancer":{"publicIpAddresses":{}}})",
+                           R"({"loadbalancer":{"publicIpAddresses":[7,null,{"frontendIpAddress":7}]}})"})
     EXPECT_EQ(text_of(address_in(text)), "none") << text;
 }
 

@@ -2,12 +2,15 @@
 // What systemd is told: sd_notify(3)'s datagrams, over a socket of the test's.
 #include "../../../src/app/service_manager.hpp"
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -64,6 +67,34 @@ TEST(ServiceManager, IsToldOverAPathOrAnAbstractName) {
 TEST(ServiceManager, IsNoneWithoutASocket) {
   for (const std::string& name : {std::string(), std::string("/nonexistent/socket"), std::string(500, 'x')})
     ServiceManager(name).tell("READY=1");
+}
+
+// A server under load may have no file descriptor left; it lives all the same.
+TEST(ServiceManager, IsToldWithoutAnotherDescriptor) {
+  const Ear ear(abstract_name());
+  ServiceManager first(abstract_name());
+  const ServiceManager manager(std::move(first));
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  manager.tell("READY=1");
+  manager.tell_alive();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(ear.heard(), "READY=1");
+  EXPECT_EQ(ear.heard(), "WATCHDOG=1");
+}
+
+// A manager that reads nothing: signs of life are lost, and what else it is told is given up after a second.
+TEST(ServiceManager, DoesNotHoldUpWhoTellsIt) {
+  using std::chrono::steady_clock;
+  const Ear ear(abstract_name());
+  const ServiceManager manager(abstract_name());
+  const auto start = steady_clock::now();
+  constexpr int kMoreThanItsQueue = 5000;
+  for (int i = 0; i < kMoreThanItsQueue; ++i) manager.tell_alive();
+  manager.tell("STOPPING=1");
+  EXPECT_LT(steady_clock::now() - start, 20s);
 }
 
 struct WatchdogCase {

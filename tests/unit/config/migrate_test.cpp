@@ -221,6 +221,38 @@ TEST(Coturn, AllowedPeersAreCutOutOfDeniedOnes) {
   EXPECT_THAT(result.config.turn.peers.allow, SizeIs(2));
 }
 
+std::string single_peers(const std::string& option, int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i)
+    out += option + "=9.9." + std::to_string(i / 256) + '.' + std::to_string(i % 256) + '\n';
+  return out;
+}
+
+// A denial that is too long to carry over does not leave open what was closed.
+TEST(Coturn, TooManyDeniedPeersSwitchTheRelayOff) {
+  const std::string credential = "static-auth-secret=north\n";
+  const LoadResult most = loaded(migrate_coturn(credential + single_peers("denied-peer-ip", 4096), "t.conf"));
+  ASSERT_TRUE(most.ok()) << to_text(most.problems);
+  EXPECT_TRUE(most.config.turn.enabled);
+  EXPECT_THAT(most.config.turn.peers.deny, SizeIs(4096));
+
+  const Migration out = migrate_coturn(credential + single_peers("denied-peer-ip", 4097), "t.conf");
+  ASSERT_TRUE(loaded(out).ok()) << to_text(loaded(out).problems);
+  EXPECT_FALSE(loaded(out).config.turn.enabled);
+  EXPECT_THAT(out.yaml, HasSubstr("relay.enabled is false since denied-peer-ip"));
+}
+
+TEST(Coturn, TooManyAllowedPeersLeaveTheDeniedOnes) {
+  const Migration out = migrate_coturn(
+      "static-auth-secret=north\ndenied-peer-ip=8.8.8.8\n" + single_peers("allowed-peer-ip", 4097), "t.conf");
+  const LoadResult result = loaded(out);
+  ASSERT_TRUE(result.ok()) << to_text(result.problems);
+  EXPECT_TRUE(result.config.turn.enabled);
+  EXPECT_THAT(result.config.turn.peers.deny, SizeIs(1));
+  EXPECT_THAT(result.config.turn.peers.allow, IsEmpty());
+  EXPECT_THAT(out.yaml, HasSubstr("relay.allow_peers: too many networks"));
+}
+
 TEST(Coturn, WhatIsWrongIsLeftOutAndTold) {
   const std::vector<std::string> told = remarks(
       "frobnicate=7\nlistening-port=99999\nmin-port=x\nlistening-ip=eth0\nuser=nobody\ndenied-peer-ip=here\n"

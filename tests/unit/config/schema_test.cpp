@@ -38,6 +38,7 @@ TEST(CoturnDocumentation, IsUpToDate) {
 TEST(Documentation, IsUpToDate) {
   EXPECT_EQ(slurp(source_path("docs/configuration.md")), documentation()) << "run: turnstone config docs";
   EXPECT_EQ(slurp(source_path("docs/config.schema.json")), json_schema()) << "run: turnstone config schema";
+  EXPECT_THAT(json_schema(), HasSubstr(R"("items": {"enum": ["node", "metadata", "stun"]})"));
 }
 
 TEST(Sample, LoadsToTheDefaults) {
@@ -195,6 +196,18 @@ TEST(Defaults, RelayAddressOfTheHost) {
   EXPECT_EQ(filled({ip("10.9.9.9")}, {ip("192.0.2.1"), ip("2001:db8::1")}), "10.9.9.9 ");
   EXPECT_EQ(filled({ip("0.0.0.0")}, {ip("192.0.2.1"), ip("2001:db8::1")}), "192.0.2.1 ");
   EXPECT_EQ(filled({}, {ip("127.0.0.1"), ip("169.254.1.1")}), "relay.addresses ");
+}
+
+TEST(Defaults, WhatWasNotDiscoveredIsTakenOfTheHostIfPublic) {
+  const auto ip = [](const char* text) { return *IpAddress::parse(text); };
+  Config config;
+  config.discover.sources = {AddressSource::Node};
+  config.turn.relay_addresses = {{ip("192.0.2.1"), ip("10.0.0.1")}};
+  EXPECT_THAT(fill_relay_addresses(config, std::vector<IpAddress>{ip("10.0.0.1"), ip("fd00::1")}), IsEmpty());
+  EXPECT_EQ(config.turn.relay_addresses.size(), 1U);
+  fill_relay_addresses(config, std::vector<IpAddress>{ip("fd00::1"), ip("2001:db8::1")});
+  ASSERT_EQ(config.turn.relay_addresses.size(), 2U);
+  EXPECT_EQ(config.turn.relay_addresses[1].advertised.to_string(), "2001:db8::1");
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ TEST_F(RoomsTest, BansAreBounded) {
   o.messages_per_second = 0;
   start(o);
   member(1, "ada", "r");
-  for (std::size_t i = 0; i < signal::kMaxBans; ++i) {
+  for (std::size_t i = 0; i < signal::kMaxBansOfSeniors; ++i) {
     const std::string name = "p" + std::to_string(i);
     ASSERT_EQ(code(1, R"({"t":"ban","id":1,"room":"r","peer":")" + name + R"(","seconds":9})"), "ok");
   }

@@ -158,7 +158,7 @@ TEST_F(PeerJsTest, AnIdIsItsHolders) {
 
 TEST_F(PeerJsTest, RelaysWithTheSendersName) {
   open(1, "ada"), open(2, "bob"), open(3, "cid");
-  for (const char* type : {"OFFER", "ANSWER", "CANDIDATE", "LEAVE", "EXPIRE"}) {
+  for (const char* type : {"OFFER", "ANSWER", "CANDIDATE", "LEAVE"}) {
     const std::string head = std::string(R"({"type":")") + type + '"';
     EXPECT_EQ(say(1, head + R"(,"payload":{"x":[1,  "\u00e9"]},"dst":"bob","src":"cid"})"),
               Lines{"2 " + head + R"(,"src":"ada","dst":"bob","payload":{"x":[1,  "\u00e9"]}})"});
@@ -167,7 +167,7 @@ TEST_F(PeerJsTest, RelaysWithTheSendersName) {
             Lines{R"(2 {"type":"OFFER","src":"ada","dst":"bob"})"});
   for (const char* nothing :
        {R"({"type":"HEARTBEAT"})", R"({"type":"OFFER"})", R"({"type":"NEWS","dst":"bob"})", "nonsense",
-        R"({"type":"LEAVE","dst":"nobody"})", R"({"type":"EXPIRE","dst":"nobody"})"}) {
+        R"({"type":"LEAVE","dst":"nobody"})", R"({"type":"EXPIRE","dst":"bob"})"}) {
     EXPECT_EQ(say(1, nothing), Lines{}) << nothing;
   }
   EXPECT_EQ(peerjs_->counters().received[static_cast<std::size_t>(PeerJsType::Invalid)], 1U);
@@ -197,10 +197,25 @@ TEST_F(PeerJsTest, WhatWaitsForAPeerIsDeliveredOrExpiresOnce) {
 
 TEST_F(PeerJsTest, WhatWaitsIsBounded) {
   open(1, "ada");
-  for (int i = 0; i < 64; ++i) EXPECT_EQ(say(1, R"({"type":"CANDIDATE","dst":"bob"})"), Lines{});
-  EXPECT_EQ(say(1, R"({"type":"CANDIDATE","dst":"bob"})"),
+  for (int i = 0; i < 65; ++i) EXPECT_EQ(say(1, R"({"type":"CANDIDATE","dst":"bob"})"), Lines{});
+  EXPECT_EQ(say(1, R"({"type":"OFFER","dst":"bob"})"),
             Lines{R"(1 {"type":"EXPIRE","src":"bob","dst":"ada"})"});
-  EXPECT_EQ(say(1, R"({"type":"CANDIDATE","dst":"bob"})"), Lines{});
+}
+
+TEST_F(PeerJsTest, NamesThatNobodyHasAreNotKept) {
+  open(1, "ada");
+  EXPECT_EQ(say(1, R"({"type":"CANDIDATE","dst":")" + std::string(65, 'x') + R"("})"), Lines{});
+  EXPECT_EQ(after(10s), Lines{});
+}
+
+TEST_F(PeerJsTest, ItsRoomIsNobodys) {
+  native_->opened(now_, 9, Endpoint{}, frames_);
+  native_->text(now_, 9, R"({"t":"hello","v":1,"token":"secret","peer":"nat"})", frames_);
+  native_->text(now_, 9, R"({"t":"join","room":"peerjs","options":{"locked":true}})", frames_);
+  native_->text(now_, 9, R"({"t":"room","room":"peerjs","locked":true})", frames_);
+  native_->text(now_, 9, R"({"t":"kick","room":"peerjs","peer":"ada"})", frames_);
+  said();
+  EXPECT_EQ(open(1, "ada").at(0), "1 " + kOpen);
 }
 
 TEST_F(PeerJsTest, MeetsTheNativeProtocol) {
@@ -217,8 +232,10 @@ TEST_F(PeerJsTest, MeetsTheNativeProtocol) {
             std::string::npos);
   native_->text(now_, 9, R"({"t":"send","to":"ada","kind":"answer","data":{"sdp":2}})", frames_);
   EXPECT_EQ(said(), Lines{R"(1 {"type":"ANSWER","src":"nat","dst":"ada","payload":{"sdp":2}})"});
-  native_->text(now_, 9, R"({"t":"kick","room":"peerjs","peer":"ada"})", frames_);
-  EXPECT_EQ(said().at(1), "1 x");
+  signal::Outbox out;
+  router_->close_room(now_, "peerjs", "closed", out);
+  peerjs_->deliver(now_, out);
+  EXPECT_EQ(said(), Lines{"1 x"});
   EXPECT_EQ(open(2, "nat").at(0), "2 " + kTaken);
 }
 
@@ -257,14 +274,15 @@ TEST_F(PeerJsTest, IdsAndPeers) {
   EXPECT_EQ(ids.size(), 50U);
   EXPECT_TRUE(peerjs_->knows_key(now_, "peerjs") && peerjs_->knows_key(now_, "secret"));
   EXPECT_FALSE(peerjs_->knows_key(now_, "other"));
-  EXPECT_FALSE(peerjs_->peers());
+  EXPECT_FALSE(peerjs_->peers(now_, "secret"));
   PeerJsOptions options;
   options.allow_discovery = true;
   signal::Options rules;
   rules.token = "secret";
   start(rules, options);
   open(1, "bob"), open(2, "a\\\"da");
-  EXPECT_EQ(peerjs_->peers(), R"(["a\\\"da","bob"])");
+  EXPECT_EQ(peerjs_->peers(now_, "secret"), R"(["a\\\"da","bob"])");
+  EXPECT_FALSE(peerjs_->peers(now_, "peerjs")) << "that key is no credential";
 }
 
 }  // namespace
