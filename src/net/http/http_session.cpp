@@ -217,11 +217,11 @@ void HttpSession::take_head() {
     const std::size_t end = std::min(target.find_first_of("/?#", scheme.size()), target.size());
     authority = target.substr(scheme.size(), end - scheme.size());
     target.remove_prefix(end);
-    if (target.empty()) target = "/";
   }
   target = target.substr(0, target.find('#'));
   const std::size_t question = target.find('?');
   request_.path = target.substr(0, question);
+  if (authority && request_.path.empty()) request_.path = "/";
   if (question != std::string_view::npos) request_.query = target.substr(question + 1);
   for (const auto& field : message) {
     const bool replaced = authority && field.name() == http::field::host;
