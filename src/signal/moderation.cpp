@@ -163,9 +163,11 @@ void Router::throw_out(const Now& now, SlotHandle at, SlotHandle room, std::stri
   end_common_ice(now, at, c, LeaveReason::Kicked, out);
 }
 
-/// Tells the ICE provider, but not at the end of the server: the relay ends with it.
-bool Router::end_ice(const Connection& c, std::string_view room, LeaveReason why) {
-  return !closing_all_ && ice_.ended(room, c.peer, why);
+/// True when the member must get other servers if it stays.
+bool Router::end_ice(const Connection& c, std::string_view room, LeaveReason why, bool keeps_ice) {
+  if (!keeps_ice) return ice_.ended(room, c.peer, why);
+  ice_.released(room, c.peer);
+  return false;
 }
 
 void Router::end_common_ice(const Now& now, SlotHandle at, Connection& c, LeaveReason why, Outbox& out) {

@@ -91,10 +91,11 @@ Result<void, Failure> Router::leave(ConnectionId id, std::string_view name, Outb
   return {};
 }
 
-void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out) {
+void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out,
+                        bool keeps_ice) {
   drop_waiting(c, room);
   Room& r = *rooms_.find(room);
-  end_ice(c, r.name, why);
+  end_ice(c, r.name, why, keeps_ice);
   std::erase(r.members, at);
   std::erase_if(c.rooms, [&](const Membership& m) { return m.room == room; });
   --counters_.memberships;

@@ -87,6 +87,7 @@ TEST(HttpRoutes, HandlersAnswer) {
   EXPECT_EQ(client.get("/healthz?x=y").body, "{\"status\":\"ok\"}");
   EXPECT_EQ(client.get("/readyz").status, 500U);
   EXPECT_EQ(client.get("http://test/healthz").status, 200U);
+  EXPECT_EQ(client.get("http://elsewhere.example?x").status, 200U) << "no path: the root";
 }
 
 TEST(HttpRoutes, MetricsAreNotForEveryone) {
@@ -193,7 +194,8 @@ TEST(HttpConnections, OldClientsGetOneAnswerUnlessTheyAsk) {
 TEST(HttpConnections, RequestsThatAreNone) {
   Server server(open_settings());
   for (const char* text :
-       {"nonsense\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/3.7\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+       {"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", "nonsense\r\n\r\n", "GET /\r\n\r\n",
+        "GET / HTTP/3.7\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
@@ -353,7 +355,7 @@ TEST(HttpShutdown, DrainingEndsKeepAlive) {
   Server server(open_settings());
   Client client = server.connect();
   EXPECT_EQ(client.get("/healthz").field("connection"), "");
-  server.run([&] { server.http().drain(1000ms); });
+  server.run([&] { server.http().drain({1000ms, {}, {}}); });
   EXPECT_EQ(client.get("/healthz").field("connection"), "close");
   EXPECT_TRUE(client.ended());
 }

@@ -294,7 +294,7 @@ TEST(WebSocketShutdown, DrainThenClose) {
   Client a = member(server, server.connect(), "a");
   Client b = member(server, server.connect_tls(), "b");
   EXPECT_THAT(a.next_text(), HasSubstr("peer-joined"));
-  server.run([&] { server.http().drain(1500ms); });
+  server.run([&] { server.http().drain({1500ms, {}, {}}); });
   EXPECT_THAT(a.next_text(), HasSubstr("goaway"));
   EXPECT_THAT(b.next_text(), HasSubstr("goaway"));
   Client late = server.connect();

@@ -109,6 +109,8 @@ struct HttpHandlers {
   std::function<Result<TurnCredential, TurnRefusal>(const TurnQuestion& question)> mint;
   /// For /connections?room=: JSON. An empty room is the default one.
   std::function<std::string(std::string_view room)> connections;
+  /// Takes every request, whatever its method and path; then nothing else of this is looked at.
+  HttpHandler any;
 };
 
 /// Where an Engine.IO machine is reached, and by whom. It must outlive the server.
@@ -143,6 +145,8 @@ struct HttpOptions {
 
   /// Connections at once; what comes beyond is closed. 0 is no limit.
   std::size_t max_connections = 0;
+  /// Then the oldest one that has got nothing but refusals is closed in place of the newcomer.
+  bool strangers_give_way = false;
   std::size_t max_header_bytes = 16'384;
   std::size_t max_body_bytes = 65'536;
   /// Time for a request's header from its first byte on; for its body; for the next request to begin; for a
@@ -190,9 +194,17 @@ class HttpServer {
   /// Serves a connected stream (TLS handshake done) until it ends. After close_all() or stop(): closes it.
   void serve(DetachedStream stream);
 
-  /// Tells signaling members to come back after this time, refuses new ones, and ends HTTP connections with
-  /// their next response.
-  void drain(std::chrono::milliseconds retry_after);
+  /// Sends signaling members away, of all dialects; refuses new ones, and ends HTTP connections with their
+  /// next response.
+  void drain(const signal::Farewell& how);
+  /// All are welcome again.
+  void undrain();
+  /// Closes what is left of signaling, of all dialects, with the code. HTTP goes on.
+  void close_sessions(signal::CloseCode code);
+  /// Sends what deliver() and mounted machines have to say, where no request of a client brought it about.
+  void flush();
+  /// From now on these hold (HttpOptions, signal::Options).
+  void set_access(std::vector<IpNetwork> metrics_allow_from, const std::vector<std::string>& allowed_origins);
   /// Closes all connections in good manner: WebSockets with the code (Drain 1001 or Restart 1012), idle HTTP
   /// connections at once. Calls `done` on the server's thread when none is left, at the latest after `grace`
   /// (then the rest has been cut off). New streams are closed.

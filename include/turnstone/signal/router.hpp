@@ -27,6 +27,7 @@
 #include <turnstone/signal/failure.hpp>
 #include <turnstone/signal/ice.hpp>
 #include <turnstone/signal/identity.hpp>
+#include <turnstone/signal/inspect.hpp>
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
 #include <turnstone/signal/replay.hpp>
@@ -252,6 +253,17 @@ class Router {
   /// Ends all memberships of a room, as a kick does. False: there is no such room.
   bool close_room(const Now& now, std::string_view room, std::string_view reason, Outbox& out);
 
+  // For operators; see inspect.hpp.
+
+  /// Rooms whose names begin so, of at most `looked` places from `from` on; at most `most` of them.
+  RoomPage rooms(std::string_view prefix, std::uint32_t from, std::uint32_t looked, std::size_t most) const;
+  /// Members of a room in the order of their coming, from the first one on (0), or from where a page says.
+  /// Nothing: there is no such room.
+  std::optional<MemberPage> members(std::string_view room, std::uint64_t from, std::size_t most) const;
+  /// Removes a member from a room, as a kick does. False: it is not there.
+  bool remove(const Now& now, std::string_view room, std::string_view peer, std::string_view reason,
+              Outbox& out);
+
   // Messages that are numbered, for a resume.
 
   /// Numbers a message to a member and keeps it until it is acknowledged. 0: the receiver's messages are not
@@ -268,9 +280,17 @@ class Router {
   std::optional<TimePoint> next_deadline() const noexcept;
   /// Hello time-outs, silent connections, expired sends, renewal of ICE servers.
   void tick(const Now& now, Outbox& out);
-  /// Sends goaway to all members, and refuses new connections from now on.
-  void drain(std::chrono::milliseconds retry_after, Outbox& out);
-  /// Closes all connections without telling the room-mates, or the ICE provider: the relay ends as well.
+  /// Sends goaway to all members, and refuses new connections from now on. Each is told a time of its own,
+  /// so that they do not come back all at once, and closed (1012) some time after that, of which its
+  /// room-mates are not told. Who goes meanwhile, and is not kicked, keeps what the ICE provider gave it.
+  void drain(const Now& now, const Farewell& how, Outbox& out);
+  /// Welcomes connections again.
+  void undrain() noexcept { draining_ = false; }
+  bool is_draining() const noexcept { return draining_; }
+  /// From now on these hold. Not heartbeat nor the options of resume, which clients and sessions have been
+  /// told. Tokens are the authenticator's.
+  void use(const Options& options);
+  /// Closes all connections without telling the room-mates; what the ICE provider gave them stays good.
   void close_all(CloseCode code, std::string_view why, Outbox& out);
 
   // Views.
@@ -320,6 +340,8 @@ class Router {
     TimePoint seen;
     TimePoint hello_due;
     TimePoint ice_due;
+    /// While draining.
+    TimePoint leave_due = TimePoint::max();
     TimePoint armed;
     Receiver receiver() const noexcept { return {id, dialect, lost}; }
     Membership* in(SlotHandle room) noexcept;
@@ -395,9 +417,11 @@ class Router {
                                                  const Connection& old) const;
 
   SlotHandle open_room(std::string_view name);
-  void leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out);
-  bool end_ice(const Connection& c, std::string_view room, LeaveReason why);
+  void leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out,
+                  bool keeps_ice = false);
+  bool end_ice(const Connection& c, std::string_view room, LeaveReason why, bool keeps_ice = false);
   void end_common_ice(const Now& now, SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
+  std::chrono::milliseconds retry_time() noexcept;
   void throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out);
   Result<void, Failure> may_join(const Now& now, const Connection& c, std::string_view name,
                                  const RoomChange& options) const;
@@ -425,8 +449,7 @@ class Router {
   Authenticator& authenticator_;
   Counters counters_;
   bool draining_ = false;
-  bool closing_all_ = false;
-  std::chrono::milliseconds retry_after_{0};
+  Farewell farewell_;
   std::uint64_t joins_ = 0;
   std::uint64_t marks_ = 0;
 

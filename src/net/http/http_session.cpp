@@ -165,13 +165,13 @@ asio::awaitable<bool> HttpSession::read_request() {
     const auto [body_error, body_bytes] = co_await http::async_read(stream_, buffer_, *parser_, kTuple);
     if (body_error) co_return co_await refuse(body_error);
   }
-  // RFC 9112 §3.2: a request without Host is no request.
+  // RFC 9112 §3.2: a request without Host, or with two, is no request.
   auto& message = parser_->get();
   request_.body = std::move(message.body());
-  const bool has_host = message.find(http::field::host) != message.end();
+  const std::size_t hosts = message.count(http::field::host);
   // RFC 9112 §6.3: a last coding that is not chunked leaves the length of the body unknown.
   const bool unframed = message.find(http::field::transfer_encoding) != message.end() && !message.chunked();
-  if (unframed || (message.version() >= 11 && !has_host) || !request_.path.starts_with('/') ||
+  if (unframed || hosts > 1 || (message.version() >= 11 && hosts == 0) || !request_.path.starts_with('/') ||
       message.version() / 10 != 1) {
     error_code bad = http::error::bad_target;
     co_return co_await refuse(bad);
@@ -210,18 +210,23 @@ void HttpSession::take_head() {
   const auto& message = parser_->get();
   request_.method = std::string(message.method_string());
   std::string_view target(message.target().data(), message.target().size());
-  // Absolute form, RFC 9112 §3.2.2.
+  // Absolute form, RFC 9112 §3.2.2: its authority counts, whatever Host says.
+  std::optional<std::string> authority;
   for (const std::string_view scheme : {std::string_view("http://"), std::string_view("https://")}) {
     if (!target.starts_with(scheme)) continue;
-    target.remove_prefix(std::min(target.find('/', scheme.size()), target.size()));
-    if (target.empty()) target = "/";
+    const std::size_t end = std::min(target.find_first_of("/?#", scheme.size()), target.size());
+    authority = target.substr(scheme.size(), end - scheme.size());
+    target.remove_prefix(end);
   }
   target = target.substr(0, target.find('#'));
   const std::size_t question = target.find('?');
   request_.path = target.substr(0, question);
+  if (authority && request_.path.empty()) request_.path = "/";
   if (question != std::string_view::npos) request_.query = target.substr(question + 1);
   for (const auto& field : message) {
-    request_.fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    const bool replaced = authority && field.name() == http::field::host;
+    request_.fields.emplace_back(std::string(field.name_string()),
+                                 replaced ? *authority : std::string(field.value()));
   }
   request_.remote = stream_.remote();
   request_.local = stream_.local();
@@ -303,6 +308,7 @@ asio::awaitable<void> HttpSession::write(HttpResponse response) {
   constexpr std::size_t kJoinBytes = 16'384;
   if (engine_ != nullptr) engine_->decorate(request_, response);
   server_->count(response.status);
+  if (response.status < 400) welcome = true;
   keep_alive_ = keep_alive_ && !server_->draining;
   http_text::Head head;
   head.http_1_0 = parser_->get().version() == 10;

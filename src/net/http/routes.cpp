@@ -79,6 +79,7 @@ std::string to_json(const TurnCredential& credential) {
 }  // namespace
 
 asio::awaitable<HttpResponse> HttpServer::Impl::respond(const HttpRequest& request) {
+  if (handlers.any) co_return co_await handle(handlers.any, request);
   const HttpHandler* handler = nullptr;
   bool hidden = false;
   if (request.path == "/metrics") {
