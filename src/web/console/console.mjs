@@ -86,6 +86,7 @@ async function enter(token) {
   }).catch(() => {});
   route();
   repeat(PERIOD, poll);
+  timers.push(setInterval(tell, 1000));
 }
 
 /** Calls again and again, each time some while after the last one is done; not while nobody looks. */

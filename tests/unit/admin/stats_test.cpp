@@ -47,17 +47,17 @@ TEST(Stats, TellByReasonWhatHasHappened) {
   json told = json::parse(stats(busy(), facts()));
   EXPECT_EQ(told["uptime_seconds"], 12.5);
   EXPECT_EQ(told["time"], 1'800'000'000);
-  EXPECT_EQ(told["allocations"], (json{{"udp", 3}, {"tls", 1}}));
-  EXPECT_EQ(told["allocations_by_thread"], (json{1, 3}));
-  EXPECT_EQ(told["denials"], (json{{"no_port", 2}})) << "what is 0 is left out";
-  EXPECT_EQ(told["drops"], (json{{"queue_full", 3}}));
-  EXPECT_EQ(told["requests"], (json{{"allocate", {{"508", 2}}}}));
-  EXPECT_EQ(told["relayed"]["to_peer"]["udp"], (json{{"packets", 10}, {"bytes", 1000}}));
-  EXPECT_EQ(told["udp"]["receive_drops"], (json{{"listener", 4}, {"relay", 5}}));
+  EXPECT_EQ(told["allocations"], json::object({{"udp", 3}, {"tls", 1}}));
+  EXPECT_EQ(told["allocations_by_thread"], json::array({1, 3}));
+  EXPECT_EQ(told["denials"], json::object({{"no_port", 2}})) << "what is 0 is left out";
+  EXPECT_EQ(told["drops"], json::object({{"queue_full", 3}}));
+  EXPECT_EQ(told["requests"], json::object({{"allocate", json::object({{"508", 2}})}}));
+  EXPECT_EQ(told["relayed"]["to_peer"]["udp"], json::object({{"packets", 10}, {"bytes", 1000}}));
+  EXPECT_EQ(told["udp"]["receive_drops"], json::object({{"listener", 4}, {"relay", 5}}));
   EXPECT_EQ(told["limits"]["allocations"], 100);
   EXPECT_EQ(told["signaling"]["sessions"], 9);
   EXPECT_EQ(told["signaling"]["messages"], 10);
-  EXPECT_EQ(told["signaling"]["errors"], (json{{"room_full", 2}}));
+  EXPECT_EQ(told["signaling"]["errors"], json::object({{"room_full", 2}}));
   EXPECT_TRUE(told["certificate_expires"].is_null());
   EXPECT_TRUE(told["offload"].is_null());
 }
@@ -105,9 +105,9 @@ TEST(History, KeepsTheLastOnes) {
   }
   EXPECT_EQ(history.size(), 3U);
   json told = json::parse(history.json());
-  EXPECT_EQ(told["at"], (json{3.0, 4.0, 5.0}));
-  EXPECT_EQ(told["packets"], (json{30, 40, 50}));
-  EXPECT_EQ(told["drops"], (json{0, 0, 0}));
+  EXPECT_EQ(told["at"], json::array({3.0, 4.0, 5.0}));
+  EXPECT_EQ(told["packets"], json::array({30, 40, 50}));
+  EXPECT_EQ(told["drops"], json::array({0, 0, 0}));
   History none(0);
   none.add({});
   EXPECT_EQ(none.size(), 0U);
