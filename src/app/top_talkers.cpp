@@ -64,7 +64,7 @@ asio::awaitable<std::optional<std::optional<turn::AllocationDetail>>> ask_about(
   return ask_shard<std::optional<turn::AllocationDetail>>(context, *shards[entry.shard], std::move(look));
 }
 
-Json to_json(const LoadRanking::Entry& entry, const turn::AllocationView& view) {
+Json described(const LoadRanking::Entry& entry, const turn::AllocationView& view) {
   Json out = to_json(entry.shard, view);
   out["bits_per_second"] = entry.bytes_per_second * 8;
   out["packets_per_second"] = entry.packets_per_second;
@@ -100,7 +100,7 @@ asio::awaitable<std::optional<admin::Response>> top_talkers(std::shared_ptr<TopT
     const auto found = co_await std::move(looking);
     if (!found) co_return std::nullopt;
     // It may have ended meanwhile.
-    if (*found) items.push_back(to_json(entry, (*found)->view));
+    if (*found) items.push_back(described(entry, (*found)->view));
   }
   Json body = Json::object();
   body["complete"] = complete;
