@@ -72,11 +72,11 @@ void Drain::look_soon() {
 
 void Drain::look() {
   const auto now = Clock::now();
-  if (done_ && now >= end_at_) return finish(false);
   if (!disconnected_ && now >= disconnect_at_) {
     disconnected_ = true;
     hands_.disconnect();
   }
+  if (done_ && now >= end_at_) return finish(false);
   hands_.count([this](Remaining remaining) {
     if (on_ && !stopped_) counted(remaining);
   });

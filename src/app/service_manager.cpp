@@ -35,13 +35,9 @@ std::optional<std::uint64_t> number(const std::string& text) {
 
 ServiceManager::ServiceManager(std::string socket_name) : socket_name_(std::move(socket_name)) {
   if (socket_name_.empty()) return;
-  socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  socket_ = net::Descriptor(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const timeval longest{.tv_sec = 1, .tv_usec = 0};
-  if (socket_ >= 0) ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
-}
-
-ServiceManager::~ServiceManager() {
-  if (socket_ >= 0) ::close(socket_);
+  if (socket_) ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
 }
 
 ServiceManager ServiceManager::from_environment() {
@@ -60,7 +56,7 @@ void ServiceManager::tell_alive() const noexcept { send("WATCHDOG=1", MSG_DONTWA
 
 void ServiceManager::send(std::string_view lines, int flags) const noexcept {
   sockaddr_un address{};
-  if (socket_ < 0 || socket_name_.size() > sizeof address.sun_path - 1) return;
+  if (!socket_ || socket_name_.size() > sizeof address.sun_path - 1) return;
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, socket_name_.data(), socket_name_.size());
   // An abstract name begins with a zero byte, and its length says where it ends.
@@ -69,7 +65,7 @@ void ServiceManager::send(std::string_view lines, int flags) const noexcept {
   // By its address each time and not connected: a manager that runs anew listens there again.
   // NOLINTNEXTLINE: the socket API's way
   const auto* to = reinterpret_cast<const sockaddr*>(&address);
-  const ssize_t sent = ::sendto(socket_, lines.data(), lines.size(), MSG_NOSIGNAL | flags, to, length);
+  const ssize_t sent = ::sendto(socket_.get(), lines.data(), lines.size(), MSG_NOSIGNAL | flags, to, length);
   static_cast<void>(sent);
 }
 

@@ -7,10 +7,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include <turnstone/net/listen.hpp>
 
 namespace ts::app {
 
@@ -23,13 +24,6 @@ class ServiceManager {
   /// The one that started this process; takes its variables out of the environment, so that no child speaks
   /// in our name. Before there are other threads.
   static ServiceManager from_environment();
-
-  ServiceManager(ServiceManager&& other) noexcept
-      : socket_name_(std::move(other.socket_name_)),
-        socket_(std::exchange(other.socket_, -1)),
-        watchdog_(std::exchange(other.watchdog_, std::nullopt)) {}
-  ServiceManager& operator=(ServiceManager&&) = delete;
-  ~ServiceManager();
 
   /// Sends lines such as "READY=1"; whatever goes wrong is no reason to stop. A manager that does not keep up
   /// is waited for, but no longer than a second. Any thread.
@@ -44,7 +38,7 @@ class ServiceManager {
   void send(std::string_view lines, int flags) const noexcept;
 
   std::string socket_name_;
-  int socket_ = -1;
+  net::Descriptor socket_;
   std::optional<std::chrono::microseconds> watchdog_;
 };
 

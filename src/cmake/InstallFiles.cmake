@@ -64,6 +64,10 @@ else()
   else()
     put("${work}/turnstone.yaml" "${etc}/turnstone")
   endif()
+  # Of a package its postinst makes them.
+  if(NOT DEFINED ENV{DESTDIR} AND NOT EXISTS "${etc}/turnstone/secrets")
+    message(STATUS "Needed before the first start: ${etc}/turnstone/secrets (docs/install.md)")
+  endif()
 endif()
 
 put("${source}/LICENSE" "${documents}")

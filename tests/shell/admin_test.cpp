@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin API of the whole server, and `turnstone ctl` as its client.
+#include <array>
 #include <fstream>
 
 #include <turnstone/admin/api.hpp>
@@ -204,6 +205,22 @@ TEST_F(Admin, CtlPrintsTablesAndJson) {
   EXPECT_EQ(ctl({"undrain"}).find("failed: "), 0U);
   EXPECT_NE(ctl({"end", id}).find(id), std::string::npos);
   EXPECT_NE(ctl({"drain", "--wait"}).find("drained\n"), std::string::npos);
+}
+
+// A listener of :: is not on 127.0.0.1, where somebody else might wait for the token.
+TEST(AdminOfIPv6, CtlFindsItByTheConfiguration) {
+  config::Config config = admin_config();
+  config.admin.bind = *IpAddress::parse("::");
+  const Server server(std::move(config));
+  char file[] = "/tmp/turnstone-admin-XXXXXX";
+  ::close(::mkstemp(file));
+  std::ofstream(file) << "dev: true\nadmin: {bind: '::', port: " << server.runtime->ports().admin
+                      << ", token: " << AdminClient::kToken << "}\n";
+  const std::array<const char*, 5> words{"turnstone", "ctl", "status", "--config", file};
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(app::run(app::parse_command_line(static_cast<int>(words.size()), words.data())), 0);
+  EXPECT_NE(::testing::internal::GetCapturedStdout().find("uptime"), std::string::npos);
+  ::unlink(file);
 }
 
 TEST_F(Admin, ManyRequestsOnOneConnectionAndManyConnections) {

@@ -459,6 +459,23 @@ TEST_F(Signals, HupWhileItStartsWaits) {
   EXPECT_NE(process.log().find("relay.discover"), std::string::npos) << process.log();
 }
 
+TEST_F(Signals, TheLogTellsWhatOperatorsDidAndNoCredential) {
+  write(std::string("log: {level: info}\nadmin: {port: 0, token: ") + AdminClient::kToken + "}\n");
+  const ServeProcess process(folder.at("turnstone.yaml"));
+  const AdminClient admin(process.port("admin_port"));
+  const auto revoke = [&](const std::string& kind, const std::string& name) {
+    return admin.ask("POST", "/v1/revocations", R"({"kind":")" + kind + R"(","name":")" + name + "\"}")
+        .status;
+  };
+  EXPECT_EQ(revoke("user", "mallory"), 202);
+  EXPECT_EQ(revoke("credential", "4000000000:half-of-a-secret"), 202);
+  EXPECT_EQ(admin.ask("PUT", "/v1/log-level", R"({"level":"off"})").status, 200);
+  EXPECT_TRUE(process.says("user mallory")) << process.log();
+  EXPECT_TRUE(process.says("subject=credential")) << process.log();
+  EXPECT_TRUE(process.says("subject=off")) << "the last word";
+  EXPECT_EQ(process.log().find("half-of-a-secret"), std::string::npos);
+}
+
 TEST_F(Signals, HupReloads) {
   write("log: {level: info}\n");
   ServeProcess process(folder.at("turnstone.yaml"));
