@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { Api, ApiError } from '../../src/web/console/api.mjs';
-import { bits, bytes, count, duration, percent, plural, rate, words } from '../../src/web/console/format.mjs';
+import { bits, bytes, count, duration, each, percent, plural, rate, words } from '../../src/web/console/format.mjs';
 import { Rates, Timeline, at, total } from '../../src/web/console/rates.mjs';
 import { findings, headline } from '../../src/web/console/state.mjs';
 
@@ -26,6 +26,9 @@ describe('numbers', () => {
   test('words', () => {
     assert.equal(plural(1, 'room'), '1 room');
     assert.equal(plural(0, 'room'), '0 rooms');
+    assert.equal(each(1, 'packet'), '1 packet/s');
+    assert.equal(each(12_345, 'packet'), '12.3 k packets/s');
+    assert.equal(each(0.001, 'packet'), 'under 0.01 packets/s');
     assert.equal(words('stale_nonce'), 'stale nonce');
   });
 });

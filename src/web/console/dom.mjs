@@ -36,7 +36,7 @@ export function table(caption, columns, rows, empty) {
       : h('tr', null, h('td', { colspan: columns.length, class: 'none' }, empty))));
 }
 
-/** Asks before something is done; the answer is null, or {reason}. */
+/** Asks before something is done; the answer is null, or {reason}. `text`: what a paragraph holds. */
 export function confirmed({ title, text, action, withReason = false }) {
   const { showing, resolve } = later();
   const reason = h('input', { id: 'reason', maxlength: 256, autocomplete: 'off' });

@@ -39,6 +39,9 @@ export function rate(value) {
   return `${value < 10 ? trimmed(value, 2) : scaled(value, 1000, ['', 'k', 'M', 'G'])}/s`;
 }
 
+/** "1 packet/s", "12 k packets/s". */
+export const each = (value, one, many = `${one}s`) => `${rate(value).replace(/\/s$/, '')} ${value === 1 ? one : many}/s`;
+
 /** A part of 1. Neither nothing nor everything is said of what is not. */
 export function percent(part) {
   if (!known(part)) return '–';

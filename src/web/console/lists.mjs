@@ -2,7 +2,7 @@
 // Allocations and rooms: lists with filters, and one of each with what can be done to it. Lists stand still, so that nobody ends
 // what has just moved under the pointer; one allocation is live.
 import { confirmed, h, named, replaceKeeping, table } from './dom.mjs';
-import { bits, bytes, count, duration, plural, rate } from './format.mjs';
+import { bits, bytes, count, duration, each, plural } from './format.mjs';
 
 const PAGE = 100;
 
@@ -62,7 +62,7 @@ function endButton(app, a, done) {
   return h('button', { type: 'button', class: 'danger small', 'data-testid': `end-${a.id}`, onclick: (event) => app.run(async () => {
     const button = event.currentTarget;
     const sure = await confirmed({ title: 'End this allocation?', action: 'End it',
-      text: `${a.user} at ${a.client} loses its relay at once. It may make another one; to keep it out, revoke its credential.` });
+      text: [named(a.user), ` at ${a.client} loses its relay at once. It may make another one; to keep it out, revoke its credential.`] });
     if (!sure) return;
     await app.api.remove(['allocations', a.id]);
     app.notice(`Allocation ${a.id} was ended.`);
@@ -143,7 +143,7 @@ export class Allocation {
     const speed = (direction) => {
       if (passed <= 0) return '';
       const grown = (part) => Math.max(0, a[direction][part] - this.#before.a[direction][part]) / passed;
-      return ` now ${bits(8 * grown('bytes'))}, ${rate(grown('packets'))} packets;`;
+      return ` now ${bits(8 * grown('bytes'))}, ${each(grown('packets'), 'packet')};`;
     };
     const traffic = (direction) => `${speed(direction)} ${bytes(a[direction].bytes)}, ${plural(a[direction].packets, 'packet')} in all`.trim();
     const rows = [
@@ -165,7 +165,7 @@ export class Allocation {
   #revokeButton(a) {
     return h('button', { type: 'button', class: 'danger', 'data-testid': 'revoke', onclick: () => this.#app.run(async () => {
       const sure = await confirmed({ title: 'Revoke this credential?', action: 'Revoke it',
-        text: `All allocations of ${a.user} end at once, and nobody gets in with this name until the credential expires or, of a static user, until the server is restarted.` });
+        text: ['All allocations of ', named(a.user), ' end at once, and nobody gets in with this name until the credential expires or, of a static user, until the server is restarted.'] });
       if (!sure) return;
       await this.#app.api.post(['revocations'], { kind: 'credential', name: a.user });
       this.#app.notice('The credential was revoked.');
@@ -206,7 +206,7 @@ export class Room {
     place.append(h('div', { class: 'bar' }, h('h1', null, 'Room ', named(room, 400)),
       h('a', { href: `#/allocations?room=${encodeURIComponent(room)}` }, 'Its allocations'),
       h('button', { type: 'button', class: 'danger', 'data-testid': 'close-room', onclick: () => app.run(async () => {
-        const sure = await confirmed({ title: 'Close this room?', text: `All members of ${room} are removed, and lose their relays where credentials are bound to the room.`, action: 'Close it', withReason: true });
+        const sure = await confirmed({ title: 'Close this room?', text: ['All members of ', named(room), ' are removed, and lose their relays where credentials are bound to the room.'], action: 'Close it', withReason: true });
         if (!sure) return;
         await app.api.remove(['rooms', room], { reason: sure.reason });
         app.go('#/rooms', 'The room was closed.');
@@ -231,7 +231,7 @@ export class Room {
   #kickButton(app, room, member) {
     return h('button', { type: 'button', class: 'danger small', 'data-testid': 'kick', onclick: (event) => app.run(async () => {
       const button = event.currentTarget;
-      const sure = await confirmed({ title: 'Remove this member?', text: `${member.peer} leaves the room ${room}. It may come back, unless its token forbids that.`, action: 'Remove it', withReason: true });
+      const sure = await confirmed({ title: 'Remove this member?', text: [named(member.peer), ' leaves the room ', named(room), '. It may come back, unless its token forbids that.'], action: 'Remove it', withReason: true });
       if (!sure) return;
       await app.api.remove(['rooms', room, 'members', member.peer], { reason: sure.reason });
       app.notice('The member was removed.');

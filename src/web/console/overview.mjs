@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first view: load, what is refused and lost and why, who talks most, the node's health.
 import { h, named, replaceKeeping, say, table } from './dom.mjs';
-import { bits, bytes, count, duration, percent, plural, rate, words } from './format.mjs';
+import { bits, bytes, count, duration, each, percent, plural, rate, words } from './format.mjs';
 import { Graph } from './graph.mjs';
 import { at, total } from './rates.mjs';
 import { NORMAL_AUTH } from './state.mjs';
@@ -52,9 +52,9 @@ export function tiles(rates) {
   const left = now.certificate_expires === null ? null : now.certificate_expires - now.time;
   const failed = rates.ofAll(['auth_failures'], NORMAL_AUTH);
   return [
-    ['To peers', flow('to_peer'), `${rate(rates.of('now', 'packets'))} packets both ways`],
+    ['To peers', flow('to_peer'), `${each(rates.of('now', 'packets'), 'packet')} both ways`],
     ['To clients', flow('to_client'), Object.entries(now.allocations).map(([via, n]) => `${count(n)} ${via}`).join(', ') || 'nobody'],
-    ['Allocations', count(total(now, ['allocations'])), limit ? `of ${count(limit)}` : `${rate(rates.of('allocations_created'))} new`],
+    ['Allocations', count(total(now, ['allocations'])), limit ? `of ${count(limit)}` : `${each(rates.of('allocations_created'), 'new one')}`],
     ['Rooms', count(now.signaling.rooms), plural(now.signaling.sessions, 'session')],
     ['Failed logins', rate(failed), failed > 0 ? `mostly ${words(rates.most(['auth_failures'], NORMAL_AUTH))}` : 'none now'],
     ['Denied', rate(rates.ofAll(['denials'])), words(rates.most(['denials']) ?? 'nobody now')],

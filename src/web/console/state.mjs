@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is wrong, in words: rules over what the server counts. Pure. Thresholds are those of the alerts (docs/alerts.md), but
 // without their patience: who looks at this wants to know now.
-import { bits, count, duration, percent, plural, rate, words } from './format.mjs';
+import { bits, count, duration, each, percent, plural, words } from './format.mjs';
 import { at, total } from './rates.mjs';
 
 /** What opens every authentication. */
@@ -43,7 +43,7 @@ const RULES = [
   function ports(rates) {
     const refused = rates.of('denials', 'no_port');
     const hint = 'Widen relay.ports, add addresses, or move clients to another server.';
-    if (refused > 0) return { level: 'bad', title: 'Out of relay ports', text: `${rate(refused)} requests refused with 508.`, hint };
+    if (refused > 0) return { level: 'bad', title: 'Out of relay ports', text: `${each(refused, 'request')} refused with 508.`, hint };
     const [used, free] = [at(rates.now, ['ports', 'used']), at(rates.now, ['ports', 'free'])];
     const share = used / (used + free);
     if (!(share > 0.8)) return null;
@@ -54,7 +54,7 @@ const RULES = [
     const refused = rates.of('denials', 'quota_total');
     const most = at(rates.now, ['limits', 'allocations']);
     if (refused > 0) {
-      return { level: 'bad', title: 'Full', text: `${rate(refused)} requests refused: relay.max_allocations (${count(most)}) is reached.`,
+      return { level: 'bad', title: 'Full', text: `${each(refused, 'request')} refused: relay.max_allocations (${count(most)}) is reached.`,
         hint: 'Raise the limit if the machine can bear it, or add a server.' };
     }
     const share = total(rates.now, ['allocations']) / most;
@@ -66,7 +66,7 @@ const RULES = [
     const failing = rates.ofAll(['auth_failures'], NORMAL_AUTH);
     if (failing <= 1 || failing <= rates.of('requests', 'allocate', 'success')) return null;
     const why = rates.most(['auth_failures'], NORMAL_AUTH);
-    return { level: 'bad', title: 'Clients fail to log in', text: `${rate(failing)}, more than get in; mostly ${words(why)}.`,
+    return { level: 'bad', title: 'Clients fail to log in', text: `${each(failing, 'request')}, more than get in; mostly ${words(why)}.`,
       hint: WHY_AUTH[why] ?? 'A secret was changed on one side only, or somebody guesses.' };
   },
 
@@ -82,7 +82,7 @@ const RULES = [
   function oneWay(rates) {
     const packets = (direction) => Object.keys(rates.now.relayed?.[direction] ?? {}).reduce((sum, via) => sum + rates.of('relayed', direction, via, 'packets'), 0);
     if (rates.span < 20 || packets('to_peer') <= 50 || packets('to_client') > 0) return null;
-    return { level: 'bad', title: 'Nothing comes back from peers', text: `${rate(packets('to_peer'))} packets go out, none come in.`,
+    return { level: 'bad', title: 'Nothing comes back from peers', text: `${each(packets('to_peer'), 'packet')} go out, none come in.`,
       hint: 'A firewall closes the relay ports, or the advertised address is wrong.' };
   },
 
@@ -90,7 +90,7 @@ const RULES = [
     const dropped = rates.ofAll(['udp', 'receive_drops']);
     const share = dropped / rates.of('udp', 'received');
     if (!(dropped > 0) || share <= 0.001) return null;
-    return { level: share > 0.01 ? 'bad' : 'warn', title: 'Receive buffers overflow', text: `The kernel drops ${rate(dropped)}, ${percent(Math.min(share, 1))} of what comes.`,
+    return { level: share > 0.01 ? 'bad' : 'warn', title: 'Receive buffers overflow', text: `The kernel drops ${each(dropped, 'datagram')}, ${percent(Math.min(share, 1))} of what comes.`,
       hint: 'More threads or cores, or larger buffers (listen.udp_listener_buffer, listen.udp_relay_buffer).' };
   },
 
@@ -119,13 +119,13 @@ const RULES = [
   function streams(rates) {
     const refused = rates.of('streams', 'refused', 'limit') + rates.of('streams', 'refused', 'accept_failed');
     if (refused > 0) {
-      return { level: 'bad', title: 'Connections refused', text: `${rate(refused)}: all places for TCP and TLS are taken.`,
+      return { level: 'bad', title: 'Connections refused', text: `${each(refused, 'stream')}: all places for TCP and TLS are taken.`,
         hint: `listen.max_streams is ${count(at(rates.now, ['limits', 'streams']))}; descriptors may be the limit too.` };
     }
     const tls = rates.of('streams', 'refused', 'tls_failed');
     const good = ['turn_tls', 'https', 'turn_dtls'].reduce((sum, kind) => sum + rates.of('streams', 'accepted', kind), 0);
     if (tls <= 0.1 || tls <= good) return null;
-    return { level: 'warn', title: 'TLS handshakes fail', text: `${rate(tls)}, more than succeed.`, hint: 'Clients do not trust the certificate, or scanners are about.' };
+    return { level: 'warn', title: 'TLS handshakes fail', text: `${each(tls, 'stream')}, more than succeed.`, hint: 'Clients do not trust the certificate, or scanners are about.' };
   },
 
   function hook(rates) {
@@ -139,13 +139,13 @@ const RULES = [
   function flood(rates) {
     const dropped = rates.of('drops', 'source_rate');
     if (dropped <= 50) return null;
-    return { level: 'warn', title: 'Flood', text: `${rate(dropped)} requests of strangers left unanswered.`, hint: 'Their addresses may be forged. Nothing to do while clients get through.' };
+    return { level: 'warn', title: 'Flood', text: `${each(dropped, 'request')} of strangers left unanswered.`, hint: 'Their addresses may be forged. Nothing to do while clients get through.' };
   },
 
   function scan(rates) {
     const asked = SCANNED.reduce((sum, reason) => sum + rates.of('denials', reason), 0);
     if (asked <= 5) return null;
-    return { level: 'warn', title: 'Forbidden peers asked for', text: `${rate(asked)}, mostly ${words(rates.most(['denials'], Object.keys(rates.now.denials ?? {}).filter((r) => !SCANNED.includes(r))))}.`,
+    return { level: 'warn', title: 'Forbidden peers asked for', text: `${each(asked, 'request')}, mostly ${words(rates.most(['denials'], Object.keys(rates.now.denials ?? {}).filter((r) => !SCANNED.includes(r))))}.`,
       hint: 'Somebody scans inner networks through the relay, or a network that should be allowed is not.' };
   },
 
@@ -156,11 +156,11 @@ const RULES = [
     const out = [];
     if (dropped > 0.01 * packets && dropped > 1) {
       const most = at(rates.now, ['limits', 'bits_per_second']);
-      out.push({ level: 'warn', title: 'Limits drop traffic', text: `${rate(dropped)} packets, beside ${rate(packets)} relayed.`,
+      out.push({ level: 'warn', title: 'Limits drop traffic', text: `${each(dropped, 'packet')}, beside ${each(packets, 'packet')} relayed.`,
         hint: most ? `The limit of all together is ${bits(most)}; users and credentials may have their own.` : 'Limits of users, allocations or credentials.' });
     }
     if (stuck > 0.01 * packets && stuck > 1) {
-      out.push({ level: 'warn', title: 'Packets do not get out', text: `${rate(stuck)} dropped on the way to clients or peers.`, hint: 'Clients on TCP or TLS that do not keep up, or a full network.' });
+      out.push({ level: 'warn', title: 'Packets do not get out', text: `${each(stuck, 'packet')} dropped on the way to clients or peers.`, hint: 'Clients on TCP or TLS that do not keep up, or a full network.' });
     }
     return out;
   },
@@ -168,7 +168,7 @@ const RULES = [
   function broken(rates) {
     const ended = rates.of('allocations_ended', 'relay_failed');
     if (ended === 0) return null;
-    return { level: 'warn', title: 'Relay sockets fail', text: `${rate(ended)} allocations ended by errors of the system.`, hint: 'The log has the errors.' };
+    return { level: 'warn', title: 'Relay sockets fail', text: `${each(ended, 'allocation')} ended by errors of the system.`, hint: 'The log has the errors.' };
   },
 
   function signaling(rates) {
@@ -182,7 +182,7 @@ const RULES = [
   function forgotten(rates) {
     const gone = rates.ofAll(['revocations_forgotten']);
     if (gone === 0) return null;
-    return { level: 'warn', title: 'Revocations are forgotten', text: `${rate(gone)}: there are too many of them.`, hint: 'Those credentials are good again until they expire. Shorten auth.credential_ttl.' };
+    return { level: 'warn', title: 'Revocations are forgotten', text: `${each(gone, 'revocation')}: there are too many of them.`, hint: 'Those credentials are good again until they expire. Shorten auth.credential_ttl.' };
   },
 
   function bug({ now }) {
