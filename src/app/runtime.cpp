@@ -618,7 +618,7 @@ class Runtime::Impl {
                                 metrics::expose(*gathered->snapshot));
   }
 
-  /// Adds what is not the shards'.
+  /// Adds what is not the shards', but for what the system says of the process: that takes a while.
   void complete(metrics::Snapshot& snapshot) {
     const turn::Ledger::Ports ports = ledger_.ports();
     snapshot.turn.ports_used = ports.used;

@@ -124,7 +124,7 @@ function took(stats) {
   view?.update?.();
 }
 
-/** The state line. */
+/** The state line. Its title alone is read out when it changes: numbers change all the time. */
 function tell() {
   if (app.api === null) return;
   const silent = (performance.now() - heard) / 1000;
