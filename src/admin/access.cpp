@@ -52,11 +52,14 @@ Response error(int status, std::string_view code, std::string_view message) {
                   body.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + '\n'};
 }
 
+std::optional<Response> misdirected(const Request& request, const Access& access) {
+  if (is_ours(request.host, access)) return std::nullopt;
+  return error(421, "misdirected_request",
+               "Host must be an address, localhost, or one of admin.allowed_hosts");
+}
+
 std::optional<Response> refuse(const Request& request, const Access& access) {
-  if (!is_ours(request.host, access)) {
-    return error(421, "misdirected_request",
-                 "Host must be an address, localhost, or one of admin.allowed_hosts");
-  }
+  if (auto wrong = misdirected(request, access)) return wrong;
   const bool of_page = !request.origin.empty() || same(request.fetch_site, "cross-site");
   const std::size_t scheme = request.origin.find("://");
   const bool own_page = !same(request.fetch_site, "cross-site") && scheme != std::string::npos &&

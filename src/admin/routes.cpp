@@ -34,10 +34,24 @@ const Parameter kId{In::Path, "id", "As in the list.", true};
 const Parameter kRoom{In::Path, "room", "Name of the room.", true};
 const Parameter kReason{In::Query, "reason", "For the members; at most 256 bytes."};
 
+/// A question without parameters.
+Route look(Operation operation, std::string_view path, std::string_view name, std::string_view summary) {
+  return {operation, "GET", path, name, summary, {}};
+}
+
 std::vector<Route> make_routes() {
   using Op = Operation;
   return {
-      {Op::Status, "GET", "/v1/status", "status", "What runs, since when, and how much there is to do.", {}},
+      look(Op::Status, "/v1/status", "status", "What runs, since when, and how much there is to do."),
+      look(Op::Stats, "/v1/stats", "stats",
+           "All counters by reason, gauges and limits at one moment. Rates are differences of two answers "
+           "over "
+           "their uptime_seconds; what is 0 is left out of tables by reason."),
+      look(Op::ShowHistory, "/v1/history", "showHistory",
+           "The last ten minutes of what a graph shows, as columns of equal length."),
+      look(Op::ListTop, "/v1/top", "listTop",
+           "The 20 allocations that relay the most, with rates since the last such request "
+           "(measured_seconds)."),
       {Op::ListAllocations, "GET", "/v1/allocations", "listAllocations", "Live allocations.",
        paged({{In::Query, "user", "Username, or the user of an ephemeral one."},
               {In::Query, "realm", "Realm."},
@@ -110,12 +124,7 @@ std::vector<Route> make_routes() {
        "reload",
        "Reads configuration, certificates and secrets anew, all or nothing.",
        {}},
-      {Op::ShowLogLevel,
-       "GET",
-       "/v1/log-level",
-       "showLogLevel",
-       "The least severe lines that are written.",
-       {}},
+      look(Op::ShowLogLevel, "/v1/log-level", "showLogLevel", "The least severe lines that are written."),
       {Op::SetLogLevel,
        "PUT",
        "/v1/log-level",
@@ -127,13 +136,9 @@ std::vector<Route> make_routes() {
          true,
          Type::Text,
          {"trace", "debug", "info", "warn", "error", "off"}}}},
-      {Op::ShowConfig,
-       "GET",
-       "/v1/config",
-       "showConfig",
-       "The effective configuration as YAML; secrets are shown as ***.",
-       {}},
-      {Op::OpenApi, "GET", "/v1/openapi.json", "openapi", "This document.", {}},
+      look(Op::ShowConfig, "/v1/config", "showConfig",
+           "The effective configuration as YAML; secrets are shown as ***."),
+      look(Op::OpenApi, "/v1/openapi.json", "openapi", "This document."),
   };
 }
 

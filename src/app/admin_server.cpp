@@ -2,13 +2,11 @@
 #include "admin_server.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <stdexcept>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -18,6 +16,8 @@
 #include <turnstone/net/clock.hpp>
 
 #include "admin_json.hpp"
+#include "ask_shard.hpp"
+#include "console_page.hpp"
 
 namespace ts::app {
 namespace {
@@ -26,7 +26,9 @@ namespace asio = boost::asio;
 using admin::Operation;
 using admin::Response;
 
-constexpr std::chrono::seconds kShardLimit{2};
+/// What graphs show at once when somebody opens the console: ten minutes.
+constexpr std::chrono::seconds kSampled{5};
+constexpr std::size_t kSamples = 120;
 /// Places of allocations that one turn of a shard looks at, and turns of one request: what is beyond has a
 /// cursor.
 constexpr std::uint32_t kLookedAtOnce = 256;
@@ -36,37 +38,6 @@ constexpr std::size_t kMaxReasonBytes = signal::kMaxReasonBytes;
 
 Response busy() { return admin::error(503, "busy", "a thread of the server did not answer in time"); }
 Response gone(const char* what) { return admin::error(404, "not_found", what); }
-
-/// Runs `what` on a shard's thread; nothing when that takes too long, and then it is not done later either.
-template <class T>
-asio::awaitable<std::optional<T>> ask(asio::io_context& context, net::Shard& shard,
-                                      std::function<T(turn::Server&, Now, turn::Outbox&)> what) {
-  struct Asked {
-    explicit Asked(asio::io_context& io) : here(io, kShardLimit) {}
-    asio::steady_timer here;
-    std::optional<T> value;
-    /// The shard has begun, or nobody waits any more: whoever is first.
-    std::atomic<bool> taken{false};
-  };
-  const auto asked = std::make_shared<Asked>(context);
-  shard.with_server(
-      [&context, asked, what = std::move(what)](turn::Server& server, Now now, turn::Outbox& out) {
-        if (asked->taken.exchange(true)) return;
-        const auto value = std::make_shared<T>(what(server, now, out));
-        asio::post(context, [asked, value] {
-          asked->value.emplace(std::move(*value));
-          asked->here.cancel();
-        });
-      });
-  const auto token = asio::as_tuple(asio::use_awaitable);
-  co_await asked->here.async_wait(token);
-  if (!asked->value && asked->taken.exchange(true)) {
-    // Just begun: what it does is bounded.
-    asked->here.expires_after(kShardLimit);
-    co_await asked->here.async_wait(token);
-  }
-  co_return std::move(asked->value);
-}
 
 net::HttpOptions http_options() {
   net::HttpOptions out;
@@ -131,7 +102,9 @@ Json list_of(const std::vector<std::string>& texts) {
 AdminServer::AdminServer(World world, const config::AdminOptions& options)
     : world_(std::move(world)),
       http_(world_.context, http_options(), handlers(), nullptr, nullptr),
-      started_(std::chrono::steady_clock::now()) {
+      started_(std::chrono::steady_clock::now()),
+      history_(kSamples),
+      sampler_(world_.context) {
   use(options);
   auto made = net::HttpListener::make(world_.context, Endpoint{options.bind, options.port},
                                       [this](net::DetachedStream stream) { http_.serve(std::move(stream)); });
@@ -145,13 +118,40 @@ net::HttpHandlers AdminServer::handlers() {
   return out;
 }
 
+void AdminServer::start() {
+  listener_->start();
+  sample_later();
+}
+
 void AdminServer::stop() {
+  stopped_ = true;
+  sampler_.cancel();
   listener_->stop();
   http_.stop();
 }
 
 void AdminServer::use(const config::AdminOptions& options) {
   access_ = admin::Access{options.token, options.allowed_hosts};
+}
+
+admin::Facts AdminServer::facts() const {
+  admin::Facts out = world_.facts();
+  const auto up = std::chrono::steady_clock::now() - started_;
+  out.uptime_seconds = std::chrono::duration<double>(up).count();
+  out.time = net::now().wall.time_since_epoch().count();
+  out.threads = world_.shards.size();
+  out.sessions = world_.sessions();
+  return out;
+}
+
+void AdminServer::sample_later() {
+  sampler_.expires_after(kSampled);
+  sampler_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopped_) return;
+    // A shard that is busy leaves a gap.
+    world_.snapshot([this](const metrics::Snapshot& all) { history_.add(admin::moment_of(all, facts())); });
+    sample_later();
+  });
 }
 
 /// At most one line a second, however many try.
@@ -166,6 +166,12 @@ void AdminServer::log_refused(const net::HttpRequest& request, int status) {
 
 asio::awaitable<net::HttpResponse> AdminServer::respond(const net::HttpRequest& request) {
   const admin::Request asked = to_admin(request);
+  if (auto page = console_page(request)) {
+    auto misdirected = admin::misdirected(asked, access_);
+    if (!misdirected) co_return std::move(*page);
+    log_refused(request, misdirected->status);
+    co_return to_http(*std::move(misdirected));
+  }
   if (auto refused = admin::refuse(asked, access_)) {
     log_refused(request, refused->status);
     co_return to_http(*std::move(refused));
@@ -192,6 +198,9 @@ asio::awaitable<net::HttpResponse> AdminServer::respond(const net::HttpRequest& 
 AdminServer::Answer AdminServer::perform(const admin::Call& call) {
   switch (call.operation) {
     case Operation::Status: co_return co_await status();
+    case Operation::Stats: co_return co_await stats();
+    case Operation::ShowHistory: co_return Response{200, "application/json", history_.json()};
+    case Operation::ListTop: co_return co_await list_top();
     case Operation::ListAllocations: co_return co_await list_allocations(call);
     case Operation::ShowAllocation: co_return co_await show_allocation(call);
     case Operation::EndAllocation: co_return co_await end_allocation(call);
@@ -219,7 +228,7 @@ AdminServer::Answer AdminServer::status() {
   const std::function<std::size_t(turn::Server&, Now, turn::Outbox&)> count =
       [](turn::Server& server, Now, turn::Outbox&) { return server.allocation_count(); };
   for (const auto& shard : world_.shards) {
-    auto counting = ask<std::size_t>(world_.context, *shard, count);
+    auto counting = ask_shard<std::size_t>(world_.context, *shard, count);
     const std::optional<std::size_t> counted = co_await std::move(counting);
     if (!counted) co_return busy();
     allocations += *counted;
@@ -236,6 +245,31 @@ AdminServer::Answer AdminServer::status() {
   co_return answer(body);
 }
 
+AdminServer::Answer AdminServer::stats() {
+  struct Asked {
+    explicit Asked(asio::io_context& io) : here(io, kShardLimit) {}
+    asio::steady_timer here;
+    std::optional<metrics::Snapshot> all;
+  };
+  const auto asked = std::make_shared<Asked>(world_.context);
+  world_.snapshot([asked](const metrics::Snapshot& all) {
+    asked->all = all;
+    asked->here.cancel();
+  });
+  const auto token = asio::as_tuple(asio::use_awaitable);
+  co_await asked->here.async_wait(token);
+  if (!asked->all) co_return busy();
+  asked->all->process = metrics::read_process_stats();
+  co_return Response{200, "application/json", admin::stats(*asked->all, facts())};
+}
+
+AdminServer::Answer AdminServer::list_top() {
+  auto looking = top_talkers(talkers_, world_.context, world_.shards);
+  std::optional<Response> found = co_await std::move(looking);
+  if (!found) co_return busy();
+  co_return *std::move(found);
+}
+
 AdminServer::Answer AdminServer::list_allocations(const admin::Call& call) {
   auto cursor = AllocationCursor::parse(call.text("cursor"));
   if (!cursor) co_return bad_cursor();
@@ -250,7 +284,8 @@ AdminServer::Answer AdminServer::list_allocations(const admin::Call& call) {
         [wanted = *filter, from, room](turn::Server& server, Now now, turn::Outbox&) {
           return server.list(wanted, from, kLookedAtOnce, room, now.mono);
         };
-    auto looking = ask<turn::AllocationPage>(world_.context, *world_.shards[cursor->shard], std::move(look));
+    auto looking =
+        ask_shard<turn::AllocationPage>(world_.context, *world_.shards[cursor->shard], std::move(look));
     const std::optional<turn::AllocationPage> page = co_await std::move(looking);
     if (!page) co_return busy();
     for (const turn::AllocationView& view : page->found) items.push_back(to_json(cursor->shard, view));
@@ -274,8 +309,8 @@ AdminServer::Answer AdminServer::show_allocation(const admin::Call& call) {
       [handle = name->handle](turn::Server& server, Now now, turn::Outbox&) {
         return server.detail(handle, now.mono);
       };
-  auto looking = ask<std::optional<turn::AllocationDetail>>(world_.context, *world_.shards[name->shard],
-                                                            std::move(look));
+  auto looking = ask_shard<std::optional<turn::AllocationDetail>>(world_.context, *world_.shards[name->shard],
+                                                                  std::move(look));
   const auto found = co_await std::move(looking);
   if (!found) co_return busy();
   if (!*found) co_return gone("there is no such allocation (any more)");
@@ -289,7 +324,7 @@ AdminServer::Answer AdminServer::end_allocation(const admin::Call& call) {
       [handle = name->handle](turn::Server& server, Now now, turn::Outbox& out) {
         return server.end_allocation(now, handle, out);
       };
-  auto acting = ask<bool>(world_.context, *world_.shards[name->shard], std::move(act));
+  auto acting = ask_shard<bool>(world_.context, *world_.shards[name->shard], std::move(act));
   const auto ended = co_await std::move(acting);
   if (!ended) co_return busy();
   if (!*ended) co_return gone("there is no such allocation (any more)");

@@ -11,15 +11,20 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <turnstone/admin/api.hpp>
+#include <turnstone/admin/stats.hpp>
 #include <turnstone/app/runtime.hpp>
 #include <turnstone/config/config.hpp>
+#include <turnstone/metrics/snapshot.hpp>
 #include <turnstone/net/http_listener.hpp>
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/net/shard.hpp>
 #include <turnstone/signal/router.hpp>
 #include <turnstone/turn/revocation.hpp>
+
+#include "top_talkers.hpp"
 
 namespace ts::app {
 
@@ -42,13 +47,18 @@ class AdminServer {
     std::function<std::string()> config = {};
     /// Signaling sessions of all dialects.
     std::function<std::uint64_t()> sessions = {};
+    /// Asks all shards and tells what they have counted, on this thread, later; never, when one of them hangs
+    /// or is about to end. Without what the process is told by its system.
+    std::function<void(std::function<void(const metrics::Snapshot&)>)> snapshot = {};
+    /// The limits that are in force.
+    std::function<admin::Facts()> facts = {};
   };
 
   /// Binds; throws std::runtime_error with what the operator should do.
   AdminServer(World world, const config::AdminOptions& options);
 
   Endpoint local() const { return listener_->local(); }
-  void start() { listener_->start(); }
+  void start();
   /// Serves nobody any more.
   void stop();
   /// From now on this token counts, and these names.
@@ -61,6 +71,8 @@ class AdminServer {
   boost::asio::awaitable<net::HttpResponse> respond(const net::HttpRequest& request);
   Answer perform(const admin::Call& call);
   Answer status();
+  Answer stats();
+  Answer list_top();
   Answer list_allocations(const admin::Call& call);
   Answer show_allocation(const admin::Call& call);
   Answer end_allocation(const admin::Call& call);
@@ -72,6 +84,9 @@ class AdminServer {
   admin::Response drain(bool on);
   admin::Response reload();
   admin::Response set_log_level(const admin::Call& call);
+  /// What holds at this moment.
+  admin::Facts facts() const;
+  void sample_later();
   void log_refused(const net::HttpRequest& request, int status);
 
   World world_;
@@ -81,6 +96,10 @@ class AdminServer {
   std::chrono::steady_clock::time_point started_;
   std::chrono::steady_clock::time_point refusals_told_;
   std::uint64_t refusals_ = 0;
+  admin::History history_;
+  boost::asio::steady_timer sampler_;
+  bool stopped_ = false;
+  std::shared_ptr<TopTalkers> talkers_ = std::make_shared<TopTalkers>();
 };
 
 }  // namespace ts::app

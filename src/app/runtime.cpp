@@ -13,6 +13,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <turnstone/admin/health.hpp>
+#include <turnstone/admin/stats.hpp>
 #include <turnstone/app/logging.hpp>
 #include <turnstone/app/runtime.hpp>
 #include <turnstone/auth/access_token.hpp>
@@ -500,6 +501,8 @@ class Runtime::Impl {
     world.reload = [this] { return reload_now(); };
     world.config = [this] { return config::print(now_); };
     world.sessions = [this] { return sessions(); };
+    world.snapshot = [this](auto told) { gather(std::move(told)); };
+    world.facts = [this] { return limits(); };
     try {
       admin_ = std::make_unique<AdminServer>(std::move(world), config_.admin);
     } catch (const std::runtime_error& error) {
@@ -509,6 +512,15 @@ class Runtime::Impl {
     // Before the shards are made: no client may have it for a peer.
     config_.turn.peers.own_endpoints.push_back(Endpoint{config_.admin.bind, ports_.admin});
     now_.turn.peers = config_.turn.peers;
+  }
+
+  admin::Facts limits() const {
+    admin::Facts out;
+    out.max_allocations = now_.turn.max_allocations;
+    out.max_allocations_per_user = now_.turn.max_allocations_per_user;
+    out.max_streams = now_.net.max_streams;
+    out.max_bits_per_second = now_.turn.max_bits_per_second;
+    return out;
   }
 
   /// On the HTTP thread.
@@ -560,38 +572,53 @@ class Runtime::Impl {
                              std::move(response.body));
   }
 
-  /// Asks every shard for its counters and answers when all have come.
-  asio::awaitable<net::HttpResponse> scrape() {
-    struct Gather {
-      explicit Gather(asio::io_context& context) : all_here(context, kScrapeLimit) {}
+  /// Asks every shard for its counters, and tells their sum on the HTTP thread when all have come; a shard
+  /// that hangs, or is about to end, says nothing, and neither does this.
+  void gather(std::function<void(const metrics::Snapshot&)> told) {
+    struct Sum {
       metrics::Snapshot snapshot;
       std::size_t missing = 0;
-      asio::steady_timer all_here;
     };
-    const auto gather = std::make_shared<Gather>(http_context_);
-    gather->missing = shards_.size();
-    gather->snapshot.shard_allocations.resize(shards_.size());
+    const auto sum = std::make_shared<Sum>();
+    sum->missing = shards_.size();
+    sum->snapshot.shard_allocations.resize(shards_.size());
     for (std::size_t i = 0; i < shards_.size(); ++i) {
-      shards_[i]->snapshot([this, gather, i](const net::ShardSnapshot& shard) {
-        asio::post(http_context_, [gather, i, shard] {
-          gather->snapshot.turn += shard.turn;
-          gather->snapshot.net += shard.net;
+      shards_[i]->snapshot([this, sum, told, i](const net::ShardSnapshot& shard) {
+        asio::post(http_context_, [this, sum, told, i, shard] {
+          sum->snapshot.turn += shard.turn;
+          sum->snapshot.net += shard.net;
           for (const std::uint64_t count : shard.turn.allocations)
-            gather->snapshot.shard_allocations[i] += count;
-          if (--gather->missing == 0) gather->all_here.cancel();
+            sum->snapshot.shard_allocations[i] += count;
+          if (--sum->missing != 0) return;
+          complete(sum->snapshot);
+          told(sum->snapshot);
         });
       });
     }
-    const auto token = asio::as_tuple(asio::use_awaitable);
-    co_await gather->all_here.async_wait(token);
-    if (gather->missing != 0) {
-      co_return net::HttpResponse(503, "text/plain", "a shard did not answer in time\n");
-    }
-    complete(gather->snapshot);
-    co_return net::HttpResponse(200, std::string(metrics::kContentType), metrics::expose(gather->snapshot));
   }
 
-  /// Adds what is not the shards'.
+  asio::awaitable<net::HttpResponse> scrape() {
+    struct Gathered {
+      explicit Gathered(asio::io_context& context) : here(context, kScrapeLimit) {}
+      std::optional<metrics::Snapshot> snapshot;
+      asio::steady_timer here;
+    };
+    const auto gathered = std::make_shared<Gathered>(http_context_);
+    gather([gathered](const metrics::Snapshot& snapshot) {
+      gathered->snapshot = snapshot;
+      gathered->here.cancel();
+    });
+    const auto token = asio::as_tuple(asio::use_awaitable);
+    co_await gathered->here.async_wait(token);
+    if (!gathered->snapshot) {
+      co_return net::HttpResponse(503, "text/plain", "a shard did not answer in time\n");
+    }
+    gathered->snapshot->process = metrics::read_process_stats();
+    co_return net::HttpResponse(200, std::string(metrics::kContentType),
+                                metrics::expose(*gathered->snapshot));
+  }
+
+  /// Adds what is not the shards', but for what the system says of the process: that takes a while.
   void complete(metrics::Snapshot& snapshot) {
     const turn::Ledger::Ports ports = ledger_.ports();
     snapshot.turn.ports_used = ports.used;
@@ -609,7 +636,6 @@ class Runtime::Impl {
     if (tls_)
       snapshot.certificate_expiry_seconds = static_cast<double>(tls_->expires().time_since_epoch().count());
     snapshot.build = metrics::build_info();
-    snapshot.process = metrics::read_process_stats();
   }
 
   /// What the kernel relays is relayed for UDP clients, and counts like the rest.

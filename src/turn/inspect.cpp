@@ -65,6 +65,25 @@ AllocationPage Server::list(const AllocationFilter& filter, std::uint32_t from, 
   return out;
 }
 
+LoadPage Server::loads(std::uint32_t from, std::uint32_t looked, TimePoint now) const {
+  LoadPage out;
+  out.at = now;
+  const std::uint32_t capacity = allocations_.capacity();
+  const std::uint32_t end = from < capacity ? from + std::min(looked, capacity - from) : from;
+  for (std::uint32_t at = from; at < end; ++at) {
+    const SlotHandle handle = allocations_.handle_at(at);
+    const Allocation* a = allocations_.find(handle);
+    if (a == nullptr || a->state != Allocation::State::Ready) continue;
+    AllocationLoad& load = out.found.emplace_back();
+    load.handle = handle;
+    load.age = now - a->started;
+    load.relayed = a->to_peer;
+    load.relayed += a->to_client;
+  }
+  if (end < capacity) out.next = end;
+  return out;
+}
+
 std::optional<AllocationDetail> Server::detail(SlotHandle handle, TimePoint now) const {
   const Allocation* a = allocations_.find(handle);
   if (a == nullptr || a->state != Allocation::State::Ready) return std::nullopt;

@@ -172,6 +172,33 @@ TEST_F(Operators, SeeOneWithWhatItHas) {
   EXPECT_EQ(world.broken_invariant(), "");
 }
 
+TEST_F(Operators, SeeWhoRelaysHowMuch) {
+  ASSERT_EQ(alice.allocate().code(), 0);
+  ASSERT_EQ(alice.bind(kChannel, peer).code(), 0);
+  alice.send_channel(kChannel, as_bytes("five!"));
+  Client bob(world, "192.12.0.2:1", Transport::Udp, "bob", "builder");
+  ASSERT_EQ(bob.allocate().code(), 0);
+  for (const std::uint32_t looked : {1U, 7U, 1000U}) {
+    std::size_t found = 0;
+    Traffic all;
+    for (std::optional<std::uint32_t> next = 0; next;) {
+      const LoadPage page = world.server.loads(*next, looked, world.now.mono);
+      EXPECT_LE(page.found.size(), looked);
+      EXPECT_TRUE(page.at == world.now.mono);
+      for (const AllocationLoad& load : page.found) {
+        EXPECT_TRUE(world.server.detail(load.handle, world.now.mono));
+        all += load.relayed;
+      }
+      found += page.found.size();
+      next = page.next;
+    }
+    EXPECT_EQ(found, 2U) << looked;
+    EXPECT_EQ(all.packets, 1U) << looked;
+    EXPECT_EQ(all.bytes, 5U) << looked;
+  }
+  EXPECT_EQ(world.server.loads(4'000'000'000U, 10, world.now.mono).found.size(), 0U);
+}
+
 TEST_F(Operators, ChangeLimitsAndPeers) {
   ASSERT_EQ(alice.allocate().code(), 0);
   ASSERT_EQ(alice.bind(kChannel, peer).code(), 0);

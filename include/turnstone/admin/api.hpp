@@ -38,6 +38,9 @@ struct Access {
   std::vector<std::string> hosts;
 };
 
+/// Why a request is not answered because of its Host alone, whatever it is for; nothing: the name is ours.
+std::optional<Response> misdirected(const Request& request, const Access& access);
+
 /// Why a request is not answered; nothing: it may be. The token is compared in constant time. A name in Host
 /// that is not ours, and a page of another origin, are refused whatever they show: a browser was talked into
 /// it.
@@ -45,6 +48,9 @@ std::optional<Response> refuse(const Request& request, const Access& access);
 
 enum class Operation : std::uint8_t {
   Status,
+  Stats,
+  ShowHistory,
+  ListTop,
   ListAllocations,
   ShowAllocation,
   EndAllocation,

@@ -61,14 +61,21 @@ struct HttpResponse {
   std::string body;
   /// When not empty, sent in place of `body`; must live as long as the program.
   std::string_view static_body;
-  /// Added to the ones that every response has.
+  /// Added to the ones that every response has, or taken in their place (Content-Security-Policy,
+  /// Cache-Control).
   HttpFields fields;
+  /// Strangers get it too: it makes nobody welcome (HttpOptions::strangers_give_way).
+  bool for_strangers = false;
 
   // Constructors, since g++ 12 must not see an aggregate temporary in a co_await expression.
   HttpResponse() = default;
   HttpResponse(unsigned s, std::string type, std::string text)
       : status(s), content_type(std::move(type)), body(std::move(text)) {}
 };
+
+struct Asset;
+/// An embedded file as the answer to this request: GET and HEAD, entity tags, compressed where that is taken.
+HttpResponse asset_response(const Asset& asset, const HttpRequest& request);
 
 /// Makes the response to a GET (HEAD is answered from it). The request lives until the coroutine ends. May
 /// suspend for as long as it likes; must resume on the server's thread. An exception becomes a 500.
@@ -136,7 +143,7 @@ struct PeerJsMount {
 };
 
 struct HttpOptions {
-  /// Serves src/web: demo and client.
+  /// Serves src/web: demo and client. The console is the admin listener's alone.
   bool assets = true;
   /// Who may read /metrics, compared with the unmapped source address; others get 403.
   std::vector<IpNetwork> metrics_allow_from;

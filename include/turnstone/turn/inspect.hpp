@@ -57,6 +57,22 @@ struct AllocationPage {
   std::optional<std::uint32_t> next;
 };
 
+/// What an allocation has relayed so far, both ways together.
+struct AllocationLoad {
+  SlotHandle handle;
+  Duration age{};
+  /// As AllocationView::to_peer.
+  Traffic relayed;
+};
+
+struct LoadPage {
+  std::vector<AllocationLoad> found;
+  /// As AllocationPage::next.
+  std::optional<std::uint32_t> next;
+  /// When it was looked.
+  TimePoint at;
+};
+
 struct PermissionView {
   IpAddress peer;
   Duration left{};

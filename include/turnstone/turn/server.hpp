@@ -153,6 +153,8 @@ class Server {
   // at most `most` are returned.
   AllocationPage list(const AllocationFilter& filter, std::uint32_t from, std::uint32_t looked,
                       std::size_t most, TimePoint now) const;
+  /// The same for all allocations, and cheap: no text is copied.
+  LoadPage loads(std::uint32_t from, std::uint32_t looked, TimePoint now) const;
   std::optional<AllocationDetail> detail(SlotHandle allocation, TimePoint now) const;
   /// Ends one; false: it is gone.
   bool end_allocation(Now now, SlotHandle allocation, Outbox& out);

@@ -33,6 +33,19 @@ std::vector<CommandInfo> make_commands() {
         {"left_seconds", "LEFT"},
         {"to_peer", "TO PEER"},
         {"to_client", "TO CLIENT"}}},
+      {"top",
+       "The allocations that relay the most",
+       {},
+       {},
+       "allocations",
+       {{"id", "ID"},
+        {"user", "USER"},
+        {"client", "CLIENT"},
+        {"transport", "VIA"},
+        {"bits_per_second", "BIT/S"},
+        {"packets_per_second", "PACKETS/S"},
+        {"measured_seconds", "OVER"},
+        {"age_seconds", "AGE"}}},
       {"allocation", "One allocation with permissions and channels", {"ID"}, {}, nullptr, {}},
       {"end", "End an allocation; to keep its client out, revoke", {"ID"}, {}, nullptr, {}},
       {"rooms",
@@ -134,6 +147,7 @@ Request request_for(const CtlOptions& options, const std::string& cursor) {
   const std::string& command = options.command;
   const std::string query = query_of(options, cursor);
   const std::string first = encode(argument(0));
+  if (command == "top") return {"GET", "/v1/top", {}};
   if (command == "allocation") return {"GET", "/v1/allocations/" + first, {}};
   if (command == "end") return {"DELETE", "/v1/allocations/" + first, {}};
   if (command == "members") return {"GET", "/v1/rooms/" + first + "/members" + query, {}};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "../probe/text.hpp"
@@ -29,6 +30,8 @@ std::string bytes(double count) {
 std::string cell(const std::string& key, const Json& value) {
   if (value.is_null()) return "-";
   if (value.is_number() && key.ends_with("_seconds")) return age(value.get<double>());
+  if (value.is_number() && key.ends_with("_per_second"))
+    return std::to_string(std::llround(value.get<double>()));
   if (value.is_object() && value.contains("bytes")) {
     const Json& count = value["bytes"];
     return count.is_number() ? bytes(count.get<double>()) : "-";

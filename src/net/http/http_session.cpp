@@ -308,7 +308,7 @@ asio::awaitable<void> HttpSession::write(HttpResponse response) {
   constexpr std::size_t kJoinBytes = 16'384;
   if (engine_ != nullptr) engine_->decorate(request_, response);
   server_->count(response.status);
-  if (response.status < 400) welcome = true;
+  if (response.status < 400 && !response.for_strangers) welcome = true;
   keep_alive_ = keep_alive_ && !server_->draining;
   http_text::Head head;
   head.http_1_0 = parser_->get().version() == 10;

@@ -130,6 +130,7 @@ std::string_view reason_phrase(unsigned status) noexcept {
     case 200: return "OK";
     case 202: return "Accepted";
     case 204: return "No Content";
+    case 303: return "See Other";
     case 304: return "Not Modified";
     case 400: return "Bad Request";
     case 401: return "Unauthorized";
@@ -170,6 +171,11 @@ bool same_host(std::string_view origin, std::string_view host) noexcept {
   return equal_ignoring_case(without_default_port(origin.substr(at + 3)), without_default_port(host));
 }
 
+bool has_field(const HttpResponse& response, std::string_view name) noexcept {
+  return std::any_of(response.fields.begin(), response.fields.end(),
+                     [name](const auto& field) { return equal_ignoring_case(field.first, name); });
+}
+
 std::string response_head(const HttpResponse& response, const Head& head) {
   std::string out;
   out.reserve(640);
@@ -189,9 +195,11 @@ std::string response_head(const HttpResponse& response, const Head& head) {
   } else if (head.http_1_0) {
     field("Connection", "keep-alive");
   }
-  field("Content-Security-Policy",
-        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self'; "
-        "script-src 'self'; media-src 'self' blob:");
+  if (!has_field(response, "Content-Security-Policy")) {
+    field("Content-Security-Policy",
+          "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self'; "
+          "script-src 'self'; media-src 'self' blob:");
+  }
   field("X-Content-Type-Options", "nosniff");
   field("Referrer-Policy", "no-referrer");
   for (const auto& [name, value] : response.fields) field(name, value);

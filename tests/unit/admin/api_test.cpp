@@ -53,11 +53,13 @@ TEST(Access, HostsThatAreNotOursWereReboundByDns) {
                            "10.0.0.9:8081", "admin.example.org:8081", "Admin.Example.Org"}) {
     request.host = host;
     EXPECT_EQ(refused(request), 0) << host;
+    EXPECT_FALSE(misdirected(request, Access{"", kAccess.hosts})) << host << ", whoever asks";
   }
   for (const char* host : {"", ":8081", "evil.example", "evil.example:8081", "localhost.evil.example",
                            "127.0.0.1.evil.example", "[evil]", "[::1", "admin.example.org.evil"}) {
     request.host = host;
     EXPECT_EQ(refused(request), 421) << host;
+    EXPECT_TRUE(misdirected(request, kAccess)) << host;
   }
 }
 
