@@ -70,7 +70,11 @@ class PollingClient final : public Client {
   void send(std::string_view text) override { say(SocketIoTalk::message(partner_name(), text)); }
 
   void step(Channel& channel) override {
-    if (!channel.step()) return lose();
+    if (!channel.step()) {
+      // A server may close a connection that nothing is asked over.
+      if (&channel == &post_ && !posting_ && channel.in.empty()) return post_.reset();
+      return lose();
+    }
     while (!channel.is_closed()) {
       const Response response = response_in(channel.in);
       if (!response.whole) return;
