@@ -168,14 +168,14 @@ HeldSession shake_hands(const Server& server, SSL_SESSION* former, bool& resumed
                                                                   &SSL_CTX_free);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context.get(), [](SSL* tls, SSL_SESSION* session) {
-    auto* const held = static_cast<HeldSession*>(SSL_get_app_data(tls));
+    auto* const held = static_cast<HeldSession*>(SSL_get_ex_data(tls, 0));
     held->reset(session);
     return 1;
   });
   HeldSession out(nullptr, &SSL_SESSION_free);
   Wire stream(server.tls(), {});
   const std::unique_ptr<SSL, decltype(&SSL_free)> tls(SSL_new(context.get()), &SSL_free);
-  SSL_set_app_data(tls.get(), &out);
+  SSL_set_ex_data(tls.get(), 0, &out);
   if (former != nullptr) SSL_set_session(tls.get(), former);
   SSL_set_fd(tls.get(), stream.socket().fd());
   EXPECT_EQ(SSL_connect(tls.get()), 1);

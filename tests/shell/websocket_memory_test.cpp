@@ -2,7 +2,10 @@
 // What an idle WebSocket costs in memory of ours. Bytes that are allocated, not pages, so that the figure is
 // the same under every allocator. The clients are in this process, too: a plain one is a descriptor and an
 // empty string.
-#include <cstdlib>
+#include <cstdint>
+#include <iostream>
+#include <string>
+#include <vector>
 
 #include <malloc.h>
 

@@ -25,9 +25,9 @@ class SilenceWatch : public std::enable_shared_from_this<SilenceWatch> {
     Watched() = default;
     Watched(const Watched&) = delete;
     Watched& operator=(const Watched&) = delete;
+    virtual ~Watched() = default;
 
    protected:
-    ~Watched() = default;
     /// Nothing has come for a beat. May end this object.
     virtual void probe() = 0;
     /// Nothing has come for another beat either; it is off the list. May end this object.

@@ -66,33 +66,34 @@ void WsLink::listen(std::string early) {
   read();
 }
 
-void WsLink::wait() {
-  cork_->stream().socket().async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code error) {
+void WsLink::wait(Stream::Status wanted) {
+  auto look = [self = shared_from_this()](error_code error) {
     if (self->closing_) return;
     if (error) return self->lose();
     self->read();
-  });
+  };
+  cork_->stream().socket().async_wait(Stream::wait_type(wanted), std::move(look));
 }
 
 void WsLink::read() {
   Stream& stream = cork_->stream();
-  bool more = false;
+  Stream::Step step;
   for (int i = 0; i < kMaxReads; ++i) {
     const MutableBytes room = server_->scratch();
-    const Stream::Step step = stream.read(room);
+    step = stream.read(room);
     if (step.status == Stream::Status::Closed) return lose();
-    more = step.status == Stream::Status::Done;
-    if (more) {
+    const bool some = step.status == Stream::Status::Done;
+    if (some) {
       heard();
       if (!feed(room.first(step.bytes))) return;
     }
     // Less than there was room for, and nothing that TLS has read ahead: that was all. TLS also stops behind
     // a record that brings nothing for us, and then goes on with what it holds.
-    const bool full = !tls_ && more && step.bytes == room.size();
-    if (!full && !stream.holds_bytes()) return wait();
+    const bool full = !tls_ && some && step.bytes == room.size();
+    if (!full && !stream.holds_bytes()) return wait(step.status);
   }
   // Half a record that TLS holds is no reason to look again before its rest is there.
-  if (!more) return wait();
+  if (step.status != Stream::Status::Done) return wait(step.status);
   asio::post(server_->context, [self = shared_from_this()] {
     if (!self->closing_) self->read();
   });

@@ -66,7 +66,7 @@ class WsLink : public std::enable_shared_from_this<WsLink> {
   bool is_tls() const noexcept { return tls_; }
 
  private:
-  void wait();
+  void wait(Stream::Status wanted);
   void read();
   /// False: it is closing.
   bool feed(MutableBytes bytes);

@@ -17,7 +17,7 @@ constexpr std::size_t kChunkBytes = 65'536;
 
 /// TLS 1.3's tickets come after the handshake, whenever the server likes.
 int take_ticket(SSL* tls, SSL_SESSION* session) {
-  static_cast<Channel*>(SSL_get_app_data(tls))->keep_session(session);
+  static_cast<Channel*>(SSL_get_ex_data(tls, 0))->keep_session(session);
   return 1;  // it is ours now
 }
 
@@ -99,7 +99,7 @@ bool Channel::connected() {
   }
   tls_.reset(SSL_new(context()));
   if (!tls_ || SSL_set_fd(tls_.get(), socket_.get()) != 1) die("SSL_new");
-  SSL_set_app_data(tls_.get(), this);
+  SSL_set_ex_data(tls_.get(), 0, this);
   SSL_set_connect_state(tls_.get());
   if (session_) SSL_set_session(tls_.get(), session_.get());
   stage_ = Stage::Shaking;

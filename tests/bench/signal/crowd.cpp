@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many clients that say nothing: what they take (idle), and how long it takes until they are all back
 // (storm). See options.hpp for what these say and wait for.
-#include <algorithm>
 #include <cstdio>
-#include <vector>
 
 #include <poll.h>
 #include <unistd.h>

@@ -54,7 +54,7 @@ ServerFrame next_frame(std::string_view in, std::size_t& at) noexcept {
   const std::size_t extra = size == 126 ? 2 : size == 127 ? 8 : 0;
   if (have < 2 + extra) return {};
   if (extra != 0) size = 0;
-  for (std::size_t i = 0; i < extra; ++i) size = size << 8 | byte(2 + i);
+  for (std::size_t i = 0; i < extra; ++i) size = (size << 8) | byte(2 + i);
   if (size > kMaxBytes) return {-1, {}};
   if (have < 2 + extra + size) return {};
   const ServerFrame out{byte(0) & 15, in.substr(at + 2 + extra, static_cast<std::size_t>(size))};
