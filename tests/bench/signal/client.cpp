@@ -19,8 +19,8 @@ class WsClient : public Client {
   void come() final {
     begin();
     upgraded_ = false;
-    const Options& o = load_.options().load;
-    if (!channel_.connect(load_.epoll(), load_.local_of(number()), o.server, load_.options().tls))
+    if (!channel_.connect(load_.epoll(), load_.local_of(number()), load_.server_of(number()),
+                          load_.options().tls))
       return lose();
     channel_.write(
         "GET " + path() + " HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +

@@ -33,6 +33,9 @@ class Load {
   Client& client(std::size_t number) noexcept { return *clients_[number]; }
   std::size_t size() const noexcept { return clients_.size(); }
   Endpoint local_of(std::size_t number) const noexcept;
+  Endpoint server_of(std::size_t number) const noexcept {
+    return number % 2 != 0 && options_.second.port != 0 ? options_.second : options_.load.server;
+  }
   int epoll() const noexcept { return epoll_.get(); }
 
   // For clients.

@@ -17,6 +17,7 @@ using namespace ts::load;
 constexpr const char* kUsage =
     "signload talk|idle|storm --server HOST:PORT [options]\n"
     "  --dialect native|socketio|polling|peerjs   what the clients speak (native)\n"
+    "  --second HOST:PORT         another node: each pair has one client here and one there\n"
     "  --tls                      they reach the server over TLS; its certificate is not looked at\n"
     "  --clients N                an even number: pairs, each in a room of its own (2)\n"
     "  --at-once N                clients that are coming at a time (128)\n"
@@ -65,6 +66,7 @@ using Set = std::function<void(SignalOptions&, const char*)>;
 const std::map<std::string_view, Set>& options_with_value() {
   static const std::map<std::string_view, Set> all = {
       {"--server", [](SignalOptions& o, const char* v) { o.load.server = endpoint(v); }},
+      {"--second", [](SignalOptions& o, const char* v) { o.second = endpoint(v); }},
       {"--dialect", [](SignalOptions& o, const char* v) { o.dialect = dialect(v); }},
       {"--clients", [](SignalOptions& o, const char* v) { o.clients = count(v); }},
       // As the relay's generator calls it, for the kit.

@@ -16,6 +16,8 @@ struct SignalOptions {
   Options load;
   Dialect dialect = Dialect::Native;
   bool tls = false;
+  /// Every second client is on this node; port 0: all are on `server`.
+  Endpoint second;
   /// An even number: client 2n talks with client 2n + 1, in a room of their own.
   std::size_t clients = 2;
   /// Clients that are coming at a time.

@@ -95,7 +95,7 @@ class PollingClient final : public Client {
 
  private:
   bool open(Channel& channel) {
-    return channel.connect(load_.epoll(), load_.local_of(number()), load_.options().load.server,
+    return channel.connect(load_.epoll(), load_.local_of(number()), load_.server_of(number()),
                            load_.options().tls);
   }
   std::string target() const {
