@@ -77,23 +77,18 @@ void WsLink::wait(Stream::Status wanted) {
 
 void WsLink::read() {
   Stream& stream = cork_->stream();
-  Stream::Step step;
   for (int i = 0; i < kMaxReads; ++i) {
     const MutableBytes room = server_->scratch();
-    step = stream.read(room);
+    const Stream::Step step = stream.read(room);
     if (step.status == Stream::Status::Closed) return lose();
-    const bool some = step.status == Stream::Status::Done;
-    if (some) {
-      heard();
-      if (!feed(room.first(step.bytes))) return;
-    }
-    // Less than there was room for, and nothing that TLS has read ahead: that was all. TLS also stops behind
-    // a record that brings nothing for us, and then goes on with what it holds.
-    const bool full = !tls_ && some && step.bytes == room.size();
-    if (!full && !stream.holds_bytes()) return wait(step.status);
+    // TLS asks for more only when it holds nothing but a part of a record.
+    if (step.status != Stream::Status::Done) return wait(step.status);
+    heard();
+    if (!feed(room.first(step.bytes))) return;
+    // Less than there was room for, or nothing that TLS has read ahead: that was all, as far as we know.
+    const bool more = tls_ ? stream.holds_bytes() : step.bytes == room.size();
+    if (!more) return wait(Stream::Status::WantRead);
   }
-  // Half a record that TLS holds is no reason to look again before its rest is there.
-  if (step.status != Stream::Status::Done) return wait(step.status);
   asio::post(server_->context, [self = shared_from_this()] {
     if (!self->closing_) self->read();
   });

@@ -26,6 +26,7 @@ class Talk {
       std::fprintf(stderr, "signload: the clients are not there in time\n");
       return 1;
     }
+    if (o_.second.port != 0) settle();
     Window window(o_.load);
     start_ns_ = window.start_ns();
     if (o_.load.rate <= 0) fill();
@@ -47,6 +48,11 @@ class Talk {
   }
 
  private:
+  /// Nodes tell each other who is there in their own time.
+  void settle() {
+    constexpr std::uint64_t kSettleNs = 500'000'000;
+    for (const std::uint64_t until = now_ns() + kSettleNs; now_ns() < until;) load_.turn(10);
+  }
   void send(std::uint64_t due_ns) {
     load_.client(next_).send_next(due_ns);
     next_ = (next_ + 1) % load_.size();

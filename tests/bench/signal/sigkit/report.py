@@ -11,7 +11,7 @@ from .works import UNITS, WORKS
 
 GATES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "gates.json")
 FIGURES = {"message": "us", "client": "resident_kb", "storm": "seconds"}
-TALKS = tuple(w.id for w in WORKS if w.unit == "message" and not w.half_of)
+TALKS = tuple(w.id for w in WORKS if w.unit == "message" and not w.half_of and not w.nodes)
 PLOTS = {
     "benchmarks-signaling-cpu.svg": (TALKS, "us", "Processor time of the server per relayed message of 200 bytes",
                                      "µs per message, medians; lines: least to most. Shorter is better.", None),

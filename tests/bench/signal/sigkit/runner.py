@@ -19,6 +19,8 @@ START_SECONDS, LOAD_SECONDS, SETTLE_SECONDS, PORT_SECONDS = 15, 180, 1.0, 5
 # Of what signload prints.
 FAULTS = ("corrupt", "wrong_source", "duplicate", "reordered", "lost", "refused_by_server", "dropped")
 SPARE_DESCRIPTORS = 200
+# The second node has the same ports on another address.
+NODE = dataclasses.replace(place.LOOPBACK, server="127.0.0.2")
 
 
 class Problem(Exception):
@@ -37,6 +39,9 @@ class Context:
     key: str = ""
     # Keys of TLS tickets that outlive a restart, where the binary knows them.
     tickets: str = ""
+    # Where nodes meet while a work needs it; 0: nowhere.
+    redis_port: int = 0
+    found_keys: list = dataclasses.field(default_factory=list)
     found_modules: list = dataclasses.field(default_factory=list)
 
     def modules(self):
@@ -50,11 +55,17 @@ class Context:
                         "-keyout", self.key, "-out", self.cert, "-days", "30", "-subj", "/CN=bench"], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def make_tickets(self):
+    def knows(self, key):
+        """Has this turnstone such a key of its configuration?"""
         if not self.turnstone:
-            return
-        about = subprocess.run([self.turnstone, "config", "docs"], stdout=subprocess.PIPE, text=True, check=False).stdout
-        if "`listen.tls_ticket_keys_file`" not in about:
+            return False
+        if not self.found_keys:
+            self.found_keys.append(subprocess.run([self.turnstone, "config", "docs"], stdout=subprocess.PIPE, text=True,
+                                                  check=False).stdout)
+        return f"`{key}`" in self.found_keys[0]
+
+    def make_tickets(self):
+        if not self.knows("listen.tls_ticket_keys_file"):
             return
         self.tickets = os.path.join(self.folder, "tickets")
         with open(self.tickets, "w", encoding="ascii") as file:
@@ -65,8 +76,9 @@ class Context:
 class Server:
     """A server's process while a sample is taken."""
 
-    def __init__(self, peer, work):
-        self.peer, self.work, self.at = peer, work, place.LOOPBACK
+    def __init__(self, peer, work, at=place.LOOPBACK):
+        self.peer, self.work, self.at = peer, work, at
+        self.second = None
         self.core = place.SERVER_CORE if work.cores == 1 else None
         cores = place.SERVER_CORE if work.cores == 1 else f"{place.SERVER_CORE},{place.SECOND_CORE}"
         self.command = ["taskset", "-c", cores, *peer.command(self.at, work)]
@@ -111,7 +123,34 @@ class Server:
             out.append("--tls")
         if self.core is not None:
             out += ["--server-core", self.core]
+        if self.second:
+            out += ["--second", self.second.at.endpoint(self.peer.port(work))]
         return out
+
+
+@contextlib.contextmanager
+def redis(context):
+    """A Redis that writes nothing, on the server's core, where nodes of the context meet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(["taskset", "-c", place.SERVER_CORE, "redis-server", "--bind", "127.0.0.1", "--port", str(port),
+                                "--save", "", "--appendonly", "no"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, cwd=context.folder)
+    context.redis_port = port
+    try:
+        until = time.monotonic() + START_SECONDS
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            if process.poll() is not None or time.monotonic() > until:
+                raise Problem("redis-server does not start")
+            time.sleep(0.01)
+        yield
+    finally:
+        context.redis_port = 0
+        process.kill()
+        process.wait()
 
 
 def figures(result, busy_others):
@@ -215,13 +254,23 @@ class Run:
         self.peers, self.works, self.options, self.say = chosen_peers, chosen_works, options, say
         self.samples, self.skipped = [], []
         self.few_descriptors = False
+        self.unable = set()
+
+    def find_unable(self):
+        for work in self.works:
+            for peer in self.peers:
+                reason = peer.can(work) if peer.name in work.servers else None
+                if reason:
+                    self.unable.add((peer.name, work.id))
+                    self.skip(f"{peer.name}, {work.id}", reason)
 
     def takes_part(self, peer, work, repetition):
-        if peer.name not in work.servers:
+        if peer.name not in work.servers or (peer.name, work.id) in self.unable:
             return False
         return work.unit == "message" or repetition < self.options.idle_repetitions
 
     def all(self):
+        self.find_unable()
         for repetition in range(self.options.repetitions):
             for number, work in enumerate(self.works):
                 order = [p for p in self.peers if self.takes_part(p, work, repetition)]
@@ -255,7 +304,11 @@ class Run:
 
     def take(self, peer, work, repetition, sample):
         with contextlib.ExitStack() as stack:
+            if work.nodes:
+                stack.enter_context(redis(peer.context))
             server = stack.enter_context(Server(peer, work))
+            if work.nodes:
+                server.second = stack.enter_context(Server(peer, work, NODE))
             sample["start_ms"] = round(server.start_ms, 2)
             if work.unit == "client":
                 return idle(server, work, self.count(work))

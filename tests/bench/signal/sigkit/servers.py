@@ -39,6 +39,10 @@ class Peer:
         """Why it cannot take part; nothing when it can."""
         return None
 
+    def can(self, work):
+        """Why it cannot do this work; nothing when it can."""
+        return None
+
     def command(self, at, work):
         raise NotImplementedError
 
@@ -66,11 +70,21 @@ class Turnstone(Peer):
                 "--threads", "1", "--realm", "bench", "--user", "bench:bench-password", "--relay-address", at.server,
                 "--relay-ports", f"{ports.relay[0]}-{ports.relay[1]}", "--log-level", "warn"]
 
+    def can(self, work):
+        """Why it cannot do this work; nothing when it can."""
+        if not work.nodes:
+            return None
+        if not shutil.which("redis-server"):
+            return "no redis-server (package redis-server)"
+        return None if self.context.knows("signaling.backplane") else "this turnstone has no signaling.backplane"
+
     def environment(self):
         # The limits are for the internet; the others have none.
         values = {"LISTEN_MAX_STREAMS": "0", "LISTEN_MAX_STREAMS_PER_ADDRESS": "0", "LISTEN_MAX_HALF_OPEN_PER_ADDRESS": "0",
                   "SIGNALING_OPEN": "true", "SIGNALING_MESSAGES_PER_SECOND": "1000000", "SIGNALING_MESSAGE_BURST": "10000000",
                   "SIGNALING_SOCKETIO_MAX_POLLING_SESSIONS": "0", "SIGNALING_PEERJS_MAX_MEMBERS": "0"}
+        if self.context.redis_port:
+            values |= {"SIGNALING_BACKPLANE": "redis", "SIGNALING_REDIS_URL": f"redis://127.0.0.1:{self.context.redis_port}"}
         if self.context.tickets:
             values["LISTEN_TLS_TICKET_KEYS_FILE"] = self.context.tickets
         return {f"TURNSTONE_{name}": value for name, value in values.items()}

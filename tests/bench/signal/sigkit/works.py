@@ -21,6 +21,8 @@ class Work:
     half_of: str = ""
     # The server ends and another one begins while the clients are away.
     restart: bool = False
+    # Each pair has a client on one node and one on another; they meet over a Redis.
+    nodes: bool = False
     cores: int = 1
 
 
@@ -50,6 +52,8 @@ WORKS = (
     talk("socketio-half", "Socket.IO over WebSocket at half load", "socketio", SOCKETIO, half_of="socketio", quick=True),
     talk("polling", "Socket.IO by long polling, 100 in flight", "polling", SOCKETIO, "--window", "100"),
     talk("peerjs", "PeerJS, 200 in flight", "peerjs", PEERJS, *WINDOW),
+    talk("native-nodes", "native wire between two nodes over Redis, 2,000/s", "native", ("turnstone",), "--rate", "2000",
+         nodes=True),
     idle("native", "native protocol", NATIVE, quick=True),
     idle("native", "native protocol", NATIVE, tls=True, quick=True),
     idle("socketio", "Socket.IO over WebSocket", SOCKETIO, quick=True),
