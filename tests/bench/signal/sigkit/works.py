@@ -26,8 +26,8 @@ class Work:
     cores: int = 1
 
 
-def talk(id_, title, dialect, servers, *more, tls=False, **rest):
-    return Work(id_, title, ("talk", "--dialect", dialect, "--clients", "200", *more), servers, tls=tls, clients=200, **rest)
+def talk(id_, title, dialect, servers, *more, clients=200, **rest):
+    return Work(id_, title, ("talk", "--dialect", dialect, "--clients", str(clients), *more), servers, clients=clients, **rest)
 
 
 def idle(dialect, title, servers, tls=False, clients=10_000, quick=False):
@@ -41,13 +41,16 @@ def storm(id_, title, restart):
 
 
 NATIVE, SOCKETIO, PEERJS = ("turnstone", "ws"), ("turnstone", "socketio"), ("turnstone", "peerjs")
-WINDOW = ("--window", "200")
+WINDOW, DEEP = ("--window", "200"), ("--window", "400")
 
 WORKS = (
     talk("native", "native wire, 200 in flight", "native", NATIVE, *WINDOW, quick=True),
+    talk("native-deep", "native wire, 20 clients with 20 in flight each", "native", NATIVE, *DEEP, clients=20, quick=True),
     talk("native-tls", "native wire over TLS, 200 in flight", "native", NATIVE, *WINDOW, tls=True),
     talk("native-half", "native wire at half load", "native", NATIVE, half_of="native", quick=True),
     talk("socketio", "Socket.IO over WebSocket, 200 in flight", "socketio", SOCKETIO, *WINDOW, quick=True),
+    talk("socketio-deep", "Socket.IO over WebSocket, 20 clients with 20 in flight each", "socketio", SOCKETIO, *DEEP, clients=20,
+         quick=True),
     talk("socketio-tls", "Socket.IO over WebSocket and TLS, 200 in flight", "socketio", SOCKETIO, *WINDOW, tls=True),
     talk("socketio-half", "Socket.IO over WebSocket at half load", "socketio", SOCKETIO, half_of="socketio", quick=True),
     talk("polling", "Socket.IO by long polling, 100 in flight", "polling", SOCKETIO, "--window", "100"),
