@@ -185,6 +185,8 @@ HeldSession shake_hands(const Server& server, SSL_SESSION* former, bool& resumed
             static_cast<int>(request.size()));
   std::array<unsigned char, 256> answer{};
   EXPECT_GT(SSL_read(tls.get(), answer.data(), static_cast<int>(answer.size())), 0);
+  // Else OpenSSL would take the session for a bad one, not to be resumed.
+  SSL_set_shutdown(tls.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   return out;
 }
 

@@ -80,6 +80,8 @@ void Channel::reset() noexcept {
     const linger now{1, 0};
     setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
   }
+  // Else OpenSSL would take the session for a bad one, not to be resumed.
+  if (tls_) SSL_set_shutdown(tls_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   tls_.reset();
   socket_ = Fd();
   stage_ = Stage::Closed;

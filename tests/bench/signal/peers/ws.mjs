@@ -15,15 +15,16 @@ function forward(receiver, message) {
   count += 1;
   if (fault === '' || count % 100 !== 0) {
     receiver.send(JSON.stringify(message));
-    if (held) {
-      held();
+    if (held?.receiver === receiver) {
+      receiver.send(held.text);
       held = null;
     }
     return;
   }
   if (fault === 'drop') return;
   if (fault === 'swap') {
-    held = () => receiver.send(JSON.stringify(message));
+    // Overtaken by the next one to the same receiver.
+    held = { receiver, text: JSON.stringify(message) };
     return;
   }
   if (fault === 'corrupt') message.data = message.data.slice(0, -1) + '#';
