@@ -23,10 +23,13 @@ def node_modules(install=False):
     if not install or not shutil.which("npm"):
         return None
     os.makedirs(cache, exist_ok=True)
-    done = subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", cache,
-                           *(f"{name}@{version}" for name, version in wanted.items())], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=180, check=False)
-    return os.path.join(cache, "node_modules") if done.returncode == 0 else None
+    try:
+        subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", cache,
+                        *(f"{name}@{version}" for name, version in wanted.items())], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, timeout=180, check=True)
+    except (subprocess.SubprocessError, OSError):
+        return None
+    return os.path.join(cache, "node_modules")
 
 
 class Peer:
