@@ -43,7 +43,7 @@ bool Load::bring(double seconds) {
       ++coming_;
       next->come();
     }
-    turn(coming_ == 0 ? 0 : 5);
+    turn(5);
   }
   return true;
 }

@@ -221,6 +221,9 @@ def idle(server, work, count):
         line = crowd.expect("allocated")
         time.sleep(SETTLE_SECONDS)
         after = machine.memory_kb(server.process.pid)
+        crowd.go_on()
+        if crowd.process.wait(LOAD_SECONDS) != 0:
+            raise Problem("connections have ended by themselves: " + crowd.process.stderr.read().strip()[:300])
         resident, slab, descriptors = ((b - a) / count for a, b in zip(before, after))
         return {"resident_kb": resident, "slab_kb": slab, "descriptors": descriptors, "count": count,
                 "per_second": count / max(float(line[1]), 1e-3)}
