@@ -734,7 +734,8 @@ Runtime::Made Runtime::make(config::Config config, LoadConfig load, const config
   if (!config.net.tls_cert_file.empty() || config.net.tls_self_signed) {
     auto context = config.net.tls_cert_file.empty()
                        ? net::TlsContext::self_signed({"localhost"}, host)
-                       : net::TlsContext::from_files(config.net.tls_cert_file, config.net.tls_key_file);
+                       : net::TlsContext::from_files(config.net.tls_cert_file, config.net.tls_key_file,
+                                                     config.net.tls_ticket_keys_file);
     if (context) {
       tls = *context;
     } else {

@@ -72,6 +72,7 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   bool watching_ = false;
   bool idle_ = false;
   bool keep_alive_ = true;
+  bool http_1_0_ = false;
   bool unread_ = false;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
@@ -130,14 +131,26 @@ asio::awaitable<void> HttpSession::run() {
 asio::awaitable<bool> HttpSession::wait_for_request() {
   if (buffer_.size() != 0) co_return true;
   constexpr std::size_t kFirstBytes = 1024;
-  buffer_.shrink_to_fit();
+  // Idle, it keeps nothing of the last request and has no room for the next.
+  parser_.reset();
+  request_ = HttpRequest{};
+  exchange_ = nullptr;
   idle_ = true;
   limit(server_->options.idle_timeout);
-  const auto room = buffer_.prepare(kFirstBytes);
-  const auto [error, bytes] = co_await stream_.async_read_some(room, kTuple);
+  Stream::Step step;
+  for (;;) {
+    const auto room = buffer_.prepare(kFirstBytes);
+    step = stream_.read({static_cast<std::uint8_t*>(room.data()), room.size()});
+    if (step.status == Stream::Status::Done || step.status == Stream::Status::Closed) break;
+    buffer_.shrink_to_fit();
+    const auto wanted = Stream::wait_type(step.status);
+    const auto [error] = co_await stream_.socket().async_wait(wanted, kTuple);
+    if (error) break;
+  }
   idle_ = false;
-  buffer_.commit(bytes);
-  co_return !error;
+  if (step.status != Stream::Status::Done) co_return false;
+  buffer_.commit(step.bytes);
+  co_return true;
 }
 
 asio::awaitable<bool> HttpSession::read_request() {
@@ -232,6 +245,7 @@ void HttpSession::take_head() {
   request_.local = stream_.local();
   request_.tls = tls_;
   keep_alive_ = message.keep_alive();
+  http_1_0_ = message.version() == 10;
 }
 
 bool HttpSession::wants_websocket() const { return beast::websocket::is_upgrade(parser_->get()); }
@@ -264,7 +278,7 @@ asio::awaitable<bool> HttpSession::upgrade() {
     query = {request_.parameter("key").value_or(""), request_.parameter("id").value_or(""),
              request_.parameter("token").value_or("")};
   }
-  start_websocket(server_, std::move(stream_), parser_->release(), spoken, std::move(query));
+  start_websocket(server_, std::move(stream_), request_, spoken, query);
   co_return true;
 }
 
@@ -286,6 +300,9 @@ asio::awaitable<void> HttpSession::serve_engine() {
   const auto exchange = std::exchange(exchange_, nullptr);
   engine_->finish(request_, *exchange);
   if (!exchange->response) {
+    // It may be parked for as long as a heartbeat takes.
+    parser_.reset();
+    buffer_.shrink_to_fit();
     limit(engine_->longest_wait());
     if (buffer_.size() == 0) watch_for_end(exchange);
     while (!exchange->response && !exchange->gone) {
@@ -311,7 +328,7 @@ asio::awaitable<void> HttpSession::write(HttpResponse response) {
   if (response.status < 400 && !response.for_strangers) welcome = true;
   keep_alive_ = keep_alive_ && !server_->draining;
   http_text::Head head;
-  head.http_1_0 = parser_->get().version() == 10;
+  head.http_1_0 = http_1_0_;
   head.close = !keep_alive_;
   head.date = now().wall;
   const bool bare = request_.method == "HEAD" || response.status == 204 || response.status == 304;

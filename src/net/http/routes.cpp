@@ -147,7 +147,13 @@ std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest
   if (!rules.open && !origin_is_allowed(request, rules.allowed_origins)) {
     return http_text::error(403, "forbidden", "pages of this origin may not use this server");
   }
-  // RFC 6455 §4.2.1: 16 bytes in base64. Beast does not look.
+  // RFC 6455 §4.4.
+  if (request.header("Sec-WebSocket-Version") != "13") {
+    HttpResponse out = http_text::error(426, "bad_request", "version 13 of WebSocket is spoken here");
+    out.fields.emplace_back("Sec-WebSocket-Version", "13");
+    return out;
+  }
+  // RFC 6455 §4.2.1: 16 bytes in base64.
   const auto key = base64_decode(request.header("Sec-WebSocket-Key"));
   if (!key || key->size() != 16)
     return http_text::error(400, "bad_request", "Sec-WebSocket-Key is not valid");

@@ -10,8 +10,16 @@
 #include "engine_endpoint.hpp"
 #include "http_session.hpp"
 #include "server_impl.hpp"
+#include "silence_watch.hpp"
 
 namespace ts::net {
+namespace {
+
+// Buffers for writing that are kept for the next one who has something to write.
+constexpr std::size_t kKeptBuffers = 64;
+constexpr std::size_t kKeptBufferBytes = 65'536;
+
+}  // namespace
 
 HttpServer::Impl::Impl(asio::io_context& io, HttpOptions http, HttpHandlers provided,
                        dialect::Native* dialect, signal::Router* core)
@@ -20,8 +28,11 @@ HttpServer::Impl::Impl(asio::io_context& io, HttpOptions http, HttpHandlers prov
       handlers(std::move(provided)),
       native_(core != nullptr ? dialect : nullptr),
       router_(core),
+      silence_(std::make_shared<SilenceWatch>(io)),
       tick_timer_(io),
-      grace_timer_(io) {}
+      grace_timer_(io) {
+  buffers_.reserve(kKeptBuffers);
+}
 
 HttpServer::Impl::~Impl() = default;
 
@@ -110,9 +121,32 @@ void HttpServer::Impl::socket_closed(signal::ConnectionId id, const Socket& sock
   deliver(at);
 }
 
-void HttpServer::Impl::mount(EngineMount mount) {
+MutableBytes HttpServer::Impl::scratch() {
   constexpr std::size_t kScratchBytes = 65'536;
   scratch_.resize(kScratchBytes);
+  return scratch_;
+}
+
+std::string HttpServer::Impl::take_buffer() noexcept {
+  if (buffers_.empty()) return {};
+  std::string out = std::move(buffers_.back());
+  buffers_.pop_back();
+  return out;
+}
+
+void HttpServer::Impl::give_buffer(std::string&& buffer) noexcept {
+  static const std::size_t own_bytes = std::string().capacity();
+  const std::size_t bytes = buffer.capacity();
+  if (bytes <= own_bytes || bytes > kKeptBufferBytes || buffers_.size() == kKeptBuffers) return;
+  buffer.clear();
+  buffers_.push_back(std::move(buffer));
+}
+
+std::chrono::milliseconds HttpServer::Impl::beat() const noexcept {
+  return options.ping_interval.count() > 0 ? options.ping_interval : signal_options().heartbeat;
+}
+
+void HttpServer::Impl::mount(EngineMount mount) {
   engines_.push_back(std::make_unique<EngineEndpoint>(*this, std::move(mount)));
 }
 

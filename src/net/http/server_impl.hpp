@@ -24,6 +24,7 @@ inline constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 class Cork;
 class EngineEndpoint;
+class SilenceWatch;
 
 /// A page of this request's own host, one of `allowed` ("*": any), or no page at all.
 bool origin_is_allowed(const HttpRequest& request, const std::vector<std::string>& allowed);
@@ -84,7 +85,15 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   /// Hands what is to be said to the sockets and plans the next tick.
   void deliver(const Now& now);
   /// Room that a reader may use until it returns to the loop.
-  MutableBytes scratch() noexcept { return scratch_; }
+  MutableBytes scratch();
+  /// A buffer for what waits to be written, and back when nothing does: busy ones are warm, idle ones have
+  /// none.
+  std::string take_buffer() noexcept;
+  void give_buffer(std::string&& buffer) noexcept;
+  /// Who is pinged when nothing comes.
+  SilenceWatch& silence() noexcept { return *silence_; }
+  /// Of what signaling speaks: pings after this much silence; 0: never.
+  std::chrono::milliseconds beat() const noexcept;
 
   /// Whether there is room for one more connection, or somebody has made it.
   bool has_room() noexcept;
@@ -148,6 +157,8 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   PeerJsMount peerjs_;
   bool delivering_ = false;
   std::vector<std::uint8_t> scratch_;
+  std::vector<std::string> buffers_;
+  std::shared_ptr<SilenceWatch> silence_;
   signal::ConnectionId last_id_ = 0;
   boost::unordered_flat_map<signal::ConnectionId, Socket*> sockets_;
   std::unordered_set<Connection*> connections_;
