@@ -68,7 +68,8 @@ std::optional<ReloadPlan> Reloader::plan(const config::Config& effective, const 
   config::adopt(out.effective, fresh_, out.changes);
   config::apply_dev_defaults(out.effective, random);
   if (tls != nullptr && has_certificate(out.effective)) {
-    auto made = net::TlsContext::from_files(out.effective.net.tls_cert_file, out.effective.net.tls_key_file);
+    auto made = net::TlsContext::from_files(out.effective.net.tls_cert_file, out.effective.net.tls_key_file,
+                                            out.effective.net.tls_ticket_keys_file);
     if (!made) {
       report.problems.push_back(made.error());
     } else {

@@ -434,7 +434,9 @@ class Runtime::Impl {
 
   static std::vector<std::string> certificate_files(const config::Config& config) {
     if (config.net.tls_cert_file.empty()) return {};
-    return {config.net.tls_cert_file, config.net.tls_key_file};
+    std::vector<std::string> out{config.net.tls_cert_file, config.net.tls_key_file};
+    if (!config.net.tls_ticket_keys_file.empty()) out.push_back(config.net.tls_ticket_keys_file);
+    return out;
   }
 
   /// On the HTTP thread, as all that follows here.
@@ -444,7 +446,8 @@ class Runtime::Impl {
   }
 
   void read_certificate_anew() {
-    auto made = net::TlsContext::from_files(now_.net.tls_cert_file, now_.net.tls_key_file);
+    auto made = net::TlsContext::from_files(now_.net.tls_cert_file, now_.net.tls_key_file,
+                                            now_.net.tls_ticket_keys_file);
     if (!made)
       return log::error("certificate not reloaded, the former one stays", {{"problem", made.error()}});
     use(std::move(*made));

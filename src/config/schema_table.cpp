@@ -22,6 +22,7 @@ namespace {
 /// What a reload changes; everything else needs a restart.
 constexpr std::array kLive{std::string_view("listen.tls_cert_file"),
                            std::string_view("listen.tls_key_file"),
+                           std::string_view("listen.tls_ticket_keys_file"),
                            std::string_view("auth.users"),
                            std::string_view("auth.users_file"),
                            std::string_view("auth.secrets"),
