@@ -40,6 +40,7 @@
 #include "file_watch.hpp"
 #include "member_ice.hpp"
 #include "reload.hpp"
+#include "run_loop.hpp"
 #include "signal_keys.hpp"
 #include "turn_endpoint.hpp"
 
@@ -234,7 +235,7 @@ class Runtime::Impl {
     if (config_.signaling_enabled) signal_keys_watch_.start();
     if (tls_) certificate_watch_.start();
     if (admin_) admin_->start();
-    thread_ = std::thread([this] { http_context_.run(); });
+    thread_ = std::thread([this] { run_loop(http_context_); });
   }
 
   void stop() {

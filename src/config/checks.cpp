@@ -77,6 +77,10 @@ class Checks {
   void tls_pair() {
     const bool cert = !c_.net.tls_cert_file.empty();
     const bool key = !c_.net.tls_key_file.empty();
+    if (!cert && !c_.net.tls_ticket_keys_file.empty()) {
+      problem({"listen.tls_ticket_keys_file"}, "a certificate whose sessions it keeps",
+              "no certificate of a file", "Add listen.tls_cert_file and listen.tls_key_file, or remove it.");
+    }
     if (cert == key) return;
     problem({"listen.tls_cert_file", "listen.tls_key_file"}, "both or none",
             cert ? "no key" : "no certificate",

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // WebSocket signaling over real sockets, with the real dialect and router.
+#include <algorithm>
+#include <iostream>
+#include <thread>
+#include <vector>
+
 #include "http_support.hpp"
 
 namespace ts::net::http_test {
@@ -123,7 +128,7 @@ TEST(WebSocket, ManyMessagesStayInOrder) {
   sender.join();
 }
 
-TEST(WebSocket, WhatTlsHasReadAheadIsNotForgotten) {
+TEST(WebSocket, KeyUpdatesBetweenMessagesLoseNothing) {
   Server server(open_settings());
   for (const bool first : {false, true}) {
     Client client = server.connect_tls();
@@ -222,6 +227,52 @@ TEST(WebSocket, TheCloseHandshakeIsAnswered) {
   }
   const signal::Counters counters = server.run([&] { return server.router().counters(); });
   EXPECT_EQ(counters.closed[signal::index(signal::CloseReason::GoingAway)], 2U);
+}
+
+// Its end has come with its close frame: why it went is known all the same.
+TEST(WebSocket, AClientThatSaysGoodbyeAndIsGoneHasSaidGoodbye) {
+  Server server(open_settings());
+  for (const bool tls : {false, true}) {
+    Client client = tls ? server.connect_tls() : server.connect();
+    client.upgrade();
+    client.text(kHello);
+    EXPECT_THAT(client.next_text(), HasSubstr("welcome"));
+    // On the server's thread, so that it finds both at once.
+    server.run([&] {
+      client.send(Client::frame(8, "\x03\xe8"));
+      client.half_close();
+    });
+    EXPECT_TRUE(server.settles_at(0));
+  }
+  const signal::Counters counters = server.run([&] { return server.router().counters(); });
+  EXPECT_EQ(counters.closed[signal::index(signal::CloseReason::Bye)], 2U);
+  EXPECT_EQ(counters.lost, 0U);
+}
+
+TEST(WebSocket, IsNotHeldUpByKeyUpdatesOfAnother) {
+  Server server(open_settings());
+  Client quick = server.connect();
+  quick.upgrade();
+  Client rekeys = server.connect_tls();
+  rekeys.upgrade();
+  std::jthread flood([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      if (SSL_key_update(rekeys.tls(), SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
+          SSL_do_handshake(rekeys.tls()) != 1)
+        return;
+    }
+  });
+  std::vector<double> milliseconds;
+  for (int i = 0; i < 200; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    quick.send(Client::frame(9, "x"));
+    ASSERT_EQ(quick.next().payload, "x");
+    milliseconds.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+  }
+  std::sort(milliseconds.begin(), milliseconds.end());
+  std::cout << "p99 of a ping beside KeyUpdates: " << milliseconds[milliseconds.size() * 99 / 100] << " ms\n";
+  EXPECT_LT(milliseconds[milliseconds.size() * 99 / 100], 900);  // starved, it would be seconds
 }
 
 TEST(WebSocket, HelloIsDueInTime) {

@@ -92,6 +92,24 @@ TEST(WsFrames, AHugeLengthIsRefusedByItsHead) {
             std::vector<std::string>{"!1009"});
 }
 
+// RFC 6455 §5.2 and §5.5.
+TEST(WsFrames, ALengthInMoreBytesThanItTakesIsRefused) {
+  const auto head = [](int first, std::size_t length_bytes, unsigned length) {
+    std::string out{static_cast<char>(first), static_cast<char>(length_bytes == 2 ? 0x80 | 126 : 0x80 | 127)};
+    out.append(length_bytes - 2, '\0');
+    out += static_cast<char>(length >> 8U);
+    out += static_cast<char>(length & 0xFFU);
+    return out + std::string(4, '\0') + std::string(length, 'x');
+  };
+  using Lines = std::vector<std::string>;
+  for (const std::size_t step : {std::size_t{1}, std::size_t{500}}) {
+    EXPECT_EQ(read(head(0x81, 2, 125), step), Lines{"!1002"});
+    EXPECT_EQ(read(head(0x81, 8, 300), step), Lines{"!1002"});
+    EXPECT_EQ(read(head(0x89, 2, 5), step), Lines{"!1002"});
+    EXPECT_EQ(read(head(0x81, 2, 126), step), Lines{"T:" + std::string(126, 'x')});
+  }
+}
+
 TEST(WsFrames, HeadsAreWritten) {
   for (const auto& [bytes, head] :
        {std::pair(std::size_t{5}, std::string("\x82\x05", 2)),

@@ -258,6 +258,9 @@ asio::awaitable<bool> HttpSession::upgrade() {
   if (!refusal && engine_ == nullptr && buffer_.size() != 0) {
     refusal = http_text::error(400, "bad_request", "too early");
   }
+  // Whose head had begun when the others were told to go.
+  if (!refusal && server_->closing)
+    refusal = http_text::error(503, "draining", "this server is about to end");
   if (refusal) {
     keep_alive_ = false;
     unread_ = true;

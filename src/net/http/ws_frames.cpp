@@ -93,7 +93,9 @@ WsItem WsReader::begin_frame() {
   if (short_size == 126) left_ = load_be16(&head_[2]);
   if (short_size == 127) left_ = load_be64(&head_[2]);
   const bool reserved = (head_[0] & 0x70U) != 0;
-  if (!masked || reserved) return bad(kProtocolError);
+  // RFC 6455 §5.2: the length takes as few bytes as it can.
+  const bool shortest = short_size < 126 || (short_size == 126 ? left_ > 125 : left_ > 0xFFFF);
+  if (!masked || reserved || !shortest) return bad(kProtocolError);
   std::memcpy(mask_.data(), head_.data() + head_bytes() - mask_.size(), mask_.size());
   mask_at_ = 0;
   head_have_ = 0;

@@ -47,9 +47,7 @@ WsLink::WsLink(std::shared_ptr<HttpServer::Impl> server, Stream stream, std::siz
     : server_(std::move(server)),
       tls_(stream.is_tls()),
       cork_(std::make_shared<Cork>(server_, std::move(stream), queue_bytes)),
-      reader_(message_bytes) {
-  cork_->stream().read_ahead();
-}
+      reader_(message_bytes) {}
 
 void WsLink::accept(const HttpRequest& request, std::string_view subprotocol) {
   std::string head =
@@ -85,7 +83,7 @@ void WsLink::read() {
     if (step.status != Stream::Status::Done) return wait(step.status);
     heard();
     if (!feed(room.first(step.bytes))) return;
-    // Less than there was room for, or nothing that TLS has read ahead: that was all, as far as we know.
+    // Less than there was room for, or nothing left of TLS's record: that was all, as far as we know.
     const bool more = tls_ ? stream.holds_bytes() : step.bytes == room.size();
     if (!more) return wait(Stream::Status::WantRead);
   }
@@ -120,9 +118,12 @@ bool WsLink::feed(MutableBytes bytes) {
 void WsLink::say_goodbye(std::uint16_t code, std::string_view reason) {
   if (std::exchange(closing_, true)) return;
   cork_->append_frame(WsOpcode::Close, close_payload(code, reason));
-  // The wait for more to read ends with the stream.
-  auto run = [self = shared_from_this()] { return self->finish(); };
-  asio::co_spawn(server_->context, std::move(run), asio::detached);
+  // The wait for more to read ends with the stream. Not at once: the client's end may be there already, and
+  // who has called us tells first why it is over.
+  asio::post(server_->context, [self = shared_from_this()] {
+    auto run = [self] { return self->finish(); };
+    asio::co_spawn(self->server_->context, std::move(run), asio::detached);
+  });
 }
 
 void WsLink::refuse(std::uint16_t code, std::string_view reason) {

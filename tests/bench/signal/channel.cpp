@@ -133,8 +133,6 @@ bool Channel::receive() {
     if (count < 0) return errno == EAGAIN || errno == EINTR;
     if (count == 0) return false;
     in.append(chunk().data(), static_cast<std::size_t>(count));
-    // Edge-triggered: more than this tells of itself anew.
-    if (static_cast<std::size_t>(count) < chunk().size()) return true;
   }
 }
 

@@ -316,6 +316,9 @@ TEST(Load, TlsFiles) {
   EXPECT_THAT(with("listen: {tls_key_file: k}"), SizeIs(1));
   EXPECT_THAT(with("listen: {tls_cert_file: der, tls_key_file: k}"), SizeIs(1));
   EXPECT_THAT(with("listen: {tls_cert_file: x, tls_key_file: y}"), SizeIs(2));
+  const auto tickets = with("listen: {tls_self_signed: true, tls_ticket_keys_file: t}");
+  ASSERT_THAT(tickets, SizeIs(1));
+  EXPECT_EQ(tickets[0].key, "listen.tls_ticket_keys_file");
 }
 
 TEST(Load, UnsafeOutsideDev) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the servers of this folder share: packages from NODE_MODULES, an HTTP or HTTPS server, and where it listens.
 // SERVER.mjs HOST PORT [CERT KEY]
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -12,7 +13,9 @@ export const load = createRequire(path.join(process.env.NODE_MODULES ?? '.', 'x.
 
 const [host, port, cert, key] = process.argv.slice(2);
 export const where = { host, port: Number(port) };
-export const tls = cert ? { cert: readFileSync(cert), key: readFileSync(key) } : null;
+// Sessions outlive a restart, as Turnstone's do: the keys of its tickets are a digest of what outlives it, too.
+const ticketKeys = () => createHash('sha384').update(readFileSync(key)).digest();
+export const tls = cert ? { cert: readFileSync(cert), key: readFileSync(key), ticketKeys: ticketKeys() } : null;
 
 /** An HTTP(S) server that is listening soon. */
 export function listen(handler) {

@@ -244,6 +244,8 @@ def storm(server, work, count, stack):
             raise Problem(crowd.process.stderr.read().strip() or "signload storm: no result") from None
         if result["there"] != count:
             raise Problem(f"{count - result['there']:,} of {count:,} clients have not come back")
+        if any(result.get(name) for name in FAULTS):
+            raise Problem(what_is_wrong(result))
         # Another process has the time after a restart; this one's is not known.
         busy = {} if work.restart else {"busy": result["server_cpu_seconds"] / result["seconds"]}
         return {"seconds": result["seconds"], "count": count, "per_second": count / result["seconds"], **busy,
