@@ -77,6 +77,7 @@ Result<void, Failure> Router::configure(ConnectionId id, std::string_view name, 
   if (change.empty()) return Failure{ErrorCode::BadRequest, "size, locked or meta is needed"};
   if (change.meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
   apply(r, change);
+  tell_options(r);
   out.begin(RoomUpdated{r.name, r.size, r.locked, r.meta});
   for (const SlotHandle other : r.members) {
     if (!(other == *at)) out.to(connections_.find(other)->receiver());
@@ -89,6 +90,7 @@ void Router::apply(Room& room, const RoomChange& change) {
   if (change.size) room.size = *change.size;
   if (change.locked) room.locked = *change.locked;
   if (!change.meta.empty()) room.meta = change.meta;
+  if (!change.empty()) room.changed = ++joins_;
 }
 
 Result<void, Failure> Router::kick(const Now& now, ConnectionId id, const KickRequest& request, Outbox& out) {
@@ -123,25 +125,34 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
   Room& r = *rooms_.find(room);
   if (!moderates(*at, c, r, Right::Ban)) return Failure{ErrorCode::Forbidden, "not a moderator of this room"};
   Ban ban{
-      std::string(request.peer), {}, now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime)};
-  if (const Connection* target = peer(request.peer)) ban.credential = target->identity->credential;
+      std::string(request.peer), {}, now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime), {}};
+  if (const Connection* target = peer(request.peer))
+    (target->remote ? ban.mark : ban.credential) = target->identity->credential;
   if (ban.means(c.peer, *c.identity)) return Failure{ErrorCode::BadRequest, "leave, rather"};
   const bool ends = request.time.count() == 0;
   for (const Ban& old : r.bans) {
     // Who is banned again while it is away stays who it was.
-    if (!ends && old.peer == ban.peer && ban.credential.empty()) ban.credential = old.credential;
+    if (ends || old.peer != ban.peer || !ban.credential.empty() || !ban.mark.empty()) continue;
+    ban.credential = old.credential;
+    ban.mark = old.mark;
   }
+  const std::string mark = ban.mark.empty() ? fingerprint(ban.credential) : ban.mark;
+  const RemoteBan told{r.name, ban.peer, mark, std::min<std::chrono::seconds>(request.time, kMaxBanTime)};
   std::erase_if(r.bans, [&](const Ban& old) {
-    return old.until <= now.mono || (old.peer == ban.peer && (ends || old.credential == ban.credential));
+    return old.until <= now.mono || (old.peer == ban.peer && (ends || (old.credential == ban.credential && old.mark == ban.mark)));
   });
+  if (Watcher* w = watcher(); w != nullptr && ends) w->banned(told);
   if (ends) return {};
   if (r.bans.size() >= (c.identity->can.has(Right::Ban) ? kMaxBans : kMaxBansOfSeniors))
     return Failure{ErrorCode::Forbidden, "too many bans in this room"};
   r.bans.push_back(ban);
+  if (Watcher* w = watcher()) w->banned(told);
   const std::vector<SlotHandle> members = r.members;  // the room stays: its moderator is in it
   for (const SlotHandle other : members) {
     const Connection& member = *connections_.find(other);
-    if (ban.means(member.peer, *member.identity)) throw_out(now, other, room, request.reason, out);
+    const bool known = member.remote ? !mark.empty() && member.identity->credential == mark
+                                     : ban.means(member.peer, *member.identity);
+    if (known || member.peer == ban.peer) throw_out(now, other, room, request.reason, out);
   }
   return {};
 }

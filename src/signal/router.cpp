@@ -163,9 +163,14 @@ Failure Router::refuse_hello(SlotHandle at, ErrorCode code, std::string_view mes
 
 void Router::shut(SlotHandle at, CloseReason reason, Outbox& out) {
   Connection& c = *connections_.find(at);
+  if (c.remote) {
+    if (Watcher* w = watcher()) w->superseded(c.id);
+    return shut_remote(at, c, told_as(reason), out);
+  }
   while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out);
   if (c.member) {
     end_ice(c, {}, told_as(reason));
+    if (Watcher* w = watcher()) w->gone(c.peer, told_as(reason));
     peers_.erase(c.peer);
     --(c.lost ? counters_.lost : counters_.members);
   }
@@ -199,6 +204,8 @@ void Router::close(ConnectionId id, CloseReason reason, CloseCode code, std::str
 void Router::kick(ConnectionId id, ErrorCode code, std::string_view reason, Outbox& out) {
   const Connection* c = connections_.find(handle_of_any(id));
   if (c == nullptr) return;
+  // Its own node closes it, and tells.
+  if (c->remote) return out.post(c->receiver(), Kicked{code, reason});
   if (c->lost) return shut(handle_of_any(id), CloseReason::Kicked, out);
   out.post(c->receiver(), Kicked{code, reason});
   close(id, CloseReason::Kicked, CloseCode::Forbidden, label(code), out);
@@ -259,7 +266,7 @@ void Router::drain(std::chrono::milliseconds retry_after, Outbox& out) {
   retry_after_ = retry_after;
   out.begin(GoAway{retry_after});
   connections_.for_each([&](SlotHandle, Connection& c) {
-    if (c.member && !c.lost) out.to(c.receiver());
+    if (c.member && !c.lost && !c.remote) out.to(c.receiver());
   });
   out.end();
 }
@@ -267,7 +274,7 @@ void Router::drain(std::chrono::milliseconds retry_after, Outbox& out) {
 void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {
   out.begin(Close{code, why});
   connections_.for_each([&](SlotHandle, Connection& c) {
-    if (!c.lost) out.to(c.receiver());
+    if (!c.lost && !c.remote) out.to(c.receiver());
   });
   out.end();
   closing_all_ = true;

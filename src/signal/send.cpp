@@ -7,6 +7,9 @@
 
 namespace ts::signal {
 
+/// A node that is out of reach is back, or given up, by then.
+constexpr std::chrono::milliseconds kRetryUnreachable{1000};
+
 /// One send under way: its Message is the last event of the Outbox.
 struct Router::Sending {
   const Now& now;
@@ -21,10 +24,11 @@ struct Router::Sending {
 
   /// Of a lost connection, until it is resumed.
   std::uint32_t kept = 0;
+  bool unreachable = false;
 
   void deliver(const Connection& to) {
     out.to(to.receiver());
-    ++(to.lost ? kept : sent.delivered);
+    ++(to.away() ? kept : sent.delivered);
   }
 };
 
@@ -57,6 +61,7 @@ Result<Sent, Failure> Router::send(const Now& now, ConnectionId id, const SendRe
   s.sent.queued += s.kept;
   counters_.relayed[index(request.kind)] += s.sent.delivered + s.kept;
   if (request.everyone || s.sent.delivered + s.sent.queued > 0) return s.sent;
+  if (s.unreachable) return Failure{ErrorCode::UnknownTarget, "the peer's node cannot be reached", kRetryUnreachable};
   if (s.full) return Failure{ErrorCode::QueueFull, "too many messages wait already"};
   return Failure{ErrorCode::UnknownTarget, "no such peer here"};
 }
@@ -83,7 +88,10 @@ void Router::target(Sending& s, std::size_t number) {
                             : p->in(s.room) != nullptr;
     if (common) {
       p->mark = marks_;
-      return s.deliver(*p);
+      // One alone is told at once; of several, signal::Cluster tells who was not reached.
+      s.unreachable = p->remote && !p->remote->node->reachable && s.request.to.size() == 1;
+      if (!s.unreachable) s.deliver(*p);
+      return;
     }
   }
   const auto before = s.request.to.first(number);

@@ -29,6 +29,7 @@
 #include <turnstone/signal/identity.hpp>
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
+#include <turnstone/signal/remote.hpp>
 #include <turnstone/signal/replay.hpp>
 #include <turnstone/signal/replay_shares.hpp>
 
@@ -273,6 +274,40 @@ class Router {
   /// Closes all connections without telling the room-mates, or the ICE provider: the relay ends as well.
   void close_all(CloseCode code, std::string_view why, Outbox& out);
 
+  // Members at other nodes: signal::Cluster calls these, and nothing does without it.
+
+  /// Tells `watcher`, which must outlive this object, what members here do.
+  void set_watcher(Watcher* watcher) noexcept { watcher_ = watcher; }
+  /// Who has a peer id.
+  struct Holder {
+    ConnectionId connection = 0;
+    bool remote = false;
+  };
+  std::optional<Holder> holder(std::string_view peer) const noexcept;
+  /// A new member, in no room yet. The peer id must be free, and the id, from kFirstRemoteConnection on, new.
+  void remote_enter(ConnectionId id, const RemoteMember& member);
+  /// Puts it into a room, in the order that it has there, or sets its meta. Delivers what was queued.
+  void remote_join(const Now& now, ConnectionId id, std::string_view room, std::uint64_t order, std::string_view meta,
+                   Outbox& out);
+  void remote_leave(ConnectionId id, std::string_view room, LeaveReason why, Outbox& out);
+  /// It leaves the rooms that are not among these.
+  void remote_keep(ConnectionId id, const std::vector<std::string>& rooms, Outbox& out);
+  void remote_gone(ConnectionId id, LeaveReason why, Outbox& out);
+  /// Its connection is lost, or it is back.
+  void remote_lost(ConnectionId id, bool is_lost, Outbox& out);
+  /// What it says to members here; the names that are not here, or in no room with it.
+  std::vector<std::string_view> remote_message(ConnectionId from, const RemoteMessage& message, Outbox& out);
+  void remote_room(const RemoteRoom& room, Outbox& out);
+  void remote_ban(const Now& now, const RemoteBan& ban);
+  /// A moderator elsewhere removes a member here from a room; without a room, from everything.
+  void remote_kick(const Now& now, std::string_view peer, std::string_view room, std::string_view reason, Outbox& out);
+  /// The peer id is another node's member's: whoever has it here is closed (4009).
+  void yield(std::string_view peer, Outbox& out);
+  /// What a member here has sent to one at another node may not have arrived.
+  void undelivered(std::string_view sender, std::string_view room, std::string_view to, Outbox& out);
+  /// Tells a watcher of everything that is here, as though it happened now.
+  void recount(const Now& now, Watcher& to);
+
   // Views.
 
   /// True for an open connection.
@@ -300,6 +335,13 @@ class Router {
     /// The newest message when the connection was lost.
     std::uint64_t lost_seq = 0;
   };
+  /// What is known of a member at another node. It has a Connection like all members, without time limits, whose
+  /// Receiver signal::Cluster takes.
+  struct Remote {
+    const RemoteNode* node = nullptr;
+    std::string session;
+    bool lost = false;
+  };
   struct Connection {
     ConnectionId id = 0;  // of the last one, when it is lost
     DialectId dialect = 0;
@@ -317,11 +359,14 @@ class Router {
     std::uint64_t mark = 0;
     std::shared_ptr<const Identity> identity;  // of a member
     std::unique_ptr<Session> session;          // of one that may resume
+    std::unique_ptr<Remote> remote;            // of one at another node
     TimePoint seen;
     TimePoint hello_due;
     TimePoint ice_due;
     TimePoint armed;
     Receiver receiver() const noexcept { return {id, dialect, lost}; }
+    /// What is sent to it waits.
+    bool away() const noexcept { return lost || (remote && remote->lost); }
     Membership* in(SlotHandle room) noexcept;
   };
   struct Hash {
@@ -337,8 +382,10 @@ class Router {
     std::string peer;
     std::string credential;  // empty: not known, or the shared token's
     TimePoint until;
-    bool means(std::string_view peer_id, const Identity& who) const noexcept {
-      return peer == peer_id || (!credential.empty() && credential == who.credential);
+    std::string mark;  // fingerprint of the credential, where only that is known
+    bool means(std::string_view peer_id, const Identity& who) const {
+      return peer == peer_id || (!credential.empty() && credential == who.credential) ||
+             (!mark.empty() && mark == fingerprint(who.credential));
     }
   };
   struct Room {
@@ -347,6 +394,7 @@ class Router {
     std::string meta;
     std::uint32_t size = 0;
     bool locked = false;
+    std::uint64_t changed = 0;        // when the options were set, among joins
     std::vector<SlotHandle> members;  // in the order in which they came
     Table<std::string, std::vector<SlotHandle>> waiting;
     std::vector<Ban> bans;
@@ -374,7 +422,8 @@ class Router {
   Failure refuse_hello(SlotHandle at, ErrorCode code, std::string_view message, Outbox& out);
   std::string new_peer_name();
   Result<void, Failure> check_names(const Identity& identity, const Hello& hello) const;
-  bool make_way(const Now& now, SlotHandle old, const Identity& identity, Outbox& out);
+  bool make_way(const Now& now, SlotHandle old, const Identity& identity, const std::optional<Resume>& resume,
+                Outbox& out);
   Welcome admit_member(const Now& now, SlotHandle at, std::shared_ptr<const Identity> identity,
                        const Hello& hello);
   void renew_ice(const Now& now, Connection& c, Outbox& out);
@@ -396,6 +445,12 @@ class Router {
 
   SlotHandle open_room(std::string_view name);
   void leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out);
+  void shut_remote(SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
+  void take_place(SlotHandle at, Room& room, std::uint64_t order, std::string_view peer);
+  bool is_senior(std::uint64_t order, std::string_view peer, SlotHandle other, SlotHandle room) noexcept;
+  bool may_supersede(const Connection& c, const Identity& identity, const std::optional<Resume>& resume) const;
+  void tell_options(const Room& room) const;
+  Watcher* watcher() const noexcept { return closing_all_ ? nullptr : watcher_; }
   bool end_ice(const Connection& c, std::string_view room, LeaveReason why);
   void end_common_ice(const Now& now, SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
   void throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out);
@@ -403,7 +458,7 @@ class Router {
                                  const RoomChange& options) const;
   Result<void, Failure> has_place(const Now& now, std::string_view peer_id, const Identity& identity,
                                   const Room& room) const;
-  static void apply(Room& room, const RoomChange& change);
+  void apply(Room& room, const RoomChange& change);
   const CommonRoom* common_room(std::string_view name) const noexcept;
   bool moderates(SlotHandle at, const Connection& c, const Room& room, Right right) const noexcept;
   std::vector<PeerView> mates(SlotHandle at, Connection& c, SlotHandle room);
@@ -424,6 +479,7 @@ class Router {
   TokenAuthenticator shared_token_;
   Authenticator& authenticator_;
   Counters counters_;
+  Watcher* watcher_ = nullptr;  // null: this is the only node
   bool draining_ = false;
   bool closing_all_ = false;
   std::chrono::milliseconds retry_after_{0};
