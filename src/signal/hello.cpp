@@ -153,7 +153,8 @@ Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<cons
   arm(at, c, false);
   if (Watcher* w = watcher()) {
     const std::string credential = fingerprint(c.identity->credential);
-    const std::string session = c.session ? session_fingerprint(c.session->sid, c.session->key) : std::string();
+    const std::string session =
+        c.session ? session_fingerprint(c.session->sid, c.session->key) : std::string();
     w->entered({c.peer, credential, session, nullptr});
   }
   return welcome;

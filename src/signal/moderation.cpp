@@ -124,8 +124,10 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
     return Failure{ErrorCode::BadRequest, "not a valid peer id"};
   Room& r = *rooms_.find(room);
   if (!moderates(*at, c, r, Right::Ban)) return Failure{ErrorCode::Forbidden, "not a moderator of this room"};
-  Ban ban{
-      std::string(request.peer), {}, now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime), {}};
+  Ban ban{std::string(request.peer),
+          {},
+          now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime),
+          {}};
   if (const Connection* target = peer(request.peer))
     (target->remote ? ban.mark : ban.credential) = target->identity->credential;
   if (ban.means(c.peer, *c.identity)) return Failure{ErrorCode::BadRequest, "leave, rather"};
@@ -139,7 +141,8 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
   const std::string mark = ban.mark.empty() ? fingerprint(ban.credential) : ban.mark;
   const RemoteBan told{r.name, ban.peer, mark, std::min<std::chrono::seconds>(request.time, kMaxBanTime)};
   std::erase_if(r.bans, [&](const Ban& old) {
-    return old.until <= now.mono || (old.peer == ban.peer && (ends || (old.credential == ban.credential && old.mark == ban.mark)));
+    return old.until <= now.mono ||
+           (old.peer == ban.peer && (ends || (old.credential == ban.credential && old.mark == ban.mark)));
   });
   if (Watcher* w = watcher(); w != nullptr && ends) w->banned(told);
   if (ends) return {};

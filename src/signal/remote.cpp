@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Members at other nodes in the Router: they come, go, speak and are spoken to like those here, but what they may do
-// was judged where they are.
+// Members at other nodes in the Router: they come, go, speak and are spoken to like those here, but what they
+// may do was judged where they are.
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -37,8 +37,10 @@ std::optional<Router::Holder> Router::holder(std::string_view name) const noexce
   return Holder{c.id, c.remote != nullptr};
 }
 
-/// Whoever shows the key of the session is its client; else the member must be out of reach, and the newcomer its equal.
-bool Router::may_supersede(const Connection& c, const Identity& identity, const std::optional<Resume>& resume) const {
+/// Whoever shows the key of the session is its client; else the member must be out of reach, and the newcomer
+/// its equal.
+bool Router::may_supersede(const Connection& c, const Identity& identity,
+                           const std::optional<Resume>& resume) const {
   const std::string& session = c.remote->session;
   if (resume && !session.empty()) {
     const std::string shown = session_fingerprint(resume->sid, resume->key);
@@ -69,7 +71,8 @@ void Router::remote_enter(ConnectionId id, const RemoteMember& member) {
 }
 
 /// True when `other` has been in the room for longer.
-bool Router::is_senior(std::uint64_t order, std::string_view name, SlotHandle other, SlotHandle room) noexcept {
+bool Router::is_senior(std::uint64_t order, std::string_view name, SlotHandle other,
+                       SlotHandle room) noexcept {
   Connection& o = *connections_.find(other);
   const Membership& m = *o.in(room);
   return m.order < order || (m.order == order && o.peer < name);
@@ -109,6 +112,13 @@ void Router::remote_join(const Now& now, ConnectionId id, std::string_view name,
   deliver_waiting(now, *c, room, out);
 }
 
+void Router::remote_update(ConnectionId id, std::string_view name, std::string_view meta, Outbox& out) {
+  const SlotHandle at = handle_of_any(id);
+  Connection* c = connections_.find(at);
+  if (c == nullptr || !c->remote) return;
+  if (Membership* own = c->in(room_handle(name))) set_meta(at, *c, *own, meta, out);
+}
+
 void Router::remote_leave(ConnectionId id, std::string_view name, LeaveReason why, Outbox& out) {
   const SlotHandle at = handle_of_any(id);
   Connection* c = connections_.find(at);
@@ -122,7 +132,8 @@ void Router::remote_keep(ConnectionId id, const std::vector<std::string>& rooms,
   if (c == nullptr || !c->remote) return;
   std::vector<SlotHandle> over;
   for (const Membership& m : c->rooms) {
-    if (std::find(rooms.begin(), rooms.end(), rooms_.find(m.room)->name) == rooms.end()) over.push_back(m.room);
+    if (std::find(rooms.begin(), rooms.end(), rooms_.find(m.room)->name) == rooms.end())
+      over.push_back(m.room);
   }
   for (const SlotHandle room : over) leave_room(at, *c, room, LeaveReason::Lost, out);
 }
@@ -154,7 +165,8 @@ void Router::remote_lost(ConnectionId id, bool is_lost, Outbox& out) {
   }
 }
 
-std::vector<std::string_view> Router::remote_message(ConnectionId from, const RemoteMessage& message, Outbox& out) {
+std::vector<std::string_view> Router::remote_message(ConnectionId from, const RemoteMessage& message,
+                                                     Outbox& out) {
   std::vector<std::string_view> missed;
   Connection* c = connections_.find(handle_of_any(from));
   if (c == nullptr || !c->remote) return {message.to.begin(), message.to.end()};
@@ -163,16 +175,16 @@ std::vector<std::string_view> Router::remote_message(ConnectionId from, const Re
   for (const std::string_view name : message.to) {
     Connection* to = peer(name);
     const bool here = to != nullptr && !to->remote;
-    const bool common = here && (message.room.empty()
-                                     ? std::any_of(c->rooms.begin(), c->rooms.end(),
-                                                   [&](const Membership& m) { return to->in(m.room) != nullptr; })
-                                     : to->in(room) != nullptr);
+    const bool common =
+        here &&
+        (message.room.empty() ? std::any_of(c->rooms.begin(), c->rooms.end(),
+                                            [&](const Membership& m) { return to->in(m.room) != nullptr; })
+                              : to->in(room) != nullptr);
     if (!common) {
       missed.push_back(name);
       continue;
     }
-    out.to(to->receiver());
-    ++counters_.relayed[index(message.kind)];
+    out.to(to->receiver());  // counted where it comes from
   }
   out.end();
   return missed;
@@ -211,8 +223,8 @@ void Router::remote_ban(const Now& now, const RemoteBan& told) {
   room->bans.push_back(Ban{std::string(told.peer), {}, now.mono + time, std::string(told.credential)});
 }
 
-void Router::remote_kick(const Now& now, std::string_view name, std::string_view room_name, std::string_view reason,
-                         Outbox& out) {
+void Router::remote_kick(const Now& now, std::string_view name, std::string_view room_name,
+                         std::string_view reason, Outbox& out) {
   const auto at = peers_.find(name);
   if (at == peers_.end()) return;
   const SlotHandle target = at->second;
@@ -239,10 +251,11 @@ void Router::recount(const Now& now, Watcher& to) {
   connections_.for_each([&](SlotHandle, Connection& c) {
     if (!c.member || c.remote) return;
     const std::string credential = fingerprint(c.identity->credential);
-    const std::string session = c.session ? session_fingerprint(c.session->sid, c.session->key) : std::string();
+    const std::string session =
+        c.session ? session_fingerprint(c.session->sid, c.session->key) : std::string();
     to.entered({c.peer, credential, session, nullptr});
     for (const Membership& m : c.rooms) to.joined(c.peer, rooms_.find(m.room)->name, m.order, m.meta);
-    if (c.lost) to.lost(c.peer, true);
+    to.lost(c.peer, c.lost);
   });
   rooms_.for_each([&](SlotHandle, Room& room) {
     if (room.changed != 0) to.configured({room.name, room.size, room.locked, room.meta, room.changed});

@@ -61,7 +61,8 @@ Result<Sent, Failure> Router::send(const Now& now, ConnectionId id, const SendRe
   s.sent.queued += s.kept;
   counters_.relayed[index(request.kind)] += s.sent.delivered + s.kept;
   if (request.everyone || s.sent.delivered + s.sent.queued > 0) return s.sent;
-  if (s.unreachable) return Failure{ErrorCode::UnknownTarget, "the peer's node cannot be reached", kRetryUnreachable};
+  if (s.unreachable)
+    return Failure{ErrorCode::UnknownTarget, "the peer's node cannot be reached", kRetryUnreachable};
   if (s.full) return Failure{ErrorCode::QueueFull, "too many messages wait already"};
   return Failure{ErrorCode::UnknownTarget, "no such peer here"};
 }

@@ -108,8 +108,8 @@ struct Close {
   std::string_view reason;
 };
 
-/// What the receiver has sent to a member at another node may not have arrived: the node cannot be reached, or the member
-/// has left meanwhile.
+/// What the receiver has sent to a member at another node may not have arrived: the node cannot be reached,
+/// or the member has left meanwhile.
 struct Undelivered {
   std::string_view room;
   std::string_view to;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Members at other nodes, as the Router knows them, and what it tells of its own members so that other nodes know them.
+// Members at other nodes, as the Router knows them, and what it tells of its own members so that other nodes
+// know them.
 #pragma once
 
 #include <chrono>
@@ -13,7 +14,8 @@
 
 namespace ts::signal {
 
-/// The dialect of the Outbox's receivers that are members at other nodes, and the first of their ConnectionIds.
+/// The dialect of the Outbox's receivers that are members at other nodes, and the first of their
+/// ConnectionIds.
 inline constexpr std::uint8_t kRemoteDialect = 255;
 inline constexpr std::uint64_t kFirstRemoteConnection = std::uint64_t{1} << 63;
 
@@ -23,8 +25,8 @@ struct RemoteNode {
   bool reachable = true;
 };
 
-/// Stands for a secret where others may see it: equal for equal texts, 16 bytes of SHA-256 as base64url; empty for an
-/// empty text.
+/// Stands for a secret where others may see it: equal for equal texts, 16 bytes of SHA-256 as base64url;
+/// empty for an empty text.
 std::string fingerprint(std::string_view text);
 /// Of a session: both its name and its key, so that nobody shows the one without the other.
 std::string session_fingerprint(std::string_view sid, std::string_view key);
@@ -64,8 +66,8 @@ struct RemoteBan {
   std::chrono::seconds time{0};
 };
 
-/// Is told what the members at this node do, as it happens. Texts live as long as the call, which must not call the
-/// Router.
+/// Is told what the members at this node do, as it happens. Texts live as long as the call, which must not
+/// call the Router.
 class Watcher {
  public:
   Watcher() = default;
@@ -75,7 +77,8 @@ class Watcher {
 
   virtual void entered(const RemoteMember& member) = 0;
   virtual void gone(std::string_view peer, LeaveReason why) = 0;
-  virtual void joined(std::string_view peer, std::string_view room, std::uint64_t order, std::string_view meta) = 0;
+  virtual void joined(std::string_view peer, std::string_view room, std::uint64_t order,
+                      std::string_view meta) = 0;
   virtual void left(std::string_view peer, std::string_view room, LeaveReason why) = 0;
   virtual void updated(std::string_view peer, std::string_view room, std::string_view meta) = 0;
   /// Its connection is lost, or it has resumed.

@@ -286,9 +286,12 @@ class Router {
   std::optional<Holder> holder(std::string_view peer) const noexcept;
   /// A new member, in no room yet. The peer id must be free, and the id, from kFirstRemoteConnection on, new.
   void remote_enter(ConnectionId id, const RemoteMember& member);
-  /// Puts it into a room, in the order that it has there, or sets its meta. Delivers what was queued.
-  void remote_join(const Now& now, ConnectionId id, std::string_view room, std::uint64_t order, std::string_view meta,
-                   Outbox& out);
+  /// Puts it into a room, in the order that it has there; if it is in it, sets its meta. Delivers what was
+  /// queued.
+  void remote_join(const Now& now, ConnectionId id, std::string_view room, std::uint64_t order,
+                   std::string_view meta, Outbox& out);
+  /// Sets its meta, if it is in the room.
+  void remote_update(ConnectionId id, std::string_view room, std::string_view meta, Outbox& out);
   void remote_leave(ConnectionId id, std::string_view room, LeaveReason why, Outbox& out);
   /// It leaves the rooms that are not among these.
   void remote_keep(ConnectionId id, const std::vector<std::string>& rooms, Outbox& out);
@@ -300,7 +303,8 @@ class Router {
   void remote_room(const RemoteRoom& room, Outbox& out);
   void remote_ban(const Now& now, const RemoteBan& ban);
   /// A moderator elsewhere removes a member here from a room; without a room, from everything.
-  void remote_kick(const Now& now, std::string_view peer, std::string_view room, std::string_view reason, Outbox& out);
+  void remote_kick(const Now& now, std::string_view peer, std::string_view room, std::string_view reason,
+                   Outbox& out);
   /// The peer id is another node's member's: whoever has it here is closed (4009).
   void yield(std::string_view peer, Outbox& out);
   /// What a member here has sent to one at another node may not have arrived.
@@ -335,8 +339,8 @@ class Router {
     /// The newest message when the connection was lost.
     std::uint64_t lost_seq = 0;
   };
-  /// What is known of a member at another node. It has a Connection like all members, without time limits, whose
-  /// Receiver signal::Cluster takes.
+  /// What is known of a member at another node. It has a Connection like all members, without time limits,
+  /// whose Receiver signal::Cluster takes.
   struct Remote {
     const RemoteNode* node = nullptr;
     std::string session;
@@ -448,7 +452,8 @@ class Router {
   void shut_remote(SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
   void take_place(SlotHandle at, Room& room, std::uint64_t order, std::string_view peer);
   bool is_senior(std::uint64_t order, std::string_view peer, SlotHandle other, SlotHandle room) noexcept;
-  bool may_supersede(const Connection& c, const Identity& identity, const std::optional<Resume>& resume) const;
+  bool may_supersede(const Connection& c, const Identity& identity,
+                     const std::optional<Resume>& resume) const;
   void tell_options(const Room& room) const;
   Watcher* watcher() const noexcept { return closing_all_ ? nullptr : watcher_; }
   bool end_ice(const Connection& c, std::string_view room, LeaveReason why);
