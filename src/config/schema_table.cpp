@@ -19,8 +19,8 @@ std::string environment_name(std::string_view path) {
 std::span<const Key> key_table() {
   static const std::vector<Key> kTable = [] {
     std::vector<Key> table;
-    for (const auto add :
-         {add_listen, add_auth, add_realms, add_relay, add_signaling, add_socketio, add_peerjs, add_rest})
+    for (const auto add : {add_listen, add_auth, add_realms, add_relay, add_signaling, add_socketio,
+                           add_peerjs, add_redis, add_rest})
       add(table);
     return table;
   }();
@@ -28,13 +28,14 @@ std::span<const Key> key_table() {
 }
 
 std::span<const Section> sections() {
-  static const std::array<Section, 10> kSections{{
+  static const std::array<Section, 11> kSections{{
       {"listen", "Where clients reach the server."},
       {"auth", "Who may use the relay. At least one source is needed: users, secrets, OAuth keys or a hook."},
       {"relay", "TURN: what clients are relayed from, and to whom."},
       {"signaling", "WebSocket signaling."},
       {"signaling.socketio", "Socket.IO signaling."},
       {"signaling.peerjs", "PeerJS signaling."},
+      {"signaling.redis", "What several nodes meet over, with signaling.backplane: redis."},
       {"signaling.compat", "What servers did that Turnstone replaces, and that is not open by itself."},
       {"metrics", "Prometheus."},
       {"log", "Log lines, written to stderr."},

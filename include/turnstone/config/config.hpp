@@ -49,6 +49,7 @@ struct CredentialFiles {
 struct SecretFiles : CredentialFiles {
   std::string token;
   std::string hook_token;
+  std::string redis_password;
   /// As auth.realms.
   std::vector<CredentialFiles> realms;
 };

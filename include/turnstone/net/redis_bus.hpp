@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connection to Redis (6 or later, or Valkey) that listens at channels and publishes, and is made again whenever it is
-// lost. One thread, that of its io_context.
+// A connection to Redis (6 or later, or Valkey) that listens at channels and publishes, and is made again
+// whenever it is lost. One thread, that of its io_context.
 #pragma once
 
 #include <functional>
@@ -35,7 +35,8 @@ class RedisBus {
   static Result<std::unique_ptr<RedisBus>, std::string> make(boost::asio::io_context& context,
                                                              const signal::ClusterOptions& options,
                                                              std::vector<std::string> channels,
-                                                             std::size_t max_payload_bytes, Handlers handlers);
+                                                             std::size_t max_payload_bytes,
+                                                             Handlers handlers);
   ~RedisBus();
   RedisBus(const RedisBus&) = delete;
   RedisBus& operator=(const RedisBus&) = delete;
@@ -43,8 +44,8 @@ class RedisBus {
   void start();
   /// Without a connection: nothing.
   void publish(std::string_view channel, std::string_view payload);
-  /// Closes the connection once what was published is written, at the latest after a moment, then calls `done`. No
-  /// handler is called any more.
+  /// Closes the connection once what was published is written, at the latest after a moment, then calls
+  /// `done`. No handler is called any more.
   void stop(std::function<void()> done = {});
 
  private:

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <turnstone/net/redis_bus.hpp>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -24,6 +22,7 @@
 #include <openssl/ssl.h>
 
 #include <turnstone/base/redis_url.hpp>
+#include <turnstone/net/redis_bus.hpp>
 
 #include "resp.hpp"
 
@@ -396,14 +395,16 @@ Result<std::unique_ptr<RedisBus>, std::string> RedisBus::make(asio::io_context& 
                                                               Handlers handlers) {
   auto url = RedisUrl::parse(options.redis_url);
   if (!url) return std::string("signaling.redis.url: not redis://host:port or rediss://host:port");
-  auto impl = std::make_shared<Impl>(context, options, std::move(*url), std::move(channels), max_payload_bytes,
-                                     std::move(handlers));
+  auto impl = std::make_shared<Impl>(context, options, std::move(*url), std::move(channels),
+                                     max_payload_bytes, std::move(handlers));
   if (std::string problem = impl->trust(); !problem.empty()) return problem;
   return std::unique_ptr<RedisBus>(new RedisBus(std::move(impl)));
 }
 
 void RedisBus::start() { impl_->start(); }
-void RedisBus::publish(std::string_view channel, std::string_view payload) { impl_->publish(channel, payload); }
+void RedisBus::publish(std::string_view channel, std::string_view payload) {
+  impl_->publish(channel, payload);
+}
 void RedisBus::stop(std::function<void()> done) { impl_->stop(std::move(done)); }
 
 }  // namespace ts::net
