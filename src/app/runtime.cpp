@@ -34,6 +34,8 @@
 #include <turnstone/signal/jwt.hpp>
 #include <turnstone/signal/router.hpp>
 
+#include "backplane.hpp"
+#include "cluster_orders.hpp"
 #include "credentials_watch.hpp"
 #include "file_watch.hpp"
 #include "member_ice.hpp"
@@ -183,8 +185,8 @@ std::unique_ptr<offload::Offload> start_offload(const config::Config& config, ne
   return nullptr;
 }
 
-/// What is wrong with the options of the credential hook.
-struct HookProblem : std::runtime_error {
+/// What is wrong with the options of the credential hook, or of the backplane.
+struct OptionsProblem : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
@@ -217,6 +219,7 @@ class Runtime::Impl {
         watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
         signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
         hook_(make_hook()),
+        backplane_(make_backplane()),
         work_(http_context_.get_executor()) {
     if (config_.signaling_enabled) introduce_dialects();
     if (serves_socketio()) mount_socketio();
@@ -231,6 +234,7 @@ class Runtime::Impl {
     for (const auto& shard : shards_) shard->start();
     watch_.start();
     if (config_.signaling_enabled) signal_keys_watch_.start();
+    if (backplane_) backplane_->start();
     thread_ = std::thread([this] { http_context_.run(); });
   }
 
@@ -241,6 +245,7 @@ class Runtime::Impl {
       watch_.stop();
       signal_keys_watch_.stop();
       if (hook_) hook_->stop();
+      if (backplane_) backplane_->stop();
       http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
     });
     for (const auto& shard : shards_) shard->stop();
@@ -249,7 +254,11 @@ class Runtime::Impl {
 
   void revoke(turn::Revocation revocation) {
     revocation = turn::with_end(std::move(revocation), config_.auth, net::now().wall);
-    for (const auto& shard : shards_) shard->revoke(revocation);
+    revoke_here(revocation);
+    if (!backplane_) return;
+    asio::post(http_context_, [this, revocation] {
+      backplane_->order(order_of(revocation), revocation.until, static_cast<std::size_t>(revocation.cause));
+    });
   }
 
   void pulse(std::function<void()> alive) {
@@ -299,13 +308,35 @@ class Runtime::Impl {
         shard};
   }
 
+  void revoke_here(const turn::Revocation& revocation) {
+    for (const auto& shard : shards_) shard->revoke(revocation);
+  }
+
+  /// Null where this is the only node. Throws what is wrong with the options.
+  std::unique_ptr<Backplane> make_backplane() {
+    if (!config_.signaling_enabled || config_.signal.cluster.backplane == signal::Backplane::Memory)
+      return nullptr;
+    const auto say = [this](const Now& now, const signal::Outbox& said) {
+      http_.deliver(said);
+      peerjs_.deliver(now, said);
+      signal_app_.deliver(now, said);
+    };
+    const auto obey = [this](std::string_view order) {
+      if (const auto revocation = revocation_of(order)) revoke_here(*revocation);
+    };
+    auto made = Backplane::make(
+        {http_context_, config_.signal, router_, random_, say, [this] { http_.settle(); }, obey});
+    if (!made) throw OptionsProblem(made.error());
+    return std::move(*made);
+  }
+
   /// Throws what is wrong with the options.
   std::unique_ptr<net::CredentialHook> make_hook() {
     if (!config_.auth.hook.is_enabled()) return nullptr;
     auto made = net::CredentialHook::make(http_context_, config_.auth.hook, [](const std::string& trouble) {
       log::warn("the credential hook gives no answer", {{"reason", trouble}});
     });
-    if (!made) throw HookProblem(made.error());
+    if (!made) throw OptionsProblem(made.error());
     return std::move(*made);
   }
 
@@ -349,14 +380,17 @@ class Runtime::Impl {
   void introduce_dialects() {
     // SioApp may call the Router, which ends the life of what `said` shows: it comes last.
     native_.set_others([this](const signal::Outbox& said) {
+      if (backplane_) backplane_->deliver(said);
       peerjs_.deliver(net::now(), said);
       signal_app_.deliver(net::now(), said);
     });
     signal_app_.set_others([this](const Now& now, const signal::Outbox& said) {
+      if (backplane_) backplane_->deliver(said);
       http_.deliver(said);
       peerjs_.deliver(now, said);
     });
     peerjs_.set_others([this](const Now& now, const signal::Outbox& said) {
+      if (backplane_) backplane_->deliver(said);
       http_.deliver(said);
       signal_app_.deliver(now, said);
     });
@@ -446,6 +480,7 @@ class Runtime::Impl {
       admin::State state;
       state.listening = true;
       state.draining = stopping_;
+      if (backplane_) state.backplane = backplane_->is_whole() ? "up" : "degraded";
       co_return to_http(admin::ready(state));
     };
     if (config_.metrics.enabled) {
@@ -515,6 +550,7 @@ class Runtime::Impl {
     snapshot.signal = router_.counters();
     snapshot.socketio = socketio_.counters();
     snapshot.peerjs = peerjs_.counters();
+    if (backplane_) snapshot.cluster = backplane_->counters();
     snapshot.bugs = g_bugs;
     snapshot.draining = stopping_;
     if (tls_)
@@ -557,6 +593,7 @@ class Runtime::Impl {
   CredentialsWatch watch_;
   FileWatch signal_keys_watch_;
   std::unique_ptr<net::CredentialHook> hook_;  // null: there is none
+  std::unique_ptr<Backplane> backplane_;       // null: this is the only node
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};
   std::vector<std::unique_ptr<net::Shard>> shards_;
@@ -644,7 +681,7 @@ Runtime::Made Runtime::make(config::Config config) {
     } else {
       out.problems.push_back(std::move(problem));
     }
-  } catch (const HookProblem& problem) {
+  } catch (const OptionsProblem& problem) {
     out.problems.emplace_back(problem.what());
   } catch (const std::exception& error) {  // Boost's system_error is not the standard's
     out.problems.push_back(std::string("the system gives no descriptors or memory: ") + error.what() +

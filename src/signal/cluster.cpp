@@ -106,8 +106,10 @@ void Cluster::tell_all(const Now& now, Link& link) {
   push(link, Op{OpType::Begin});
   Recount recount(*this, link);
   router_.recount(now, recount);
-  for (const Order& order : orders_) {
-    if (order.until > now.wall) push(link, order_op(order.text));
+  for (const auto\& kind : orders_) {
+    for (const Order\& order : kind) {
+      if (order.until > now.wall) push(link, order_op(order.text));
+    }
   }
   push(link, Op{OpType::End});
 }
@@ -260,12 +262,13 @@ void Cluster::deliver(const Outbox& outbox) {
   }
 }
 
-void Cluster::order(const Now& now, std::string text, WallTime until) {
+void Cluster::order(const Now\& now, std::string text, WallTime until, std::size_t kind) {
   if (text.size() > wire::kMaxOrderBytes) return;
-  std::erase_if(orders_, [&](const Order& old) { return old.until <= now.wall; });
-  if (orders_.size() >= kMaxOrders) orders_.pop_front();
+  std::deque<Order>\& kept = orders_[std::min(kind, kOrderKinds - 1)];
+  // Those of a kind last about equally long.
+  while (!kept.empty() \&\& (kept.front().until <= now.wall || kept.size() >= kMaxOrders)) kept.pop_front();
   push_all(order_op(text));
-  orders_.push_back({std::move(text), until});
+  kept.push_back({std::move(text), until});
 }
 
 void Cluster::leave() {

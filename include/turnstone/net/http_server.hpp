@@ -186,6 +186,8 @@ class HttpServer {
   void mount(PeerJsMount mount);
   /// What a call on the Router, made on top of a mounted machine, says to members of the native dialect.
   void deliver(const signal::Outbox& outbox);
+  /// Has written what the dialects have to say that no request of a client has brought about.
+  void settle();
 
   /// Serves a connected stream (TLS handshake done) until it ends. After close_all() or stop(): closes it.
   void serve(DetachedStream stream);

@@ -4,6 +4,7 @@
 // how. One thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -48,7 +49,9 @@ inline constexpr std::size_t kMaxNodes = 64;
 inline constexpr std::size_t kMaxLinkBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kLinkWindowBytes = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxFrameBytes = std::size_t{64} << 10;
-/// Orders that nodes which come later are told as well.
+/// Orders of each kind that nodes which come later are told as well. What anybody can cause has a kind of its
+/// own, and makes nothing forgotten that somebody meant.
+inline constexpr std::size_t kOrderKinds = 3;
 inline constexpr std::size_t kMaxOrders = 4096;
 
 class Cluster final : public Watcher {
@@ -95,8 +98,9 @@ class Cluster final : public Watcher {
   void deliver(const Outbox& outbox);
   /// Takes what other nodes say to members here. It may call the Router.
   void set_others(std::function<void(const Now&, const Outbox&)> others) { others_ = std::move(others); }
-  /// Tells all other nodes, those too which come before `until`. At most 4096 bytes.
-  void order(const Now& now, std::string text, WallTime until);
+  /// Tells all other nodes, those too which come before `until`. At most 4096 bytes; `kind` below
+  /// kOrderKinds.
+  void order(const Now\& now, std::string text, WallTime until, std::size_t kind = 0);
   /// This node is about to stop: its members leave at once. take() has the goodbye; nothing follows it.
   void leave();
 
@@ -227,7 +231,7 @@ class Cluster final : public Watcher {
   std::map<std::string, std::unique_ptr<Link>, std::less<>> links_;
   boost::unordered_flat_map<ConnectionId, Where> remotes_;
   std::optional<Claim> replaced_;
-  std::deque<Order> orders_;
+  std::array<std::deque<Order>, kOrderKinds> orders_;
   std::vector<Bounce> bounces_;
 };
 

@@ -256,6 +256,8 @@ void HttpServer::mount(PeerJsMount mount) { impl_->mount(std::move(mount)); }
 
 void HttpServer::deliver(const signal::Outbox& outbox) { impl_->deliver(outbox); }
 
+void HttpServer::settle() { impl_->deliver(now()); }
+
 void HttpServer::serve(DetachedStream stream) {
   if (impl_->closing || stream.descriptor < 0) return;
   const std::size_t most = impl_->options.max_connections;
