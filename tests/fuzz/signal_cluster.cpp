@@ -40,7 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Random random;
   Options options;
   options.open = true;
-  UrlIceProvider ice({});
+  const std::vector<std::string> no_urls;
+  UrlIceProvider ice(no_urls);
   Router router(options, random, ice);
   Cluster cluster(router, random, "fuzz");
   Outbox out;
