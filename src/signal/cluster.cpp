@@ -189,12 +189,11 @@ std::vector<Cluster::Publication> Cluster::take(const Now& now) {
   for (const Bounce& b : std::exchange(bounces_, {})) router_.undelivered(b.sender, b.room, b.to, said_);
   say(now);
   if (!connected_) return all;
-  if (std::exchange(say_goodbye_, false))
-    publish(common_channel_, wire::encode({.type = wire::FrameType::Bye, .node = node_}, {}), all);
+  if (std::exchange(say_goodbye_, false)) publish_to_all(wire::FrameType::Bye, all);
   if (left_) return all;
   if (beacon_due_ <= now.mono) {
     beacon_due_ = now.mono + kBeaconPeriod;
-    publish(common_channel_, wire::encode({.type = wire::FrameType::Beacon, .node = node_}, {}), all);
+    publish_to_all(wire::FrameType::Beacon, all);
   }
   for (const auto& [name, link] : links_) publish(now, *link, all);
   return all;

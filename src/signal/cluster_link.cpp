@@ -216,6 +216,13 @@ void Cluster::publish(std::string channel, std::string frame, std::vector<Public
   out.push_back({std::move(channel), std::move(frame)});
 }
 
+void Cluster::publish_to_all(wire::FrameType type, std::vector<Publication>& out) {
+  wire::Head head;
+  head.type = type;
+  head.node = node_;
+  publish(common_channel_, wire::encode(head, {}), out);
+}
+
 /// Reads the operations of a frame, of which the first ones may be known already.
 void Cluster::read(const Now& now, Link& link, wire::FrameReader& in, const wire::Head& head) {
   std::uint64_t number = head.first;

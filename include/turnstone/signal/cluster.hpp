@@ -27,6 +27,7 @@
 namespace ts::signal {
 
 namespace wire {
+enum class FrameType : std::uint8_t;
 struct Head;
 struct Op;
 class FrameReader;
@@ -143,7 +144,7 @@ class Cluster final : public Watcher {
     Claim claim;
     /// Not told of yet, since the snapshot began; and the rooms that were.
     bool stale = false;
-    std::vector<std::string> told;
+    std::vector<std::string> told{};
   };
   /// An operation that the other node has not confirmed.
   struct Sent {
@@ -190,6 +191,7 @@ class Cluster final : public Watcher {
   bool advance_stream(Link& link, const wire::Head& head);
   void publish(const Now& now, Link& link, std::vector<Publication>& out);
   void publish(std::string channel, std::string frame, std::vector<Publication>& out);
+  void publish_to_all(wire::FrameType type, std::vector<Publication>& out);
 
   // Operations of other nodes (cluster_ops.cpp).
   void read(const Now& now, Link& link, wire::FrameReader& in, const wire::Head& head);
