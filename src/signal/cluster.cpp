@@ -16,6 +16,8 @@ using wire::OpType;
 
 namespace {
 
+/// Of one operation, so that a frame is not much larger than what is said.
+constexpr std::size_t kMaxOpTargets = 512;
 /// How often tick() looks at what time does.
 constexpr std::chrono::milliseconds kTickPeriod{100};
 
@@ -44,6 +46,7 @@ Op ban_op(const RemoteBan& ban) {
   op.peer = ban.peer;
   op.mark = ban.credential;
   op.size = static_cast<std::uint32_t>(ban.time.count());  // a week at most
+  op.text = ban.reason;
   return op;
 }
 
@@ -233,8 +236,9 @@ void Cluster::deliver(const Outbox& outbox) {
       if (where == remotes_.end()) continue;
       Link* link = where->second.link;
       const std::string_view name = link->members.find(where->second.number)->second.peer;
-      const auto same =
-          std::find_if(to.begin(), to.end(), [&](const auto& one) { return one.first == link; });
+      const auto same = std::find_if(to.begin(), to.end(), [&](const auto& one) {
+        return one.first == link && one.second.size() < kMaxOpTargets;
+      });
       auto& names =
           same != to.end() ? same->second : to.emplace_back(link, std::vector<std::string_view>()).second;
       names.push_back(name);

@@ -28,7 +28,8 @@ void Cluster::apply(const Now& now, Link& link, const Op& op) {
     case OpType::Member: return apply_member(link, op);
     case OpType::Room: return router_.remote_room({op.room, op.size, op.flag != 0, op.text, op.stamp}, said_);
     case OpType::Ban:
-      return router_.remote_ban(now, {op.room, op.peer, op.mark, std::chrono::seconds(op.size)});
+      return router_.remote_ban(now, {op.room, op.peer, op.mark, std::chrono::seconds(op.size), op.text},
+                                said_);
     case OpType::Message: return apply_message(link, op);
     case OpType::Undelivered: return router_.undelivered(op.peer, op.room, op.mark, said_);
     case OpType::Kick: return router_.remote_kick(now, op.peer, op.room, op.text, said_);

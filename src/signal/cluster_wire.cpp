@@ -40,7 +40,7 @@ constexpr std::array<std::uint32_t, kOpTypes> kFields{
     kNumber | kRoom | kText,                              // Update
     kNumber | kFlag,                                      // Lost
     kStamp | kRoom | kText | kSize | kFlag,               // Room
-    kPeer | kRoom | kMark | kSize,                        // Ban
+    kPeer | kRoom | kText | kMark | kSize,                // Ban
     kPeer | kRoom | kText | kFlag | kTargets | kAnyRoom,  // Message
     kPeer | kRoom | kMark | kAnyRoom,                     // Undelivered
     kPeer | kRoom | kText | kAnyRoom,                     // Kick
@@ -61,6 +61,7 @@ constexpr std::uint8_t max_flag(OpType type) noexcept {
 constexpr std::size_t max_text(OpType type) noexcept {
   switch (type) {
     case OpType::Message: return SIZE_MAX;
+    case OpType::Ban:
     case OpType::Kick: return kMaxReasonBytes;
     case OpType::Order: return kMaxOrderBytes;
     default: return kMaxMetaBytes;

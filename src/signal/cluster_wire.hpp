@@ -16,8 +16,6 @@ namespace ts::signal::wire {
 /// Nodes with another one do not understand each other.
 inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::size_t kMaxNodeBytes = 32;
-/// Beyond a message's data.
-inline constexpr std::size_t kMaxOpOverhead = 16'384;
 inline constexpr std::size_t kMaxOrderBytes = 4096;
 
 enum class FrameType : std::uint8_t { Beacon = 1, Bye = 2, Data = 3 };
@@ -47,7 +45,7 @@ enum class OpType : std::uint8_t {
   Update,       ///< number, room, text
   Lost,         ///< number, flag: bool
   Room,         ///< room, size, flag: locked, text: meta, stamp
-  Ban,          ///< room, peer, mark, size: seconds
+  Ban,          ///< room, peer, text: reason, mark, size: seconds
   Message,      ///< peer: from, room, flag: Kind, text: data, targets
   Undelivered,  ///< peer: the sender, room, mark: the target
   Kick,         ///< peer, room, text: reason

@@ -109,6 +109,10 @@ Result<void, Failure> Router::kick(const Now& now, ConnectionId id, const KickRe
   if (!moderates(*at, c, *r, Right::Kick))
     return Failure{ErrorCode::Forbidden, "not a moderator of this room"};
   if (!there) return Failure{ErrorCode::UnknownTarget, "no such peer here"};
+  const Connection& mate = *connections_.find(target->second);
+  // It would be removed here alone, and come back.
+  if (mate.remote && !mate.remote->node->reachable)
+    return Failure{ErrorCode::UnknownTarget, "the peer's node cannot be reached", kRetryUnreachable};
   throw_out(now, target->second, room, request.reason, out);
   return {};
 }
@@ -139,7 +143,8 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
     ban.mark = old.mark;
   }
   const std::string mark = ban.mark.empty() ? fingerprint(ban.credential) : ban.mark;
-  const RemoteBan told{r.name, ban.peer, mark, std::min<std::chrono::seconds>(request.time, kMaxBanTime)};
+  const RemoteBan told{r.name, ban.peer, mark, std::min<std::chrono::seconds>(request.time, kMaxBanTime),
+                       request.reason};
   std::erase_if(r.bans, [&](const Ban& old) {
     return old.until <= now.mono ||
            (old.peer == ban.peer && (ends || (old.credential == ban.credential && old.mark == ban.mark)));

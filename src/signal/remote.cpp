@@ -210,8 +210,9 @@ void Router::tell_options(const Room& room) const {
   if (Watcher* w = watcher()) w->configured({room.name, room.size, room.locked, room.meta, room.changed});
 }
 
-void Router::remote_ban(const Now& now, const RemoteBan& told) {
-  Room* room = rooms_.find(room_handle(told.room));
+void Router::remote_ban(const Now& now, const RemoteBan& told, Outbox& out) {
+  const SlotHandle at = room_handle(told.room);
+  Room* room = rooms_.find(at);
   if (room == nullptr) return;
   const bool ends = told.time.count() == 0;
   std::erase_if(room->bans, [&](const Ban& old) {
@@ -220,7 +221,14 @@ void Router::remote_ban(const Now& now, const RemoteBan& told) {
   });
   if (ends || room->bans.size() >= kMaxBans) return;
   const Duration time = std::min<std::chrono::seconds>(told.time, kMaxBanTime);
-  room->bans.push_back(Ban{std::string(told.peer), {}, now.mono + time, std::string(told.credential)});
+  const Ban ban{std::string(told.peer), {}, now.mono + time, std::string(told.credential)};
+  room->bans.push_back(ban);
+  const std::string_view reason = told.reason.empty() ? "banned" : told.reason;
+  const std::vector<SlotHandle> members = room->members;  // the room ends with the last of them
+  for (const SlotHandle other : members) {
+    const Connection& c = *connections_.find(other);
+    if (!c.remote && ban.means(c.peer, *c.identity)) throw_out(now, other, at, reason, out);
+  }
 }
 
 void Router::remote_kick(const Now& now, std::string_view name, std::string_view room_name,
@@ -262,7 +270,8 @@ void Router::recount(const Now& now, Watcher& to) {
     for (const Ban& ban : room.bans) {
       if (ban.until <= now.mono) continue;
       const std::string mark = ban.mark.empty() ? fingerprint(ban.credential) : ban.mark;
-      to.banned({room.name, ban.peer, mark, std::chrono::ceil<std::chrono::seconds>(ban.until - now.mono)});
+      to.banned(
+          {room.name, ban.peer, mark, std::chrono::ceil<std::chrono::seconds>(ban.until - now.mono), {}});
     }
   });
 }

@@ -7,9 +7,6 @@
 
 namespace ts::signal {
 
-/// A node that is out of reach is back, or given up, by then.
-constexpr std::chrono::milliseconds kRetryUnreachable{1000};
-
 /// One send under way: its Message is the last event of the Outbox.
 struct Router::Sending {
   const Now& now;

@@ -19,6 +19,9 @@ namespace ts::signal {
 inline constexpr std::uint8_t kRemoteDialect = 255;
 inline constexpr std::uint64_t kFirstRemoteConnection = std::uint64_t{1} << 63;
 
+/// A node that is out of reach is back, or given up, by then.
+inline constexpr std::chrono::milliseconds kRetryUnreachable{1000};
+
 /// Another node. Who made it keeps it until all its members have gone.
 struct RemoteNode {
   /// What is sent to its members now will probably arrive.
@@ -64,6 +67,8 @@ struct RemoteBan {
   std::string_view credential;
   /// 0: the ban ends.
   std::chrono::seconds time{0};
+  /// For people; may be empty.
+  std::string_view reason{};
 };
 
 /// Is told what the members at this node do, as it happens. Texts live as long as the call, which must not

@@ -301,7 +301,8 @@ class Router {
   /// What it says to members here; the names that are not here, or in no room with it.
   std::vector<std::string_view> remote_message(ConnectionId from, const RemoteMessage& message, Outbox& out);
   void remote_room(const RemoteRoom& room, Outbox& out);
-  void remote_ban(const Now& now, const RemoteBan& ban);
+  /// Those whom it means, and who are here, are removed.
+  void remote_ban(const Now& now, const RemoteBan& ban, Outbox& out);
   /// A moderator elsewhere removes a member here from a room; without a room, from everything.
   void remote_kick(const Now& now, std::string_view peer, std::string_view room, std::string_view reason,
                    Outbox& out);

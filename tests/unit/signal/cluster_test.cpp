@@ -126,6 +126,30 @@ TEST_F(Rooms, ModeratorsActAcrossNodes) {
   EXPECT_EQ(code(node(1).router.kick(now_, 2, {"r", "ada"}, node(1).out)), ErrorCode::Forbidden);
 }
 
+TEST_F(Rooms, ABanRemovesWhoIsElsewhere) {
+  forget_said();
+  ASSERT_TRUE(node(0).router.ban(now_, 1, {"r", "cid", 60s, "rude"}, node(0).out));
+  node(0).settle();
+  pump();
+  EXPECT_EQ(node(2).said(), Lines{"3: kicked forbidden rude"}) << "once";
+  EXPECT_EQ(list(node(0), 1), Lines{"bob polite"});
+  // It holds at nodes that come later, too.
+  Node& late = add_node();
+  link(late);
+  pump();
+  pass(1s);
+  ASSERT_EQ(hello(late, 9, "dan"), ErrorCode::None);
+  close(node(2), 3, CloseReason::Bye);
+  ASSERT_EQ(hello(late, 10, "cid"), ErrorCode::None);
+  EXPECT_EQ(code(late.router.join(now_, 10, "r", {}, late.out)), ErrorCode::Forbidden);
+}
+
+TEST_F(Rooms, WhoIsOutOfReachIsNotKicked) {
+  unlink(node(0));
+  EXPECT_EQ(code(node(0).router.kick(now_, 1, {"r", "cid"}, node(0).out)), ErrorCode::UnknownTarget);
+  EXPECT_EQ(list(node(0), 1).size(), 2U);
+}
+
 TEST_F(Rooms, OptionsHoldEverywhere) {
   RoomChange change;
   change.size = 3;
