@@ -109,8 +109,8 @@ void Cluster::tell_all(const Now& now, Link& link) {
   push(link, Op{OpType::Begin});
   Recount recount(*this, link);
   router_.recount(now, recount);
-  for (const auto\& kind : orders_) {
-    for (const Order\& order : kind) {
+  for (const auto& kind : orders_) {
+    for (const Order& order : kind) {
       if (order.until > now.wall) push(link, order_op(order.text));
     }
   }
@@ -265,11 +265,11 @@ void Cluster::deliver(const Outbox& outbox) {
   }
 }
 
-void Cluster::order(const Now\& now, std::string text, WallTime until, std::size_t kind) {
+void Cluster::order(const Now& now, std::string text, WallTime until, std::size_t kind) {
   if (text.size() > wire::kMaxOrderBytes) return;
-  std::deque<Order>\& kept = orders_[std::min(kind, kOrderKinds - 1)];
+  std::deque<Order>& kept = orders_[std::min(kind, kOrderKinds - 1)];
   // Those of a kind last about equally long.
-  while (!kept.empty() \&\& (kept.front().until <= now.wall || kept.size() >= kMaxOrders)) kept.pop_front();
+  while (!kept.empty() && (kept.front().until <= now.wall || kept.size() >= kMaxOrders)) kept.pop_front();
   push_all(order_op(text));
   kept.push_back({std::move(text), until});
 }
@@ -292,7 +292,7 @@ ClusterCounters Cluster::snapshot() const {
   out.remote_members = remotes_.size();
   for (const auto& [name, link] : links_) {
     out.waiting_bytes += link->waiting_bytes;
-    out.nodes_out_of_reach += link->state.reachable ? 0 : 1;
+    out.nodes_out_of_reach += link->state.reachable ? 0U : 1U;
   }
   return out;
 }

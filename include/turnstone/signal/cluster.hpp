@@ -101,7 +101,7 @@ class Cluster final : public Watcher {
   void set_others(std::function<void(const Now&, const Outbox&)> others) { others_ = std::move(others); }
   /// Tells all other nodes, those too which come before `until`. At most 4096 bytes; `kind` below
   /// kOrderKinds.
-  void order(const Now\& now, std::string text, WallTime until, std::size_t kind = 0);
+  void order(const Now& now, std::string text, WallTime until, std::size_t kind = 0);
   /// This node is about to stop: its members leave at once. take() has the goodbye; nothing follows it.
   void leave();
 

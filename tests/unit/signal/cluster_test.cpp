@@ -78,12 +78,12 @@ TEST_F(Rooms, TwoWhoTakeOneIdAtOnceBecomeOne) {
   pass(1s);
   const bool first = node(0).router.is_member(8);
   EXPECT_NE(first, node(2).router.is_member(9));
-  for (int i = 0; i < 3; ++i) {
+  for (std::size_t i = 0; i < 3; ++i) {
     const auto holder = node(i).router.holder("eve");
     ASSERT_TRUE(holder);
-    EXPECT_EQ(holder->remote, i != (first ? 0 : 2));
+    EXPECT_EQ(holder->remote, i != (first ? 0U : 2U));
   }
-  const Lines said = node(first ? 2 : 0).said();
+  const Lines said = node(first ? 2U : 0U).said();
   EXPECT_EQ(said, Lines{first ? "9: close 4009 superseded" : "8: close 4009 superseded"});
 }
 
@@ -98,7 +98,7 @@ TEST_F(Rooms, TheKeyOfASessionMovesItsClientToAnotherNode) {
   EXPECT_FALSE(node(0).router.is_member(8));
   const Lines said = node(0).said();
   EXPECT_EQ(std::count(said.begin(), said.end(), "8: close 4009 superseded"), 1);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(node(i).router.holder("eve")->remote, i != 1) << i;
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(node(i).router.holder("eve")->remote, i != 1) << i;
 }
 
 TEST_F(Rooms, WhoIsLostMayBeReplacedAtAnotherNode) {
@@ -165,7 +165,7 @@ TEST_F(Rooms, ClosingARoomEmptiesItEverywhere) {
   EXPECT_TRUE(node(1).router.close_room(now_, "r", "over", node(1).out));
   node(1).settle();
   pump();
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(list(node(i), static_cast<ConnectionId>(i + 1)), Lines{"not in it"});
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(list(node(i), i + 1), Lines{"not in it"});
   EXPECT_EQ(node(0).router.counters().rooms, 0U);
 }
 
