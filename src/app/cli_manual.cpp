@@ -12,7 +12,7 @@ std::string roff(std::string_view text) {
   std::string out;
   bool line_start = true;
   for (const char c : text) {
-    if (line_start && (c == '.' || c == '\'')) out += "\&";
+    if (line_start && (c == '.' || c == '\'')) out += "\\&";
     line_start = c == '\n';
     if (c == '\\') {
       out += "\\e";
