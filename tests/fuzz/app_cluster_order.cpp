@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Orders of other nodes: what is understood is written as the same order.
 #include <cstdlib>
+#include <string>
+
+#include <turnstone/base/bytes.hpp>
 
 #include "../../src/app/cluster_orders.hpp"
 
