@@ -1,63 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-// signal::Cluster over Redis: its frames, its time, and its words to members here. HTTP thread.
+// What joins this node with others (signaling.backplane): signal::Cluster over Redis, its time, its words to
+// members here. Without others, nothing. HTTP thread.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <optional>
-#include <string>
 #include <string_view>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <turnstone/base/random.hpp>
-#include <turnstone/base/result.hpp>
+#include <turnstone/config/config.hpp>
+#include <turnstone/metrics/snapshot.hpp>
 #include <turnstone/net/redis_bus.hpp>
 #include <turnstone/signal/cluster.hpp>
+#include <turnstone/turn/revocation.hpp>
+
+#include "dialects.hpp"
 
 namespace ts::app {
 
 class Backplane {
  public:
+  /// All of it outlives this object.
   struct Surroundings {
     boost::asio::io_context& context;
-    const signal::Options& options;
+    const config::Config& config;
     signal::Router& router;
+    Dialects& dialects;
     RandomSource& random;
-    /// Takes what other nodes say to members here, and then has it written.
-    std::function<void(const Now&, const signal::Outbox&)> say;
-    std::function<void()> settle;
-    /// Takes an order of another node.
-    std::function<void(std::string_view)> take_order;
+    /// Obeys what another node has revoked.
+    std::function<void(const turn::Revocation&)> revoke;
   };
 
-  /// The error says what is wrong with the options. What the surroundings name must outlive this object,
-  /// which in turn must outlive the run of the context.
-  static Result<std::unique_ptr<Backplane>, std::string> make(Surroundings surroundings);
+  /// Must outlive the run of the context. Throws StartProblem with what is wrong with the options.
+  explicit Backplane(Surroundings surroundings);
+  Backplane(const Backplane&) = delete;
+  Backplane& operator=(const Backplane&) = delete;
 
-  void start() { bus_->start(); }
+  void start();
   /// Says goodbye to the other nodes, and closes the connection soon.
   void stop();
 
-  /// What a call on the Router says to members at other nodes.
-  void deliver(const signal::Outbox& outbox) { cluster_.deliver(outbox); }
-  /// Gives all other nodes an order; see signal::Cluster::order().
-  void order(std::string text, WallTime until, std::size_t kind);
-
-  bool is_whole() const noexcept { return cluster_.is_whole(); }
-  signal::ClusterCounters counters() const { return cluster_.snapshot(); }
-  const std::string& node() const noexcept { return cluster_.node(); }
+  /// Has other nodes revoke it as well.
+  void tell(const turn::Revocation& revocation);
+  /// For /readyz: "up", or "degraded" while other nodes are out of reach. Empty: there are no others.
+  std::string_view state() const noexcept;
+  void count(metrics::Snapshot& to) const;
 
  private:
-  explicit Backplane(Surroundings surroundings);
-  /// What is wrong with the options; empty: nothing.
-  std::string make_bus();
+  void make_bus();
   void flush();
   void plan();
 
   Surroundings around_;
-  signal::Cluster cluster_;
+  std::unique_ptr<signal::Cluster> cluster_;  // null: this is the only node; then so is bus_
   boost::asio::steady_timer timer_;
   bool planned_ = false;
   bool stopped_ = false;

@@ -151,8 +151,11 @@ _turnstone() {
                     "  esac\n  case \"$at\" in\n";
   for (const Place& place : places) {
     out += "    " + quoted(place.path) + ") offers=(";
-    for (const auto& [word, what] : offers(*place.command)) out += "\n      " + quoted(word + ':' + what);
-    out += ")" + std::string(takes_file(*place.command) ? "; _files" : "") + " ;;\n";
+    for (const auto& [word, what] : offers(*place.command)) {
+      std::string offer(word);
+      out.append("\n      ").append(quoted(offer.append(":").append(what)));
+    }
+    out.append(")").append(takes_file(*place.command) ? "; _files" : "").append(" ;;\n");
   }
   return out + "  esac\n  _describe -t arguments turnstone offers\n}\n_turnstone \"$@\"\n";
 }

@@ -11,6 +11,7 @@
 #include <turnstone/config/schema.hpp>
 
 #include "cli_tree.hpp"
+#include "ctl/commands.hpp"
 
 namespace ts::app {
 namespace {
@@ -23,6 +24,7 @@ Examples:
   turnstone check --config turnstone.yaml            all problems at once
   turnstone credentials --secret S --user alice      a TURN credential for an hour
   turnstone probe turn:turn.example.org:3478 --user alice --password P
+  turnstone ctl allocations --config turnstone.yaml  what a running server relays
 )";
 
 constexpr const char* kServeExamples = R"(
@@ -129,6 +131,7 @@ class Parser {
     add_config();
     add_credentials();
     add_probe();
+    add_ctl();
     with_config<ExternalIpCommand>(
         app_, "external-ip",
         "Print the addresses that the internet reaches this host by, and who says so (relay.discover)");
@@ -318,16 +321,80 @@ class Parser {
   }
 
   void finish_probe() {
-    if (!timeout_.empty()) {
-      const auto timeout = config::duration_from(timeout_);
-      if (!timeout || timeout->count() == 0) {
-        command_ = ExitCommand{
-            2, "turnstone: --timeout: expected a duration such as 500ms or 5s, found \"" + timeout_ + "\"\n"};
+    if (read_timeout(probe_.timeout)) command_ = probe_;
+  }
+
+  void add_ctl() {
+    CLI::App* sub = app_.add_subcommand("ctl", "Look at a running server and tell it what to do (admin API)");
+    sub->require_subcommand(1);
+    for (const ctl::CommandInfo& command : ctl::commands()) add_ctl_command(*sub, command);
+    sub->footer(
+        "\nExamples:\n  turnstone ctl allocations --user alice --config /etc/turnstone/turnstone.yaml\n"
+        "  turnstone ctl drain --wait\n");
+    CLI::App* reload = app_.add_subcommand("reload", "Make a running server read its configuration anew");
+    add_ctl_access(*reload);
+    reload->callback([this] { on_parsed_ = [this] { finish_ctl("reload"); }; });
+  }
+
+  void add_ctl_access(CLI::App& sub) {
+    sub.add_option("-c,--config", ctl_.config_file, "Take address and token from this configuration")
+        ->type_name("FILE")
+        ->envname("TURNSTONE_CONFIG");
+    sub.add_option("--url", ctl_.url, "The admin API [http://127.0.0.1:8081]")->type_name("URL");
+    sub.add_option("--token-file", ctl_.token_file, "File with the token")->type_name("FILE");
+    sub.add_option("--timeout", timeout_, "How long to wait for an answer [10s]")->type_name("TIME");
+    sub.add_flag("--json", ctl_.json, "Print JSON");
+  }
+
+  void add_ctl_command(CLI::App& parent, const ctl::CommandInfo& command) {
+    CLI::App* sub = parent.add_subcommand(command.name, command.what);
+    add_ctl_access(*sub);
+    for (const char* name : command.arguments) {
+      const bool optional = *name == '[';
+      const std::string plain =
+          optional ? std::string(name + 1).substr(0, std::string(name).size() - 2) : name;
+      std::string& place = arguments_[std::string(command.name) + ' ' + plain];
+      CLI::Option* option = sub->add_option(plain, place, "")->type_name("");
+      if (!optional) option->required();
+      ctl_places_[command.name].push_back({option, &place});
+    }
+    for (const ctl::Flag& flag : command.flags) {
+      const std::string name = std::string(flag.name).substr(2);
+      sub->add_option_function<std::string>(
+             flag.name, [this, name](const std::string& value) { ctl_.parameters[name] = value; }, flag.what)
+          ->type_name(flag.type);
+    }
+    if (std::string_view(command.name) == "drain")
+      sub->add_flag("--wait", ctl_.wait, "Return when no allocation and no session is left");
+    const std::string name = command.name;
+    sub->callback([this, name] { on_parsed_ = [this, name] { finish_ctl(name); }; });
+  }
+
+  void finish_ctl(const std::string& name) {
+    ctl_.command = name;
+    for (const auto& [option, place] : ctl_places_[name]) {
+      if (option->count() == 0) continue;
+      if (place->empty()) {
+        // A variable of a script that is not set: what stands behind it must not take its place.
+        command_ = ExitCommand{2, "turnstone: ctl " + name + ": an argument is empty\n"};
         return;
       }
-      probe_.timeout = *timeout;
+      ctl_.arguments.push_back(*place);
     }
-    command_ = probe_;
+    if (read_timeout(ctl_.timeout)) command_ = ctl_;
+  }
+
+  /// False: it is none, and command_ says so.
+  bool read_timeout(std::chrono::milliseconds& to) {
+    if (timeout_.empty()) return true;
+    const auto timeout = config::duration_from(timeout_);
+    if (timeout && timeout->count() != 0) {
+      to = *timeout;
+      return true;
+    }
+    command_ = ExitCommand{
+        2, "turnstone: --timeout: expected a duration such as 500ms or 5s, found \"" + timeout_ + "\"\n"};
+    return false;
   }
 
   CLI::App app_{"STUN, TURN, WebSocket signaling and metrics in one process."};
@@ -336,6 +403,9 @@ class Parser {
   std::vector<std::string> peers_;
   std::vector<std::string> clients_;
   ProbeOptions probe_;
+  CtlOptions ctl_;
+  std::map<std::string, std::string> arguments_;  // whose values have stable addresses
+  std::map<std::string, std::vector<std::pair<const CLI::Option*, const std::string*>>> ctl_places_;
   ConfigMigrateCommand migrate_;
   std::string shell_;
   std::string ttl_;

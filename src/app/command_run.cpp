@@ -45,7 +45,7 @@ struct Runner {
     log::set_up(result.config.log);
     for (const config::Problem& w : result.warnings)
       log::warn(w.key + ": expected " + w.expected + ", found " + w.found + ". " + w.remedy);
-    return run_serve(result.config);
+    return run_serve(result.config, [source = command.source] { return load(source); });
   }
   int operator()(const CheckCommand& command) const {
     const config::LoadResult result = load(command.source);
@@ -74,6 +74,7 @@ struct Runner {
     return run_external_ip(result.config);
   }
   int operator()(const ProbeOptions& options) const { return run_probe(options); }
+  int operator()(const CtlOptions& options) const { return run_ctl(options); }
   int operator()(const ExitCommand& command) const {
     (command.status == 0 ? std::cout : std::cerr) << command.text << std::flush;
     return command.status;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // `turnstone serve`: runs until SIGINT or SIGTERM.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <functional>
+#include <string>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <nlohmann/json.hpp>
 
@@ -30,6 +33,7 @@ void log_start(const Runtime& runtime) {
                         {"tls_port", ports.tls},
                         {"dtls_port", ports.dtls},
                         {"http_port", ports.http},
+                        {"admin_port", ports.admin},
                         {"threads", config.net.threads},
                         {"engine", net::name_of(config.net.udp_engine)},
                         {"realm", config.auth.realm},
@@ -48,18 +52,61 @@ void log_start(const Runtime& runtime) {
   }
 }
 
-/// Keeps the io_context running until SIGINT or SIGTERM. A SIGHUP (a closed terminal, a log rotation)
-/// ends no calls.
-void wait_for_stop(boost::asio::io_context& context, boost::asio::signal_set& signals, int& received) {
-  signals.async_wait([&context, &signals, &received](const boost::system::error_code& error, int number) {
-    if (!error && number == SIGHUP) {
-      log::warn("SIGHUP ignored: the configuration is read at start only");
-      return wait_for_stop(context, signals, received);
-    }
-    received = number;
-    context.stop();
-  });
-}
+/// What signals do: SIGHUP reloads, SIGINT ends the server, SIGTERM ends it when it has drained, and another
+/// one of these two in any case.
+class Signals {
+ public:
+  /// From now on a SIGHUP waits for serve(): a service may be told to reload while it starts. The others do
+  /// until then what they do to any process.
+  explicit Signals(boost::asio::io_context& context) : context_(context), signals_(context, SIGHUP) {}
+
+  /// All of it outlives the io_context's loop, which returns when the server is to end.
+  void serve(Runtime& runtime, const ServiceManager& manager) {
+    runtime_ = &runtime;
+    manager_ = &manager;
+    signals_.add(SIGINT);
+    signals_.add(SIGTERM);
+    wait();
+  }
+
+ private:
+  void wait() {
+    signals_.async_wait([this](const boost::system::error_code& error, int number) {
+      if (error) return;
+      if (number == SIGHUP) {
+        reload();
+        return wait();
+      }
+      if (number != SIGTERM || std::exchange(told_, true)) return end(number);
+      runtime_->drain([this] { boost::asio::post(context_, [this] { end(SIGTERM); }); });
+      wait();
+    });
+  }
+
+  /// The log says what came of it.
+  void reload() {
+    const auto since = std::chrono::steady_clock::now().time_since_epoch();
+    const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(since).count();
+    manager_->tell("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds));
+    runtime_->reload([this](const ReloadReport&) {
+      boost::asio::post(context_, [manager = manager_] { manager->tell("READY=1"); });
+    });
+  }
+
+  void end(int number) {
+    if (std::exchange(ended_, true)) return;
+    log::info("stopping", {{"signal", number}});
+    signals_.cancel();
+    context_.stop();
+  }
+
+  boost::asio::io_context& context_;
+  boost::asio::signal_set signals_;
+  Runtime* runtime_ = nullptr;
+  const ServiceManager* manager_ = nullptr;
+  bool told_ = false;
+  bool ended_ = false;
+};
 
 }  // namespace
 
@@ -93,27 +140,27 @@ std::string dev_banner(const Runtime& runtime) {
   return out;
 }
 
-int run_serve(config::Config config) {
+int run_serve(config::Config config, LoadConfig load) {
   std::signal(SIGPIPE, SIG_IGN);
   log::set_up(config.log);
+  boost::asio::io_context context;
+  Signals signals(context);
+  const config::Config loaded = config;
   // Before the runtime, whose threads speak to it until they end.
   const ServiceManager manager = ServiceManager::from_environment();
   if (const std::string problem = external::fill_discovered(config); !problem.empty()) {
     std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;
   }
-  Runtime::Made made = Runtime::make(std::move(config));
+  Runtime::Made made = Runtime::make(std::move(config), std::move(load), &loaded);
   if (!made.runtime) {
     for (const std::string& problem : made.problems) std::fprintf(stderr, "%s\n", problem.c_str());
     return 1;
   }
-  boost::asio::io_context context;
   Heartbeat heartbeat(context, manager,
-                      [&](std::function<void()> alive) { made.runtime->pulse(std::move(alive)); });
-  boost::asio::signal_set signals(context, SIGINT, SIGTERM, SIGHUP);
-  int received = 0;
-  wait_for_stop(context, signals, received);
+                      [&](const std::function<void()>& alive) { made.runtime->pulse(alive); });
   made.runtime->start();
+  signals.serve(*made.runtime, manager);
   log_start(*made.runtime);
   if (made.runtime->config().dev) {
     std::fputs(dev_banner(*made.runtime).c_str(), stdout);
@@ -123,7 +170,6 @@ int run_serve(config::Config config) {
   manager.tell("READY=1");
   context.run();
   manager.tell("STOPPING=1");
-  log::info("stopping", {{"signal", received}});
   made.runtime->stop();
   log::info("stopped");
   return 0;

@@ -28,6 +28,8 @@ CredentialsWatch::CredentialsWatch(boost::asio::io_context& context, const confi
                                    std::function<void(auth::Options)> use)
     : config_(config), use_(std::move(use)), files_(context, files_of(config), [this] { read(); }) {}
 
+void CredentialsWatch::watch_anew() { files_.watch(files_of(config_)); }
+
 void CredentialsWatch::read() {
   config::CredentialsResult result = config::reload_credentials(config_);
   if (!result.problems.empty()) {

@@ -21,6 +21,10 @@ class CredentialsWatch {
   /// Does nothing when the configuration names no file.
   void start() { files_.start(); }
   void stop() { files_.stop(); }
+  /// The configuration and its files are about to be read, for watch_anew().
+  void mark() { files_.mark(); }
+  /// The configuration has changed.
+  void watch_anew();
 
  private:
   void read();

@@ -35,6 +35,15 @@ void FileWatch::start() {
   wait();
 }
 
+void FileWatch::watch(std::vector<std::string> files) {
+  const bool waits = !files_.empty();
+  if (files != files_) marked_.clear();
+  files_ = std::move(files);
+  if (!waits) start();
+  read_ = marked_;
+  seen_ = versions();
+}
+
 void FileWatch::wait() {
   timer_.expires_after(interval_);
   timer_.async_wait([this](const boost::system::error_code& error) {

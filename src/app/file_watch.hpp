@@ -23,6 +23,10 @@ class FileWatch {
 
   /// Does nothing when there are no files.
   void start();
+  /// They are about to be read, for watch().
+  void mark() { marked_ = versions(); }
+  /// Other files from now on. What has changed since mark(), or was not watched then, is read once more.
+  void watch(std::vector<std::string> files);
   void stop() {
     stopped_ = true;
     timer_.cancel();
@@ -54,6 +58,7 @@ class FileWatch {
   std::chrono::milliseconds interval_;
   boost::asio::steady_timer timer_;
   bool stopped_ = false;
+  Versions marked_;
   Versions read_;
   Versions seen_;
 };

@@ -21,6 +21,11 @@ struct State {
   bool json = false;
 };
 
+/// Our levels are spdlog's but for Critical.
+spdlog::level::level_enum spdlog_level(Level level) noexcept {
+  return level == Level::Off ? spdlog::level::off : static_cast<spdlog::level::level_enum>(level);
+}
+
 State make_state(const config::LogOptions& options) {
   State out;
   out.json = options.format == config::LogFormat::Json;
@@ -29,9 +34,7 @@ State make_state(const config::LogOptions& options) {
   out.logger = std::make_shared<spdlog::logger>("turnstone", std::move(sink));
   out.logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
       out.json ? kJsonPattern : kTextPattern, spdlog::pattern_time_type::utc));
-  // Our levels are spdlog's but for Critical.
-  out.logger->set_level(options.level == Level::Off ? spdlog::level::off
-                                                    : static_cast<spdlog::level::level_enum>(options.level));
+  out.logger->set_level(spdlog_level(options.level));
   out.logger->flush_on(spdlog::level::info);
   return out;
 }
@@ -76,6 +79,13 @@ std::string value_text(const Field& field, Text text) {
 }  // namespace
 
 void set_up(const config::LogOptions& options) { state() = make_state(options); }
+
+void set_level(Level level) noexcept { state().logger->set_level(spdlog_level(level)); }
+
+Level level() noexcept {
+  const spdlog::level::level_enum now = state().logger->level();
+  return now == spdlog::level::off ? Level::Off : static_cast<Level>(now);
+}
 
 bool enabled(Level level) noexcept {
   return level != Level::Off && state().logger->should_log(static_cast<spdlog::level::level_enum>(level));

@@ -55,4 +55,6 @@ bool MemberIce::ended(std::string_view room, std::string_view peer, signal::Leav
   return true;
 }
 
+void MemberIce::released(std::string_view room, std::string_view peer) { grants_.erase(key_of(room, peer)); }
+
 }  // namespace ts::app

@@ -33,6 +33,7 @@ class MemberIce final : public signal::IceProvider {
 
   signal::IceServers servers(const Now& now, std::string_view room, std::string_view peer) override;
   bool ended(std::string_view room, std::string_view peer, signal::LeaveReason why) override;
+  void released(std::string_view room, std::string_view peer) override;
 
  private:
   /// A membership that has got credentials; without a room, a session.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <stdexcept>
 #include <thread>
 
 #include <boost/asio/as_tuple.hpp>
@@ -13,14 +12,13 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <turnstone/admin/health.hpp>
+#include <turnstone/admin/stats.hpp>
 #include <turnstone/app/logging.hpp>
 #include <turnstone/app/runtime.hpp>
 #include <turnstone/auth/access_token.hpp>
 #include <turnstone/base/check.hpp>
 #include <turnstone/config/load.hpp>
-#include <turnstone/dialect/native.hpp>
-#include <turnstone/dialect/peerjs.hpp>
-#include <turnstone/dialect/sio_app.hpp>
+#include <turnstone/config/schema.hpp>
 #include <turnstone/metrics/exposition.hpp>
 #include <turnstone/metrics/labels.hpp>
 #include <turnstone/net/clock.hpp>
@@ -34,12 +32,16 @@
 #include <turnstone/signal/jwt.hpp>
 #include <turnstone/signal/router.hpp>
 
+#include "admin_server.hpp"
 #include "backplane.hpp"
-#include "cluster_orders.hpp"
 #include "credentials_watch.hpp"
+#include "dialects.hpp"
+#include "drain.hpp"
 #include "file_watch.hpp"
 #include "member_ice.hpp"
+#include "reload.hpp"
 #include "signal_keys.hpp"
+#include "start_problem.hpp"
 #include "turn_endpoint.hpp"
 
 namespace ts::app {
@@ -49,9 +51,6 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
-/// The Router's numbers for connections that speak Socket.IO and PeerJS; the native protocol's is 0.
-constexpr signal::DialectId kSocketIoDialect = 1;
-constexpr signal::DialectId kPeerJsDialect = 2;
 /// How often the log tells of it while revocations are too many.
 constexpr std::chrono::minutes kForgottenLogPeriod{1};
 /// Shards are numbered, and counted, in one byte.
@@ -185,21 +184,19 @@ std::unique_ptr<offload::Offload> start_offload(const config::Config& config, ne
   return nullptr;
 }
 
-/// What is wrong with the options of the credential hook, or of the backplane.
-struct OptionsProblem : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
 }  // namespace
 
 class Runtime::Impl {
  public:
-  Impl(config::Config config, net::Listeners listeners, std::shared_ptr<const net::TlsContext> tls,
-       std::unique_ptr<offload::Offload> offload, std::shared_ptr<const auth::JwtKeys> signal_keys)
+  Impl(config::Config config, Reloader reloader, net::Listeners listeners,
+       std::shared_ptr<const net::TlsContext> tls, std::unique_ptr<offload::Offload> offload,
+       std::shared_ptr<const auth::JwtKeys> signal_keys)
       : config_(std::move(config)),
+        now_(config_),
+        reloader_(std::move(reloader)),
         tls_(std::move(tls)),
         offload_(std::move(offload)),
-        ports_{listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port},
+        ports_{listeners.port, listeners.tls_port, listeners.dtls_port, listeners.http_port, 0},
         warnings_(std::move(listeners.warnings)),
         nonces_(random_.bytes<32>(), config_.auth.nonce_lifetime),
         auth_(config_.auth),
@@ -209,21 +206,20 @@ class Runtime::Impl {
         stream_budget_(config_.net, random_),
         ice_(make_ice()),
         authenticator_(config_.signal, std::move(signal_keys)),
-        router_(router_options(), random_, *ice_, &authenticator_),
-        native_(router_),
-        socketio_(socketio_options(), random_),
-        signal_app_(socketio_options(), router_, socketio_, kSocketIoDialect),
-        peerjs_(config_.peerjs, router_, random_, kPeerJsDialect),
-        http_(http_context_, http_options(), http_handlers(), config_.signaling_enabled ? &native_ : nullptr,
+        router_(router_options(config_), random_, *ice_, &authenticator_),
+        dialects_(config_, router_, random_),
+        http_(http_context_, http_options(), http_handlers(), dialects_.native(),
               config_.signaling_enabled ? &router_ : nullptr),
-        watch_(http_context_, config_, [this](auth::Options options) { use(std::move(options)); }),
+        watch_(http_context_, now_, [this](auth::Options options) { took(std::move(options)); }),
         signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
+        certificate_watch_(http_context_, certificate_files(config_), [this] { read_certificate_anew(); }),
         hook_(make_hook()),
-        backplane_(make_backplane()),
+        backplane_({http_context_, config_, router_, dialects_, random_,
+                    [this](const turn::Revocation& revocation) { revoke_here(revocation); }}),
+        drain_(http_context_, drain_hands()),
         work_(http_context_.get_executor()) {
-    if (config_.signaling_enabled) introduce_dialects();
-    if (serves_socketio()) mount_socketio();
-    if (serves_peerjs()) http_.mount(net::PeerJsMount{config_.peerjs.path, &peerjs_});
+    dialects_.mount(http_);
+    if (config_.admin.is_enabled()) open_admin();
     for (net::ShardSockets& sockets : listeners.shards) {
       const std::size_t index = shards_.size();
       shards_.push_back(std::make_unique<net::Shard>(surroundings(index), std::move(sockets)));
@@ -234,7 +230,9 @@ class Runtime::Impl {
     for (const auto& shard : shards_) shard->start();
     watch_.start();
     if (config_.signaling_enabled) signal_keys_watch_.start();
-    if (backplane_) backplane_->start();
+    if (tls_) certificate_watch_.start();
+    if (admin_) admin_->start();
+    backplane_.start();
     thread_ = std::thread([this] { http_context_.run(); });
   }
 
@@ -242,26 +240,34 @@ class Runtime::Impl {
     if (!thread_.joinable()) return;
     stopping_ = true;
     asio::post(http_context_, [this] {
+      drain_.stop();
       watch_.stop();
       signal_keys_watch_.stop();
+      certificate_watch_.stop();
+      if (admin_) admin_->stop();
       if (hook_) hook_->stop();
-      if (backplane_) backplane_->stop();
+      backplane_.stop();
       http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
     });
     for (const auto& shard : shards_) shard->stop();
     thread_.join();
   }
 
-  void revoke(turn::Revocation revocation) {
-    revocation = turn::with_end(std::move(revocation), config_.auth, net::now().wall);
-    revoke_here(revocation);
-    if (!backplane_) return;
-    asio::post(http_context_, [this, revocation] {
-      backplane_->order(order_of(revocation), revocation.until, static_cast<std::size_t>(revocation.cause));
-    });
+  void drain(std::function<void()> done) {
+    asio::post(http_context_,
+               [this, done = std::move(done)]() mutable { drain_.begin(now_.shutdown, std::move(done)); });
   }
 
-  void pulse(std::function<void()> alive) {
+  void reload(std::function<void(const ReloadReport&)> done) {
+    asio::post(http_context_, [this, done = std::move(done)] { done(reload_now()); });
+  }
+
+  void revoke(turn::Revocation revocation) {
+    asio::post(http_context_,
+               [this, revocation = std::move(revocation)]() mutable { revoke_now(std::move(revocation)); });
+  }
+
+  void pulse(const std::function<void()>& alive) {
     const auto waits_for = std::make_shared<std::size_t>(shards_.size());
     for (const auto& shard : shards_) {
       shard->snapshot([this, waits_for, alive](const net::ShardSnapshot&) {
@@ -308,35 +314,13 @@ class Runtime::Impl {
         shard};
   }
 
-  void revoke_here(const turn::Revocation& revocation) {
-    for (const auto& shard : shards_) shard->revoke(revocation);
-  }
-
-  /// Null where this is the only node. Throws what is wrong with the options.
-  std::unique_ptr<Backplane> make_backplane() {
-    if (!config_.signaling_enabled || config_.signal.cluster.backplane == signal::Backplane::Memory)
-      return nullptr;
-    const auto say = [this](const Now& now, const signal::Outbox& said) {
-      http_.deliver(said);
-      peerjs_.deliver(now, said);
-      signal_app_.deliver(now, said);
-    };
-    const auto obey = [this](std::string_view order) {
-      if (const auto revocation = revocation_of(order)) revoke_here(*revocation);
-    };
-    auto made = Backplane::make(
-        {http_context_, config_.signal, router_, random_, say, [this] { http_.settle(); }, obey});
-    if (!made) throw OptionsProblem(made.error());
-    return std::move(*made);
-  }
-
   /// Throws what is wrong with the options.
   std::unique_ptr<net::CredentialHook> make_hook() {
     if (!config_.auth.hook.is_enabled()) return nullptr;
     auto made = net::CredentialHook::make(http_context_, config_.auth.hook, [](const std::string& trouble) {
       log::warn("the credential hook gives no answer", {{"reason", trouble}});
     });
-    if (!made) throw OptionsProblem(made.error());
+    if (!made) throw StartProblem(made.error());
     return std::move(*made);
   }
 
@@ -364,67 +348,27 @@ class Runtime::Impl {
     });
   }
 
-  bool serves_socketio() const noexcept { return config_.signaling_enabled && config_.socketio.enabled; }
-
-  bool serves_peerjs() const noexcept { return config_.signaling_enabled && config_.peerjs.enabled; }
-
-  signal::Options router_options() const {
-    signal::Options out = config_.signal;
-    if (serves_peerjs()) out.common_rooms.push_back({config_.peerjs.room, config_.peerjs.max_members});
-    if (serves_socketio())
-      out.common_rooms.push_back({config_.socketio.default_room, config_.socketio.max_default_room_members});
-    return out;
+  /// On the HTTP thread, whose users and secrets say until when it counts. What it has come to.
+  turn::Revocation revoke_now(turn::Revocation revocation) {
+    revocation = turn::with_end(std::move(revocation), auth_, net::now().wall);
+    revoke_here(revocation);
+    backplane_.tell(revocation);
+    return revocation;
   }
 
-  /// Members of all dialects meet in the Router's rooms: what a call of one says to others is theirs to say.
-  void introduce_dialects() {
-    // SioApp may call the Router, which ends the life of what `said` shows: it comes last.
-    native_.set_others([this](const signal::Outbox& said) {
-      if (backplane_) backplane_->deliver(said);
-      peerjs_.deliver(net::now(), said);
-      signal_app_.deliver(net::now(), said);
-    });
-    signal_app_.set_others([this](const Now& now, const signal::Outbox& said) {
-      if (backplane_) backplane_->deliver(said);
-      http_.deliver(said);
-      peerjs_.deliver(now, said);
-    });
-    peerjs_.set_others([this](const Now& now, const signal::Outbox& said) {
-      if (backplane_) backplane_->deliver(said);
-      http_.deliver(said);
-      signal_app_.deliver(now, said);
-    });
+  void revoke_here(const turn::Revocation& revocation) {
+    for (const auto& shard : shards_) shard->revoke(revocation);
   }
 
-  dialect::SocketIoOptions socketio_options() const {
-    dialect::SocketIoOptions out = config_.socketio;
-    out.max_sessions = config_.signal.max_connections;
-    return out;
-  }
-
-  /// Socket.IO on the HTTP port.
-  void mount_socketio() {
-    net::EngineMount mount;
-    mount.path = config_.socketio.path;
-    mount.engine = &socketio_.engine();
-    mount.allowed_origins = config_.signal.allowed_origins;
-    mount.any_origin = config_.signal.open;
-    mount.credentials = config_.socketio.credentials;
-    mount.next_deadline = [this]() -> std::optional<TimePoint> {
-      const auto machine = socketio_.next_deadline();
-      const auto app = signal_app_.next_deadline();
-      return machine && app ? std::min(*machine, *app) : machine ? machine : app;
-    };
-    mount.tick = [this](const Now& now) {
-      socketio_.tick(now);
-      signal_app_.tick(now);
-    };
-    http_.mount(std::move(mount));
+  /// Of the credentials' files, on the HTTP thread.
+  void took(auth::Options options) {
+    reloader_.took(options);
+    use(std::move(options));
   }
 
   /// On the HTTP thread. Shards change over one after the other.
   void use(auth::Options options) {
-    auth_ = std::move(options);
+    auth_ = now_.auth = std::move(options);
     const auto credentials = std::make_shared<const auth::Credentials>(auth_);
     for (const auto& shard : shards_) shard->use_credentials(credentials);
   }
@@ -432,6 +376,7 @@ class Runtime::Impl {
   signal::MintIceCredential minter() {
     if (auth_.secrets.empty()) return {};
     return [this](const Now& now, std::string_view user) {
+      if (auth_.secrets.empty()) return signal::IceCredential{};  // they have been taken away
       const auto ttl = auth_.credential_ttl;
       auth::Minted minted = auth::mint(auth_.secrets.front(), user, now.wall + ttl);
       return signal::IceCredential{std::move(minted.username), std::move(minted.password), ttl};
@@ -450,15 +395,141 @@ class Runtime::Impl {
         },
         [this](const std::string& member, WallTime until, signal::LeaveReason why) {
           const bool removed = why == signal::LeaveReason::Kicked;
-          revoke(
+          revoke_now(
               turn::Revocation{turn::Revocation::Kind::Member, member, until, auth::kDefaultRealm,
                                removed ? turn::RevocationCause::Removal : turn::RevocationCause::Departure});
         });
   }
 
+  Drain::Hands drain_hands() {
+    Drain::Hands out;
+    out.refuse = [this](bool on) {
+      for (const auto& shard : shards_)
+        shard->with_server([on](turn::Server& server, Now, turn::Outbox&) { server.drain(on); });
+    };
+    out.send_away = [this](const signal::Farewell& how) { http_.drain(how); };
+    out.welcome = [this] { http_.undrain(); };
+    out.disconnect = [this] { http_.close_sessions(signal::CloseCode::Restart); };
+    out.count = [this](std::function<void(Remaining)> told) { count_remaining(std::move(told)); };
+    return out;
+  }
+
+  /// Of all shards; a shard that is about to end says nothing, and neither does this.
+  void count_remaining(std::function<void(Remaining)> told) {
+    struct Sum {
+      Remaining remaining;
+      std::size_t missing = 0;
+    };
+    const auto sum = std::make_shared<Sum>();
+    sum->missing = shards_.size();
+    for (const auto& shard : shards_) {
+      shard->with_server([this, sum, told](turn::Server& server, Now, turn::Outbox&) {
+        asio::post(http_context_, [this, sum, told, count = server.allocation_count()] {
+          sum->remaining.allocations += count;
+          if (--sum->missing != 0) return;
+          sum->remaining.sessions = sessions();
+          told(sum->remaining);
+        });
+      });
+    }
+  }
+
+  /// Of signaling, of all dialects.
+  std::uint64_t sessions() const { return http_.counters().websockets_open + dialects_.socketio_sessions(); }
+
+  static std::vector<std::string> certificate_files(const config::Config& config) {
+    if (config.net.tls_cert_file.empty()) return {};
+    std::vector<std::string> out{config.net.tls_cert_file, config.net.tls_key_file};
+    if (!config.net.tls_ticket_keys_file.empty()) out.push_back(config.net.tls_ticket_keys_file);
+    return out;
+  }
+
+  /// On the HTTP thread, as all that follows here.
+  void use(std::shared_ptr<const net::TlsContext> tls) {
+    tls_ = std::move(tls);
+    for (const auto& shard : shards_) shard->use_tls(tls_);
+  }
+
+  void read_certificate_anew() {
+    auto made = net::TlsContext::from_files(now_.net.tls_cert_file, now_.net.tls_key_file,
+                                            now_.net.tls_ticket_keys_file);
+    if (!made)
+      return log::error("certificate not reloaded, the former one stays", {{"problem", made.error()}});
+    use(std::move(*made));
+    log::info("certificate reloaded", {{"sha256", tls_->fingerprint()}});
+  }
+
+  ReloadReport reload_now() {
+    ReloadReport report;
+    try {
+      watch_.mark();
+      signal_keys_watch_.mark();
+      certificate_watch_.mark();
+      auto plan = stopping_ ? std::nullopt : reloader_.plan(now_, tls_.get(), random_, report);
+      if (!plan && report.ok()) report.problems.emplace_back("the server is about to end");
+      if (plan) put_to_use(*plan);
+    } catch (const std::exception& error) {
+      // Nothing that the operator could mend: memory. What is not done is a change to the next reload.
+      report.problems.push_back(std::string("a part may be in use: ") + error.what());
+    }
+    log_reload(report);
+    return report;
+  }
+
+  void put_to_use(const ReloadPlan& plan) {
+    now_ = plan.effective;
+    if (plan.touches("auth.")) use(now_.auth);
+    if (plan.touches("relay.") || plan.touches("shutdown.") || plan.touches("auth.realms")) {
+      ledger_.use(now_.turn);
+      const auto options = std::make_shared<const turn::Options>(now_.turn);
+      for (const auto& shard : shards_) shard->use_options(options);
+    }
+    if (plan.tls) use(plan.tls);
+    authenticator_.use(now_.signal, plan.signal_keys);
+    if (plan.touches("signaling.")) router_.use(router_options(now_));
+    http_.set_access(now_.metrics.allow_from, now_.signal.allowed_origins);
+    if (admin_) admin_->use(now_.admin);
+    if (plan.touches("log.level")) log::set_level(now_.log.level);
+    watch_.watch_anew();
+    if (config_.signaling_enabled) signal_keys_watch_.watch(now_.signal.jwt_key_files);
+    if (tls_) certificate_watch_.watch(certificate_files(now_));
+    reloader_.done(plan);
+  }
+
+  void open_admin() {
+    AdminServer::World world{http_context_, shards_, router_};
+    world.tell_members = [this](const signal::Outbox& said) { dialects_.tell(said); };
+    world.revoke = [this](turn::Revocation revocation) { return revoke_now(std::move(revocation)); };
+    world.drain = [this](bool on) {
+      if (!on) return drain_.cancel();
+      drain_.begin(now_.shutdown, nullptr);
+      return drain_.is_on();
+    };
+    world.is_draining = [this] { return drain_.is_on(); };
+    world.reload = [this] { return reload_now(); };
+    world.config = [this] { return config::print(now_); };
+    world.sessions = [this] { return sessions(); };
+    world.snapshot = [this](auto told) { gather(std::move(told)); };
+    world.facts = [this] { return limits(); };
+    admin_ = std::make_unique<AdminServer>(std::move(world), config_.admin);
+    ports_.admin = admin_->local().port;
+    // Before the shards are made: no client may have it for a peer.
+    config_.turn.peers.own_endpoints.push_back(Endpoint{config_.admin.bind, ports_.admin});
+    now_.turn.peers = config_.turn.peers;
+  }
+
+  admin::Facts limits() const {
+    admin::Facts out;
+    out.max_allocations = now_.turn.max_allocations;
+    out.max_allocations_per_user = now_.turn.max_allocations_per_user;
+    out.max_streams = now_.net.max_streams;
+    out.max_bits_per_second = now_.turn.max_bits_per_second;
+    return out;
+  }
+
   /// On the HTTP thread.
   void read_signal_keys_anew() {
-    auto keys = read_signal_keys(config_.signal);
+    auto keys = read_signal_keys(now_.signal);
     if (!keys) return log::error("keys not reloaded, the former ones stay", {{"problem", keys.error()}});
     log::info("keys reloaded", {{"keys", (*keys)->size()}});
     authenticator_.use(std::move(*keys));
@@ -479,8 +550,9 @@ class Runtime::Impl {
     out.ready = [this](const net::HttpRequest&) -> asio::awaitable<net::HttpResponse> {
       admin::State state;
       state.listening = true;
-      state.draining = stopping_;
-      if (backplane_) state.backplane = backplane_->is_whole() ? "up" : "degraded";
+      state.draining = stopping_ || drain_.is_on();
+      state.allocations = drain_.remaining().allocations;
+      state.backplane = backplane_.state();
       co_return to_http(admin::ready(state));
     };
     if (config_.metrics.enabled) {
@@ -488,12 +560,12 @@ class Runtime::Impl {
         return scrape();
       };
     }
-    if (serves_socketio()) {
-      out.connections = [this](std::string_view room) { return signal_app_.connections(room); };
+    if (dialects_.serves_socketio()) {
+      out.connections = [this](std::string_view room) { return dialects_.connections(room); };
     }
     if (!config_.auth.secrets.empty()) {
       out.mint = [this](const net::TurnQuestion& question) {
-        const TurnEndpoint endpoint(config_.signal, router_, config_.signal.bind_turn);
+        const TurnEndpoint endpoint(now_.signal, router_, config_.signal.bind_turn);
         return endpoint.answer(net::now(), question, minter());
       };
     }
@@ -505,38 +577,53 @@ class Runtime::Impl {
                              std::move(response.body));
   }
 
-  /// Asks every shard for its counters and answers when all have come.
-  asio::awaitable<net::HttpResponse> scrape() {
-    struct Gather {
-      explicit Gather(asio::io_context& context) : all_here(context, kScrapeLimit) {}
+  /// Asks every shard for its counters, and tells their sum on the HTTP thread when all have come; a shard
+  /// that hangs, or is about to end, says nothing, and neither does this.
+  void gather(std::function<void(const metrics::Snapshot&)> told) {
+    struct Sum {
       metrics::Snapshot snapshot;
       std::size_t missing = 0;
-      asio::steady_timer all_here;
     };
-    const auto gather = std::make_shared<Gather>(http_context_);
-    gather->missing = shards_.size();
-    gather->snapshot.shard_allocations.resize(shards_.size());
+    const auto sum = std::make_shared<Sum>();
+    sum->missing = shards_.size();
+    sum->snapshot.shard_allocations.resize(shards_.size());
     for (std::size_t i = 0; i < shards_.size(); ++i) {
-      shards_[i]->snapshot([this, gather, i](const net::ShardSnapshot& shard) {
-        asio::post(http_context_, [gather, i, shard] {
-          gather->snapshot.turn += shard.turn;
-          gather->snapshot.net += shard.net;
+      shards_[i]->snapshot([this, sum, told, i](const net::ShardSnapshot& shard) {
+        asio::post(http_context_, [this, sum, told, i, shard] {
+          sum->snapshot.turn += shard.turn;
+          sum->snapshot.net += shard.net;
           for (const std::uint64_t count : shard.turn.allocations)
-            gather->snapshot.shard_allocations[i] += count;
-          if (--gather->missing == 0) gather->all_here.cancel();
+            sum->snapshot.shard_allocations[i] += count;
+          if (--sum->missing != 0) return;
+          complete(sum->snapshot);
+          told(sum->snapshot);
         });
       });
     }
-    const auto token = asio::as_tuple(asio::use_awaitable);
-    co_await gather->all_here.async_wait(token);
-    if (gather->missing != 0) {
-      co_return net::HttpResponse(503, "text/plain", "a shard did not answer in time\n");
-    }
-    complete(gather->snapshot);
-    co_return net::HttpResponse(200, std::string(metrics::kContentType), metrics::expose(gather->snapshot));
   }
 
-  /// Adds what is not the shards'.
+  asio::awaitable<net::HttpResponse> scrape() {
+    struct Gathered {
+      explicit Gathered(asio::io_context& context) : here(context, kScrapeLimit) {}
+      std::optional<metrics::Snapshot> snapshot;
+      asio::steady_timer here;
+    };
+    const auto gathered = std::make_shared<Gathered>(http_context_);
+    gather([gathered](const metrics::Snapshot& snapshot) {
+      gathered->snapshot = snapshot;
+      gathered->here.cancel();
+    });
+    const auto token = asio::as_tuple(asio::use_awaitable);
+    co_await gathered->here.async_wait(token);
+    if (!gathered->snapshot) {
+      co_return net::HttpResponse(503, "text/plain", "a shard did not answer in time\n");
+    }
+    gathered->snapshot->process = metrics::read_process_stats();
+    co_return net::HttpResponse(200, std::string(metrics::kContentType),
+                                metrics::expose(*gathered->snapshot));
+  }
+
+  /// Adds what is not the shards', but for what the system says of the process: that takes a while.
   void complete(metrics::Snapshot& snapshot) {
     const turn::Ledger::Ports ports = ledger_.ports();
     snapshot.turn.ports_used = ports.used;
@@ -548,15 +635,13 @@ class Runtime::Impl {
     }
     if (offload_) add_offloaded(snapshot);
     snapshot.signal = router_.counters();
-    snapshot.socketio = socketio_.counters();
-    snapshot.peerjs = peerjs_.counters();
-    if (backplane_) snapshot.cluster = backplane_->counters();
+    dialects_.count(snapshot);
+    backplane_.count(snapshot);
     snapshot.bugs = g_bugs;
-    snapshot.draining = stopping_;
+    snapshot.draining = stopping_ || drain_.is_on();
     if (tls_)
       snapshot.certificate_expiry_seconds = static_cast<double>(tls_->expires().time_since_epoch().count());
     snapshot.build = metrics::build_info();
-    snapshot.process = metrics::read_process_stats();
   }
 
   /// What the kernel relays is relayed for UDP clients, and counts like the rest.
@@ -568,9 +653,11 @@ class Runtime::Impl {
     snapshot.offload = counted;
   }
 
-  config::Config config_;
-  std::shared_ptr<const net::TlsContext> tls_;
-  std::unique_ptr<offload::Offload> offload_;  // null: the sockets relay everything
+  config::Config config_;  // that the server began with; changes no more once the shards are made
+  config::Config now_;     // that is in effect; of the HTTP thread
+  Reloader reloader_;
+  std::shared_ptr<const net::TlsContext> tls_;  // of the HTTP thread, once the shards are made
+  std::unique_ptr<offload::Offload> offload_;   // null: the sockets relay everything
   Ports ports_;
   std::vector<std::string> warnings_;
   net::SystemRandom random_;
@@ -584,19 +671,19 @@ class Runtime::Impl {
   std::unique_ptr<signal::IceProvider> ice_;
   signal::JwtAuthenticator authenticator_;
   signal::Router router_;
-  dialect::Native native_;
-  dialect::SocketIo socketio_;
-  dialect::SioApp signal_app_;
-  dialect::PeerJs peerjs_;
+  Dialects dialects_;
   asio::io_context http_context_{1};
   net::HttpServer http_;
   CredentialsWatch watch_;
   FileWatch signal_keys_watch_;
+  FileWatch certificate_watch_;
   std::unique_ptr<net::CredentialHook> hook_;  // null: there is none
-  std::unique_ptr<Backplane> backplane_;       // null: this is the only node
+  Backplane backplane_;
+  Drain drain_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};
   std::vector<std::unique_ptr<net::Shard>> shards_;
+  std::unique_ptr<AdminServer> admin_;  // null: it is off
   std::thread thread_;
 };
 
@@ -604,15 +691,27 @@ Runtime::Runtime(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {
 Runtime::~Runtime() { stop(); }
 void Runtime::start() { impl_->start(); }
 void Runtime::stop() { impl_->stop(); }
+void Runtime::drain(std::function<void()> done) { impl_->drain(std::move(done)); }
+void Runtime::reload(std::function<void(const ReloadReport&)> done) { impl_->reload(std::move(done)); }
 void Runtime::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
-void Runtime::pulse(std::function<void()> alive) { impl_->pulse(std::move(alive)); }
+void Runtime::pulse(const std::function<void()>& alive) { impl_->pulse(alive); }
 Runtime::Ports Runtime::ports() const noexcept { return impl_->ports(); }
 const config::Config& Runtime::config() const noexcept { return impl_->config(); }
 const std::vector<std::string>& Runtime::ice_urls() const noexcept { return impl_->config().signal.ice_urls; }
 const std::vector<std::string>& Runtime::warnings() const noexcept { return impl_->warnings(); }
 
-Runtime::Made Runtime::make(config::Config config) {
+void log_reload(const ReloadReport& report) {
+  for (const std::string& problem : report.problems) log::error("not reloaded", {{"problem", problem}});
+  if (!report.ok()) return;
+  for (const std::string& key : report.needs_restart) log::warn("a change needs a restart", {{"key", key}});
+  std::string changed;
+  for (const std::string& key : report.changed) changed += (changed.empty() ? "" : ", ") + key;
+  log::info("configuration reloaded", {{"changed", changed}});
+}
+
+Runtime::Made Runtime::make(config::Config config, LoadConfig load, const config::Config* loaded) {
   Made out;
+  Reloader reloader(loaded != nullptr ? *loaded : config, std::move(load));
   set_bug_handler(count_bug);
   net::SystemRandom random;
   config::apply_dev_defaults(config, random);
@@ -642,7 +741,8 @@ Runtime::Made Runtime::make(config::Config config) {
   if (!config.net.tls_cert_file.empty() || config.net.tls_self_signed) {
     auto context = config.net.tls_cert_file.empty()
                        ? net::TlsContext::self_signed({"localhost"}, host)
-                       : net::TlsContext::from_files(config.net.tls_cert_file, config.net.tls_key_file);
+                       : net::TlsContext::from_files(config.net.tls_cert_file, config.net.tls_key_file,
+                                                     config.net.tls_ticket_keys_file);
     if (context) {
       tls = *context;
     } else {
@@ -673,15 +773,16 @@ Runtime::Made Runtime::make(config::Config config) {
   std::unique_ptr<offload::Offload> offload = start_offload(config, listeners);
   config.turn.tell_flows = offload != nullptr;
   try {
-    auto impl = std::make_unique<Impl>(std::move(config), std::move(listeners), std::move(tls),
-                                       std::move(offload), signal_keys ? std::move(*signal_keys) : nullptr);
+    auto impl =
+        std::make_unique<Impl>(std::move(config), std::move(reloader), std::move(listeners), std::move(tls),
+                               std::move(offload), signal_keys ? std::move(*signal_keys) : nullptr);
     std::string problem = impl->share_descriptors(descriptors);
     if (problem.empty()) {
       out.runtime.reset(new Runtime(std::move(impl)));
     } else {
       out.problems.push_back(std::move(problem));
     }
-  } catch (const OptionsProblem& problem) {
+  } catch (const StartProblem& problem) {
     out.problems.emplace_back(problem.what());
   } catch (const std::exception& error) {  // Boost's system_error is not the standard's
     out.problems.push_back(std::string("the system gives no descriptors or memory: ") + error.what() +

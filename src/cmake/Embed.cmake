@@ -44,7 +44,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
     endif()
     # The demo is the site's root.
     string(REGEX REPLACE "^demo/" "" path "${name}")
-    string(REGEX REPLACE "^index\\.html$" "" path "${path}")
+    string(REGEX REPLACE "(^|/)index\\.html$" "\\1" path "${path}")
     string(APPEND table "    Asset{\"/${path}\", \"${mime}\", \"\\\"${hash}\\\"\", std::string_view(k_body${number}, ${body_bytes}),\n"
                          "          std::string_view(k_gzip${number}, ${gzip_bytes})},\n")
     math(EXPR number "${number} + 1")

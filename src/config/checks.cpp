@@ -12,6 +12,9 @@
 namespace ts::config {
 namespace {
 
+/// What a drain takes besides the spread (src/app/drain.cpp).
+constexpr std::chrono::milliseconds kFarewell{2000};
+
 /// The checks over one Loading.
 class Checks {
  public:
@@ -38,6 +41,8 @@ class Checks {
     key_files();
     redis();
     ice();
+    admin();
+    shutdown();
   }
 
  private:
@@ -254,6 +259,30 @@ class Checks {
          "is yours alone.");
   }
 
+  void admin() {
+    if (!c_.admin.is_enabled()) return;
+    if (c_.admin.token.size() < kMinAdminTokenBytes) {
+      problem({"admin.token", "admin.token_file"},
+              "a token of " + std::to_string(kMinAdminTokenBytes) + " characters or more", "a shorter one",
+              "Make one with: openssl rand -hex 32");
+    }
+    if (!c_.admin.bind.is_loopback()) {
+      tell(loading_.warnings, {"admin.bind"}, "an address of loopback", c_.admin.bind.to_string(),
+           "The token crosses the network in plain text; put a proxy with TLS in front, or keep others off.");
+    }
+  }
+
+  /// Whoever is told to go must have gone by the end.
+  void shutdown() {
+    const ShutdownOptions& s = c_.shutdown;
+    if (!loading_.origins.contains("shutdown.signaling_spread")) return;
+    if (s.drain_timeout.count() == 0 || s.signaling_spread + kFarewell <= s.drain_timeout) return;
+    tell(loading_.warnings, {"shutdown.signaling_spread", "shutdown.drain_timeout"},
+         "a spread that ends 2s before the drain does",
+         MillisecondsCodec::print(s.signaling_spread) + " of " + MillisecondsCodec::print(s.drain_timeout),
+         "On SIGTERM the spread is shortened to what fits; raise shutdown.drain_timeout.");
+  }
+
   void rights() {
     for (const std::string& name : c_.signal.token_can) {
       if (std::find(signal::kRightNames.begin(), signal::kRightNames.end(), name) !=
@@ -290,6 +319,13 @@ void fit_resume_size(Loading& loading) {
 void check(Loading& loading, const FileReader& reader) {
   fit_resume_size(loading);
   Checks(loading, reader).run();
+}
+
+std::vector<Problem> contradictions(const Config& config, const FileReader& reader) {
+  Loading loading;
+  loading.config = config;
+  check(loading, reader);
+  return std::move(loading.problems);
 }
 
 }  // namespace ts::config

@@ -280,7 +280,7 @@ std::optional<auth::StaticUser> UserCodec::parse(std::string_view text, const Ra
 }
 
 std::optional<std::string> OriginCodec::parse(std::string_view text, const Range&) {
-  const auto origin = Origin::parse(text);
+  const auto origin = ts::Origin::parse(text);
   return origin ? std::optional(std::string(origin->text())) : std::nullopt;
 }
 

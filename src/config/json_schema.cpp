@@ -95,10 +95,15 @@ std::string properties_of(const Section& section, const std::string& indent) {
   }
   for (const Section& inner : sections()) {
     if (inner.name.empty() || section_of(inner.name) != section.name) continue;
-    add(indent + quoted(leaf_of(inner.name)) + ": {\n" + indent + "  \"type\": [\"object\", \"null\"],\n" +
-        indent + "  \"description\": " + quoted(inner.doc) + ",\n" + indent +
-        "  \"additionalProperties\": false,\n" + indent + "  \"properties\": {\n" +
-        properties_of(inner, indent + "    ") + "\n" + indent + "  }\n" + indent + "}");
+    std::string text = indent + quoted(leaf_of(inner.name));
+    text.append(": {\n").append(indent).append("  \"type\": [\"object\", \"null\"],\n");
+    text.append(indent).append("  \"description\": ").append(quoted(inner.doc)).append(",\n");
+    text.append(indent)
+        .append("  \"additionalProperties\": false,\n")
+        .append(indent)
+        .append("  \"properties\": {\n");
+    text.append(properties_of(inner, indent + "    ")).append("\n");
+    add(text.append(indent).append("  }\n").append(indent).append("}"));
   }
   return out;
 }

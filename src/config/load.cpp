@@ -261,6 +261,9 @@ LoadResult load(std::string_view yaml_text, std::string_view file_name, const En
   // The TLS port's number is free for UDP wherever it is for TCP, as a rule.
   if (!loading.origins.contains("listen.dtls_port"))
     loading.config.net.dtls_port = loading.config.net.tls_port;
+  // Whoever develops does not want to wait for leftovers.
+  if (loading.config.dev && !loading.origins.contains("shutdown.drain_timeout"))
+    loading.config.shutdown.drain_timeout = std::chrono::milliseconds(0);
   // Of a file that is no YAML nothing is known: what it lacks is not worth telling.
   if (!unreadable) check(loading, reader);
   return {std::move(loading.config), std::move(loading.problems), std::move(loading.warnings)};

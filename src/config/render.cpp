@@ -65,7 +65,8 @@ std::string doc_row(const Key& key) {
   std::string type = cell(key.info.type);
   if (!key.info.unit.empty()) type += ", " + cell(key.info.unit);
   std::string out = "| `" + key.info.path + "` | " + type + " | " + code(key.info.default_value) + " | " +
-                    cell(key.info.doc) + (key.info.secret ? " *Secret.*" : "") + " | " + code(key.info.flag);
+                    cell(key.info.doc) + (key.info.secret ? " *Secret.*" : "") +
+                    (key.info.live ? " *Live.*" : "") + " | " + code(key.info.flag);
   return out + (key.info.flag.empty() ? "|\n" : " |\n");
 }
 
@@ -90,6 +91,7 @@ $ turnstone config schema > schema.json        # JSON Schema, for your editor
 - **Durations** have a unit: `250ms`, `10s`, `5m`, `1h`, `1d`. **Bit rates:** `64kbit`, `10Mbit`. **Sizes:** `512`, `64KiB`, `4MiB`. **Networks:** CIDR.
 - **Secrets** never appear in messages or in `config print`. Keep them out of the file with `auth.secrets_file`,
   `auth.users_file` and `signaling.token_file`; trailing newlines are stripped.
+- Keys marked *Live* take effect with a [reload](operations.md#reload) (SIGHUP, `turnstone reload`); others need a restart.
 - Unknown and duplicate keys are errors. A key without a value keeps its default. Aliases and files over 1 MiB are refused.
 - **`dev: true`** (`--dev`) is for your own machine: it allows private and loopback peers, opens signaling when there is no
   token, and makes a self-signed certificate and a random secret where there are none.

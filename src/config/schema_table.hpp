@@ -24,6 +24,10 @@ struct Key {
   std::function<std::vector<std::size_t>(Config&, std::span<const std::string> texts)> set;
   /// The value as texts, secrets as ***; one text unless it is a list.
   std::function<std::vector<std::string>(const Config&)> get;
+  /// True when both have the same value, which may be a secret.
+  std::function<bool(const Config&, const Config&)> same;
+  /// Takes the value over.
+  std::function<void(Config& to, const Config& from)> copy;
   /// An example for the sample file where the default says little; may be empty.
   std::string example;
 };

@@ -484,8 +484,9 @@ void EngineIo::close_all(const Now& now) {
 }
 
 EngineActions EngineIo::take_actions(const Now& now) {
-  // By index: the end of one may make others speak.
-  for (std::size_t i = 0; i < dirty_.size(); ++i) flush(now, dirty_[i]);
+  // The end of one may make others speak.
+  std::size_t next = 0;
+  while (next < dirty_.size()) flush(now, dirty_[next++]);
   dirty_.clear();
   return std::exchange(actions_, {});
 }

@@ -340,8 +340,8 @@ void Native::tick(const Now& now, Frames& out) {
   deliver(out);
 }
 
-void Native::drain(const Now&, std::chrono::milliseconds retry_after, Frames& out) {
-  router_.drain(retry_after, outbox_);
+void Native::drain(const Now& now, const signal::Farewell& how, Frames& out) {
+  router_.drain(now, how, outbox_);
   deliver(out);
 }
 

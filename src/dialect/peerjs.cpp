@@ -171,6 +171,11 @@ void PeerJs::opened(const Now& now, signal::ConnectionId connection, const Endpo
 }
 
 void PeerJs::refuse(signal::ConnectionId connection, PeerJsOpen why) {
+  if (why == PeerJsOpen::Unavailable && router_.is_draining()) {
+    // There is another server to come back to.
+    return frames_.push_back(Frame{connection, static_cast<std::uint16_t>(signal::CloseCode::Restart),
+                                   std::make_shared<const std::string>("restart")});
+  }
   push(connection, notice(why == PeerJsOpen::IdTaken ? "ID-TAKEN" : "ERROR", explain(why)));
   frames_.push_back(Frame{connection, static_cast<std::uint16_t>(signal::CloseCode::Normal),
                           std::make_shared<const std::string>()});
@@ -179,6 +184,7 @@ void PeerJs::refuse(signal::ConnectionId connection, PeerJsOpen why) {
 PeerJsOpen PeerJs::admit(const Now& now, signal::ConnectionId connection, const Endpoint& remote,
                          const PeerJsQuery& query) {
   if (query.id.empty() || query.token.empty() || query.key.empty()) return PeerJsOpen::BadRequest;
+  if (router_.is_draining()) return PeerJsOpen::Unavailable;
   PeerJsOpen how = PeerJsOpen::Accepted;
   auto who = authenticate(now, query, how);
   if (who == nullptr) return how;

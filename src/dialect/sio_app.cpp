@@ -79,7 +79,7 @@ std::optional<std::string> SioApp::refuses(const Now& now, std::string_view auth
     if (in.error().code != signal::ErrorCode::RoomFull)
       return R"({"message":"Forbidden room","data":{"code":"forbidden"}})";
   }
-  admitted_ = Admitted{std::move(*who), std::string(room), !wanted.room.empty()};
+  admitted_ = Admitted{*who, std::string(room), !wanted.room.empty()};
   return std::nullopt;
 }
 
@@ -244,6 +244,7 @@ void SioApp::enter(const Now& now, SlotHandle at, const std::string& name, const
   const std::string meta = type.empty() ? std::string() : "{\"peerType\":" + type + "}";
   if (const auto opened = router_.opened(now, id, Endpoint{}, id_, outbox_); !opened) {
     outbox_.clear();  // it says to close what stays open here
+    if (opened.error().code == signal::ErrorCode::ServerDraining) return sio_.drop(now, peer.socket);
     return error(now, peer, label(opened.error().code));
   }
   signal::Hello hello;

@@ -57,6 +57,7 @@ void SocketIo::drop_front(Journal& journal) {
   --kept_messages_;
   journal.dropped = journal.sent.front().number;
   journal.sent.pop_front();
+  if (journal.sent.empty()) journal.sent.shrink_to_fit();
 }
 
 /// Drops what is too old, and the oldest of what is too much for all together.

@@ -29,7 +29,8 @@ class Shard::Impl {
  public:
   Impl(ShardSurroundings surroundings, ShardSockets sockets)
       : surroundings_(std::move(surroundings)),
-        server_(surroundings_.turn),
+        options_(surroundings_.turn.options),
+        server_(with_options(surroundings_.turn, options_)),
         coalescer_(surroundings_.options.udp_coalesce),
         udp_(context_, std::move(sockets.udp), surroundings_.options, server_, outbox_, counters_, coalescer_,
              [this] { flush(); }),
@@ -102,6 +103,25 @@ class Shard::Impl {
     });
   }
 
+  void use_options(std::shared_ptr<const turn::Options> options) {
+    asio::post(context_, [this, options = std::move(options)] {
+      options_ = *options;
+      server_.options_changed();
+    });
+  }
+
+  void use_tls(std::shared_ptr<const TlsContext> tls) {
+    asio::post(context_, [this, tls = std::move(tls)]() mutable { surroundings_.tls = std::move(tls); });
+  }
+
+  void with_server(std::function<void(turn::Server&, Now, turn::Outbox&)> what) {
+    asio::post(context_, [this, what = std::move(what)] {
+      if (stopped_) return;
+      what(server_, now(), outbox_);
+      flush();
+    });
+  }
+
   void credential_answered(std::uint64_t question, auth::HookAnswer answer) {
     asio::post(context_, [this, question, answer = std::move(answer)] {
       if (stopped_) return;
@@ -123,6 +143,11 @@ class Shard::Impl {
   }
 
  private:
+  static turn::Surroundings with_options(const turn::Surroundings& of, const turn::Options& options) {
+    return {options,  of.credentials, of.nonces,  of.ledger,        of.random,
+            of.shard, of.shard_count, of.tickets, of.access_tokens, of.hook};
+  }
+
   /// On the shard's thread.
   bool start_here(std::promise<void>& started) {
     allow_slack(surroundings_.options.udp_coalesce);
@@ -322,6 +347,7 @@ class Shard::Impl {
   }
 
   ShardSurroundings surroundings_;
+  turn::Options options_;                                 // this shard's own, which may change
   std::shared_ptr<const auth::Credentials> credentials_;  // that replaced those of the surroundings
   asio::io_context context_{1};
   turn::Outbox outbox_;
@@ -355,6 +381,13 @@ void Shard::deliver(turn::Letter letter, std::array<Descriptor, 2> relays) {
 void Shard::revoke(turn::Revocation revocation) { impl_->revoke(std::move(revocation)); }
 void Shard::use_credentials(std::shared_ptr<const auth::Credentials> credentials) {
   impl_->use_credentials(std::move(credentials));
+}
+void Shard::use_options(std::shared_ptr<const turn::Options> options) {
+  impl_->use_options(std::move(options));
+}
+void Shard::use_tls(std::shared_ptr<const TlsContext> tls) { impl_->use_tls(std::move(tls)); }
+void Shard::with_server(std::function<void(turn::Server&, Now, turn::Outbox&)> what) {
+  impl_->with_server(std::move(what));
 }
 void Shard::credential_answered(std::uint64_t question, auth::HookAnswer answer) {
   impl_->credential_answered(question, std::move(answer));

@@ -92,4 +92,9 @@ turn::Ledger::Ports SharedLedger::ports() const {
   return ledger_.ports();
 }
 
+void SharedLedger::use(const turn::Options& options) {
+  const std::lock_guard lock(mutex_);
+  ledger_.use(options);
+}
+
 }  // namespace ts::net

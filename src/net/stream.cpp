@@ -77,6 +77,12 @@ bool Stream::begin_tls(const TlsContext& context) {
   return tls_ != nullptr;
 }
 
+void Stream::read_ahead() noexcept {
+  if (tls_) SSL_set_read_ahead(tls_.get(), 1);
+}
+
+bool Stream::holds_bytes() const noexcept { return tls_ && SSL_has_pending(tls_.get()) == 1; }
+
 // A closed stream's session still knows the descriptor's number, which may be another connection's by now.
 Stream::Step Stream::handshake() noexcept {
   if (!socket_.is_open()) return {};

@@ -7,6 +7,8 @@
 #include <turnstone/base/hash.hpp>
 #include <turnstone/net/tls.hpp>
 
+#include "tls_tickets.hpp"
+
 namespace ts::net {
 namespace {
 
@@ -146,8 +148,8 @@ void TlsContext::describe() {
   }
 }
 
-Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::from_files(const std::string& cert_file,
-                                                                              const std::string& key_file) {
+Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::from_files(
+    const std::string& cert_file, const std::string& key_file, const std::string& ticket_keys_file) {
   std::shared_ptr<TlsContext> out(new TlsContext);
   out->context_ = make_context();
   SSL_CTX* c = out->context_.get();
@@ -168,6 +170,9 @@ Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::from_files(co
   if (stranger || SSL_CTX_check_private_key(c) != 1) {
     ERR_clear_error();
     return "TLS key '" + key_file + "' does not belong to certificate '" + cert_file + "'";
+  }
+  if (!ticket_keys_file.empty()) {
+    if (std::string problem = use_ticket_keys(c, ticket_keys_file); !problem.empty()) return problem;
   }
   if (std::string problem = out->make_datagram_context(); !problem.empty()) return problem;
   out->describe();

@@ -94,6 +94,7 @@ void Cluster::drop(const Now& now, Link& link, LeaveReason why) {
 }
 
 void Cluster::push(Link& link, const Op& op, const std::shared_ptr<const std::string>& bytes) {
+  if (left_) return;  // the goodbye has told of everybody
   const bool is_message = op.type == OpType::Message;
   if (link.stream != 0 && link.waiting_bytes + bytes->size() <= kMaxLinkBytes) {
     link.waiting.push_back({bytes, is_message});
@@ -115,7 +116,7 @@ void Cluster::push(Link& link, const Op& op) {
 }
 
 void Cluster::push_all(const Op& op) {
-  if (links_.empty()) return;
+  if (left_ || links_.empty()) return;
   const auto bytes = std::make_shared<const std::string>(wire::encode(op));
   for (const auto& [name, link] : links_) push(*link, op, bytes);
 }

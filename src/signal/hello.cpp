@@ -151,11 +151,11 @@ Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<cons
   }
   welcome.ice = fresh_ice(now, c);
   arm(at, c, false);
-  if (Watcher* w = watcher()) {
+  if (watcher_ != nullptr) {
     const std::string credential = fingerprint(c.identity->credential);
     const std::string session =
         c.session ? session_fingerprint(c.session->sid, c.session->key) : std::string();
-    w->entered({c.peer, credential, session, nullptr});
+    watcher_->entered({c.peer, credential, session, nullptr});
   }
   return welcome;
 }

@@ -36,7 +36,11 @@ std::string_view Identity::home_room(std::string_view common) const noexcept {
   return named == rooms.end() ? common : std::string_view(*named);
 }
 
-TokenAuthenticator::TokenAuthenticator(const Options& options) : token_(options.token), open_(options.open) {
+TokenAuthenticator::TokenAuthenticator(const Options& options) { use(options); }
+
+void TokenAuthenticator::use(const Options& options) {
+  token_ = options.token;
+  open_ = options.open;
   auto identity = std::make_shared<Identity>();
   identity->can = open_ ? Rights::all() : Rights::of(options.token_can);
   anybody_ = std::move(identity);

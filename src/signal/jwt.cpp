@@ -39,6 +39,13 @@ JwtAuthenticator::JwtAuthenticator(const Options& options, std::shared_ptr<const
       open_(options.open),
       keys_(std::move(keys)) {}
 
+void JwtAuthenticator::use(const Options& options, std::shared_ptr<const auth::JwtKeys> keys) {
+  shared_token_.use(options);
+  rules_ = {options.jwt_audience, options.jwt_issuer};
+  default_rights_ = Rights::of(options.token_can);
+  keys_ = std::move(keys);
+}
+
 Result<std::shared_ptr<const Identity>, Failure> JwtAuthenticator::authenticate(const Now& now,
                                                                                 std::string_view token) {
   if (open_ || keys_ == nullptr || keys_->empty() || !auth::is_token_shaped(token))

@@ -111,8 +111,7 @@ Result<void, Failure> Router::kick(const Now& now, ConnectionId id, const KickRe
   if (!there) return Failure{ErrorCode::UnknownTarget, "no such peer here"};
   const Connection& mate = *connections_.find(target->second);
   // It would be removed here alone, and come back.
-  if (mate.remote && !mate.remote->node->reachable)
-    return Failure{ErrorCode::UnknownTarget, "the peer's node cannot be reached", kRetryUnreachable};
+  if (out_of_reach(mate)) return kOutOfReach;
   throw_out(now, target->second, room, request.reason, out);
   return {};
 }
@@ -149,12 +148,12 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
     return old.until <= now.mono ||
            (old.peer == ban.peer && (ends || (old.credential == ban.credential && old.mark == ban.mark)));
   });
-  if (Watcher* w = watcher(); w != nullptr && ends) w->banned(told);
+  if (watcher_ != nullptr && ends) watcher_->banned(told);
   if (ends) return {};
   if (r.bans.size() >= (c.identity->can.has(Right::Ban) ? kMaxBans : kMaxBansOfSeniors))
     return Failure{ErrorCode::Forbidden, "too many bans in this room"};
   r.bans.push_back(ban);
-  if (Watcher* w = watcher()) w->banned(told);
+  if (watcher_ != nullptr) watcher_->banned(told);
   const std::vector<SlotHandle> members = r.members;  // the room stays: its moderator is in it
   for (const SlotHandle other : members) {
     const Connection& member = *connections_.find(other);
@@ -165,12 +164,21 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
   return {};
 }
 
-bool Router::close_room(const Now& now, std::string_view name, std::string_view reason, Outbox& out) {
+std::optional<std::size_t> Router::close_room(const Now& now, std::string_view name, std::string_view reason,
+                                              Outbox& out) {
   const SlotHandle room = room_handle(name);
-  if (rooms_.find(room) == nullptr) return false;
+  if (rooms_.find(room) == nullptr) return std::nullopt;
   const std::vector<SlotHandle> all = rooms_.find(room)->members;
-  for (const SlotHandle at : all) throw_out(now, at, room, reason, out);
-  return true;
+  std::size_t stay = 0;
+  for (const SlotHandle at : all) {
+    // They would be removed here alone, and come back.
+    if (out_of_reach(*connections_.find(at))) {
+      ++stay;
+    } else {
+      throw_out(now, at, room, reason, out);
+    }
+  }
+  return stay;
 }
 
 void Router::throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out) {
@@ -178,13 +186,16 @@ void Router::throw_out(const Now& now, SlotHandle at, SlotHandle room, std::stri
   out.post(c.receiver(),
            Kicked{ErrorCode::Forbidden, out.keep(std::string(reason)), out.keep(rooms_.find(room)->name)});
   leave_room(at, c, room, LeaveReason::Kicked, out);
+  if (c.remote) return;  // its own node does the rest
   // A call to those of the room may go over what it was given for all rooms, even if it is in others.
   end_common_ice(now, at, c, LeaveReason::Kicked, out);
 }
 
-/// Tells the ICE provider, but not at the end of the server: the relay ends with it.
-bool Router::end_ice(const Connection& c, std::string_view room, LeaveReason why) {
-  return !closing_all_ && ice_.ended(room, c.peer, why);
+/// True when the member must get other servers if it stays.
+bool Router::end_ice(const Connection& c, std::string_view room, LeaveReason why, bool keeps_ice) {
+  if (!keeps_ice) return ice_.ended(room, c.peer, why);
+  ice_.released(room, c.peer);
+  return false;
 }
 
 void Router::end_common_ice(const Now& now, SlotHandle at, Connection& c, LeaveReason why, Outbox& out) {

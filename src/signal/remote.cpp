@@ -207,7 +207,7 @@ void Router::remote_room(const RemoteRoom& change, Outbox& out) {
 }
 
 void Router::tell_options(const Room& room) const {
-  if (Watcher* w = watcher()) w->configured({room.name, room.size, room.locked, room.meta, room.changed});
+  if (watcher_ != nullptr) watcher_->configured({room.name, room.size, room.locked, room.meta, room.changed});
 }
 
 void Router::remote_ban(const Now& now, const RemoteBan& told, Outbox& out) {

@@ -66,8 +66,8 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
     out.end();
     r.members.push_back(*at);
     ++counters_.memberships;
-    if (Watcher* w = watcher()) {
-      w->joined(c.peer, r.name, own->order, own->meta);
+    if (watcher_ != nullptr) {
+      watcher_->joined(c.peer, r.name, own->order, own->meta);
       if (r.members.size() == 1 && r.changed != 0) tell_options(r);
     }
     deliver_waiting(now, c, room, out);
@@ -97,13 +97,14 @@ Result<void, Failure> Router::leave(ConnectionId id, std::string_view name, Outb
   return {};
 }
 
-void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out) {
+void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out,
+                        bool keeps_ice) {
   drop_waiting(c, room);
   Room& r = *rooms_.find(room);
   if (!c.remote) {
-    end_ice(c, r.name, why);
+    end_ice(c, r.name, why, keeps_ice);
     --counters_.memberships;
-    if (Watcher* w = watcher()) w->left(c.peer, r.name, why);
+    if (watcher_ != nullptr) watcher_->left(c.peer, r.name, why);
   }
   std::erase(r.members, at);
   std::erase_if(c.rooms, [&](const Membership& m) { return m.room == room; });
@@ -122,7 +123,7 @@ void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReas
 void Router::set_meta(SlotHandle at, Connection& c, Membership& m, std::string_view meta, Outbox& out) {
   const Room& r = *rooms_.find(m.room);
   m.meta = meta;
-  if (Watcher* w = watcher(); w != nullptr && !c.remote) w->updated(c.peer, r.name, m.meta);
+  if (watcher_ != nullptr && !c.remote) watcher_->updated(c.peer, r.name, m.meta);
   out.begin(PeerUpdated{r.name, c.peer, m.meta});
   for (const SlotHandle other : r.members) {
     if (other != at) out.to(connections_.find(other)->receiver());

@@ -95,7 +95,7 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
   if (draining_) {
     ++counters_.closed[index(CloseReason::Drain)];
     out.post(receiver, Close{CloseCode::Restart, "draining"});
-    return Failure{ErrorCode::ServerDraining, "the server is about to stop", retry_after_};
+    return Failure{ErrorCode::ServerDraining, "the server is about to stop", retry_time()};
   }
   if (counters_.connections >= options_.max_connections) {
     ++counters_.closed[index(CloseReason::Limit)];
@@ -105,7 +105,7 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
   const auto [at, c] = connections_.emplace();
   c.id = id;
   c.dialect = dialect;
-  c.remote = remote;
+  c.client = remote;
   c.seen = now.mono;
   c.hello_due = now.mono + options_.hello_timeout;
   c.ice_due = c.armed = kNever;
@@ -158,19 +158,21 @@ Failure Router::refuse_hello(SlotHandle at, ErrorCode code, std::string_view mes
   out.post(connections_.find(at)->receiver(), Close{close_code, label(code)});
   shut(at, reason, out);
   return Failure{code, message,
-                 code == ErrorCode::ServerDraining ? retry_after_ : std::chrono::milliseconds{0}};
+                 code == ErrorCode::ServerDraining ? retry_time() : std::chrono::milliseconds{0}};
 }
 
 void Router::shut(SlotHandle at, CloseReason reason, Outbox& out) {
   Connection& c = *connections_.find(at);
   if (c.remote) {
-    if (Watcher* w = watcher()) w->superseded(c.id);
+    if (watcher_ != nullptr) watcher_->superseded(c.id);
     return shut_remote(at, c, told_as(reason), out);
   }
-  while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out);
+  // Whoever is sent away goes on with its calls here, as long as there is a relay.
+  const bool keeps_ice = reason == CloseReason::Drain || (draining_ && reason != CloseReason::Kicked);
+  while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out, keeps_ice);
   if (c.member) {
-    end_ice(c, {}, told_as(reason));
-    if (Watcher* w = watcher()) w->gone(c.peer, told_as(reason));
+    end_ice(c, {}, told_as(reason), keeps_ice);
+    if (watcher_ != nullptr) watcher_->gone(c.peer, told_as(reason));
     peers_.erase(c.peer);
     --(c.lost ? counters_.lost : counters_.members);
   }
@@ -215,7 +217,8 @@ TimePoint Router::next_due(const Connection& c) const noexcept {
   if (c.lost) return c.session->lost_due;
   if (!c.member) return c.hello_due;
   const bool beats = options_.heartbeat > std::chrono::seconds(0) && !c.watched;
-  return std::min(c.ice_due, beats ? c.seen + 2 * options_.heartbeat : kNever);
+  const TimePoint silent = beats ? c.seen + 2 * options_.heartbeat : kNever;
+  return std::min({c.ice_due, silent, draining_ ? c.leave_due : kNever});
 }
 
 /// Keeps one entry of the queue that counts for the connection: the one at `armed`. Others pop and mean
@@ -237,6 +240,11 @@ void Router::look(const Now& now, SlotHandle at, Outbox& out) {
   }
   if (!c->member && c->hello_due <= now.mono) {
     return close(c->id, CloseReason::HelloTimeout, CloseCode::Limit, "no hello in time", out);
+  }
+  if (c->member && draining_ && c->leave_due <= now.mono) {
+    out.post(c->receiver(), Close{CloseCode::Restart, "restart"});
+    Outbox unsaid;  // its room-mates would end their calls with it, and are about to go, too
+    return shut(at, CloseReason::Drain, unsaid);
   }
   if (c->member && !c->watched && options_.heartbeat.count() > 0 &&
       c->seen + 2 * options_.heartbeat <= now.mono) {
@@ -261,14 +269,34 @@ void Router::tick(const Now& now, Outbox& out) {
   while (const auto at = connection_deadlines_.pop_due(now.mono)) look(now, *at, out);
 }
 
-void Router::drain(std::chrono::milliseconds retry_after, Outbox& out) {
+std::chrono::milliseconds Router::retry_time() noexcept {
+  const auto spread = static_cast<std::uint32_t>(farewell_.spread.count());
+  return farewell_.retry_after + std::chrono::milliseconds(spread == 0 ? 0 : random_.below(spread));
+}
+
+void Router::drain(const Now& now, const Farewell& how, Outbox& out) {
   draining_ = true;
-  retry_after_ = retry_after;
-  out.begin(GoAway{retry_after});
-  connections_.for_each([&](SlotHandle, Connection& c) {
-    if (c.member && !c.lost && !c.remote) out.to(c.receiver());
+  farewell_ = how;
+  const bool one_for_all = how.spread.count() == 0;
+  if (one_for_all) out.begin(GoAway{how.retry_after});
+  connections_.for_each([&](SlotHandle at, Connection& c) {
+    if (!c.member || c.lost || c.remote) return;
+    const std::chrono::milliseconds time = retry_time();
+    c.leave_due = how.linger ? now.mono + time + *how.linger : kNever;
+    arm(at, c, false);
+    one_for_all ? out.to(c.receiver()) : out.post(c.receiver(), GoAway{time});
   });
-  out.end();
+  if (one_for_all) out.end();
+}
+
+void Router::use(const Options& options) {
+  Options fresh = options;
+  fresh.heartbeat = options_.heartbeat;
+  fresh.resume_time = options_.resume_time;
+  fresh.max_resume_messages = options_.max_resume_messages;
+  fresh.max_resume_bytes = options_.max_resume_bytes;
+  fresh.max_resume_total_bytes = options_.max_resume_total_bytes;
+  options_ = std::move(fresh);
 }
 
 void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {
@@ -277,13 +305,12 @@ void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {
     if (!c.lost && !c.remote) out.to(c.receiver());
   });
   out.end();
-  closing_all_ = true;
   Outbox unsaid;  // what the leaving would tell those who leave as well
-  connections_.for_each([&](SlotHandle at, Connection&) {
+  connections_.for_each([&](SlotHandle at, Connection& c) {
+    if (c.remote) return;
     shut(at, CloseReason::Drain, unsaid);
     unsaid.clear();
   });
-  closing_all_ = false;
 }
 
 }  // namespace ts::signal

@@ -58,8 +58,7 @@ Result<Sent, Failure> Router::send(const Now& now, ConnectionId id, const SendRe
   s.sent.queued += s.kept;
   counters_.relayed[index(request.kind)] += s.sent.delivered + s.kept;
   if (request.everyone || s.sent.delivered + s.sent.queued > 0) return s.sent;
-  if (s.unreachable)
-    return Failure{ErrorCode::UnknownTarget, "the peer's node cannot be reached", kRetryUnreachable};
+  if (s.unreachable) return kOutOfReach;
   if (s.full) return Failure{ErrorCode::QueueFull, "too many messages wait already"};
   return Failure{ErrorCode::UnknownTarget, "no such peer here"};
 }
@@ -87,7 +86,7 @@ void Router::target(Sending& s, std::size_t number) {
     if (common) {
       p->mark = marks_;
       // One alone is told at once; of several, signal::Cluster tells who was not reached.
-      s.unreachable = p->remote && !p->remote->node->reachable && s.request.to.size() == 1;
+      s.unreachable = out_of_reach(*p) && s.request.to.size() == 1;
       if (!s.unreachable) s.deliver(*p);
       return;
     }

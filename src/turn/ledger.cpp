@@ -65,6 +65,12 @@ LocalLedger::LocalLedger(const Options& options)
   }
 }
 
+void LocalLedger::use(const Options& options) {
+  max_total_ = options.max_allocations;
+  max_per_account_ = options.max_allocations_per_user;
+  if (options.realms.size() == realms_.size()) realms_ = options.realms;
+}
+
 namespace {
 
 /// A reservation outlives its allocation, so that no quota of allocations bounds them: a quarter of the ports

@@ -86,7 +86,7 @@ void ServerProcess::write_config() const {
       << "auth:\n  realm: hostile.example\n  users: [\"alice:wonder\", \"bob:builder\"]\n  secrets: [north]\n"
       << "relay:\n  addresses: [127.0.0.1]\n  ports: 20000-31999\n  allow_peers: [127.0.0.0/8]\n"
       << "  default_lifetime: 1m\n  max_lifetime: 1m\n  mobility: true\n"
-      << "signaling:\n  open: true\nlog:\n  level: info\n";
+      << "signaling:\n  open: true\nshutdown:\n  drain_timeout: 0s\nlog:\n  level: info\n";
 }
 
 bool ServerProcess::wait_until_serving() {

@@ -11,7 +11,7 @@ ALL = PURE + ("config", "net", "metrics", "admin", "offload", "app")
 
 
 # Boost's hash tables are to us what the standard library's are.
-CONTAINERS = ("boost/unordered/", "boost/unordered_map.hpp", "boost/unordered_set.hpp")
+CONTAINERS = ("boost/container/deque.hpp", "boost/unordered/", "boost/unordered_map.hpp", "boost/unordered_set.hpp")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -237,8 +237,8 @@ TEST(ExternalAddress, ATokenIsShownToNobodyElse) {
 
 TEST(ExternalAddress, WhatANodeLacksIsSaid) {
   const auto said = [](const Pod& pod, const Surroundings& where) {
-    return remarks(discover(options({AddressSource::Node}), kBind, where)) +
-           std::to_string(pod.api().requests().size());
+    const std::string out = remarks(discover(options({AddressSource::Node}), kBind, where));
+    return out + std::to_string(pod.api().requests().size());
   };
   const Pod forbidden([](const std::string&) { return http("403 Forbidden", "{}"); });
   EXPECT_EQ(said(forbidden, forbidden.surroundings()),

@@ -10,11 +10,20 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+/// What is for everybody: all but the console.
+std::vector<Asset> public_assets() {
+  std::vector<Asset> out;
+  for (const Asset& asset : assets()) {
+    if (!asset.path.starts_with(kConsolePath)) out.push_back(asset);
+  }
+  return out;
+}
+
 TEST(HttpRoutes, AssetsAreServedAsTheyAre) {
   Server server(open_settings());
   Client client = server.connect();
-  ASSERT_GE(assets().size(), 5U);
-  for (const Asset& asset : assets()) {
+  ASSERT_GE(public_assets().size(), 5U);
+  for (const Asset& asset : public_assets()) {
     const Answer answer = client.get(asset.path);
     EXPECT_EQ(answer.status, 200U) << asset.path;
     EXPECT_EQ(answer.body, asset.body) << asset.path;
@@ -30,6 +39,8 @@ TEST(HttpRoutes, AssetsAreServedAsTheyAre) {
   for (const char* path : {"/", "/demo.css", "/demo.js", "/client/turnstone.js", "/client/turnstone.d.ts"}) {
     EXPECT_NE(find_asset(path), nullptr) << path;
   }
+  ASSERT_NE(find_asset("/console/"), nullptr);
+  EXPECT_EQ(client.get("/console/").status, 404U) << "the admin listener has it";
   EXPECT_THAT(std::string(find_asset("/")->body), StartsWith("<!DOCTYPE html>"));
 }
 
@@ -48,7 +59,7 @@ TEST(HttpRoutes, AnAssetThatTheClientHasIsNotSentAgain) {
 TEST(HttpRoutes, AssetsAreCompressedForWhoTakesIt) {
   Server server(open_settings());
   Client client = server.connect();
-  for (const Asset& asset : assets()) {
+  for (const Asset& asset : public_assets()) {
     const Answer answer = client.get(asset.path, "Accept-Encoding: br, gzip, deflate\r\n");
     EXPECT_EQ(answer.status, 200U) << asset.path;
     EXPECT_EQ(answer.field("content-encoding"), "gzip");
@@ -87,6 +98,7 @@ TEST(HttpRoutes, HandlersAnswer) {
   EXPECT_EQ(client.get("/healthz?x=y").body, "{\"status\":\"ok\"}");
   EXPECT_EQ(client.get("/readyz").status, 500U);
   EXPECT_EQ(client.get("http://test/healthz").status, 200U);
+  EXPECT_EQ(client.get("http://elsewhere.example?x").status, 200U) << "no path: the root";
 }
 
 TEST(HttpRoutes, MetricsAreNotForEveryone) {
@@ -193,7 +205,8 @@ TEST(HttpConnections, OldClientsGetOneAnswerUnlessTheyAsk) {
 TEST(HttpConnections, RequestsThatAreNone) {
   Server server(open_settings());
   for (const char* text :
-       {"nonsense\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/3.7\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+       {"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", "nonsense\r\n\r\n", "GET /\r\n\r\n",
+        "GET / HTTP/3.7\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
@@ -291,7 +304,7 @@ TEST(HttpConnections, AbruptEndsAtEveryStage) {
 TEST(HttpTls, ServesAStreamThatChangedThreads) {
   Server server(open_settings());
   Client client = server.connect_tls();
-  for (const Asset& asset : assets()) EXPECT_EQ(client.get(asset.path).body, asset.body);
+  for (const Asset& asset : public_assets()) EXPECT_EQ(client.get(asset.path).body, asset.body);
   EXPECT_EQ(client.ask("POST", "/turn", {}, std::string(60'000, 'b')).status, 200U);
   const HttpCounters counters = server.run([&] { return server.http().counters(); });
   EXPECT_EQ(counters.streams_open[1], 1U);
@@ -353,7 +366,7 @@ TEST(HttpShutdown, DrainingEndsKeepAlive) {
   Server server(open_settings());
   Client client = server.connect();
   EXPECT_EQ(client.get("/healthz").field("connection"), "");
-  server.run([&] { server.http().drain(1000ms); });
+  server.run([&] { server.http().drain({1000ms, {}, {}}); });
   EXPECT_EQ(client.get("/healthz").field("connection"), "close");
   EXPECT_TRUE(client.ended());
 }

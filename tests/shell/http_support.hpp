@@ -72,6 +72,8 @@ class Client {
       : fd_(std::exchange(o.fd_, -1)), tls_(std::exchange(o.tls_, nullptr)), buffer_(std::move(o.buffer_)) {}
   ~Client() { close(); }
 
+  /// Null: plain.
+  SSL* tls() const noexcept { return tls_; }
   void close() {
     if (tls_ != nullptr) SSL_free(std::exchange(tls_, nullptr));
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));

@@ -123,6 +123,28 @@ TEST(WebSocket, ManyMessagesStayInOrder) {
   sender.join();
 }
 
+TEST(WebSocket, WhatTlsHasReadAheadIsNotForgotten) {
+  Server server(open_settings());
+  for (const bool first : {false, true}) {
+    Client client = server.connect_tls();
+    client.upgrade();
+    constexpr int kCount = 50;
+    // On the server's thread, so that it finds all of it at once: records of ours, and between them others.
+    server.run([&] {
+      for (int i = 0; i < kCount; ++i) {
+        if (first) {
+          EXPECT_EQ(SSL_key_update(client.tls(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        }
+        client.send(Client::frame(9, std::to_string(i)));
+        if (!first) {
+          EXPECT_EQ(SSL_key_update(client.tls(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        }
+      }
+    });
+    for (int i = 0; i < kCount; ++i) EXPECT_EQ(client.next().payload, std::to_string(i));
+  }
+}
+
 TEST(WebSocket, FragmentsMakeOneMessage) {
   Server server(open_settings());
   Client client = server.connect();
@@ -294,7 +316,7 @@ TEST(WebSocketShutdown, DrainThenClose) {
   Client a = member(server, server.connect(), "a");
   Client b = member(server, server.connect_tls(), "b");
   EXPECT_THAT(a.next_text(), HasSubstr("peer-joined"));
-  server.run([&] { server.http().drain(1500ms); });
+  server.run([&] { server.http().drain({1500ms, {}, {}}); });
   EXPECT_THAT(a.next_text(), HasSubstr("goaway"));
   EXPECT_THAT(b.next_text(), HasSubstr("goaway"));
   Client late = server.connect();

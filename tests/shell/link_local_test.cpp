@@ -77,5 +77,35 @@ TEST(LinkLocal, ClientsAreAnsweredOverUdpAndTcp) {
   }
 }
 
+/// What a request to the admin API over the cable is answered.
+std::string admin_answer(std::uint16_t port) {
+  const sockaddr_in6 to = scoped(at("fe80::b", port), "tsa");
+  const sockaddr_in6 from = scoped(at("fe80::a"), "tsa");
+  const int fd = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ::bind(fd, reinterpret_cast<const sockaddr*>(&from), sizeof from);
+  ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  const std::string request = "GET /v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  ::send(fd, request.data(), request.size(), MSG_NOSIGNAL);
+  pollfd p{fd, POLLIN, 0};
+  std::string out(1500, '\0');
+  const bool answered = ::poll(&p, 1, static_cast<int>(kPatience.count())) == 1;
+  const auto got = answered ? ::recv(fd, out.data(), out.size(), MSG_DONTWAIT) : 0;
+  ::close(fd);
+  out.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return out;
+}
+
+TEST(LinkLocal, TheAdminApiAnswersAndLosesNoDescriptors) {
+  const Namespace own;
+  if (!own.entered()) GTEST_SKIP() << "network namespaces need root";
+  if (!lay_cable()) GTEST_SKIP() << "no ip command, or no virtual cables";
+  config::Config config = loopback_config(1);
+  config.admin.token = "a-token-of-the-operators";
+  config.admin.bind = *IpAddress::parse("::");
+  config.admin.port = 0;
+  const Server server(std::move(config));
+  EXPECT_NE(admin_answer(server.runtime->ports().admin).find(" 401 "), std::string::npos);
+}
+
 }  // namespace
 }  // namespace ts::shell_test

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is wrong at start-up is said at once, all of it, with what to do.
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "turn_client.hpp"
@@ -156,6 +159,78 @@ TEST_F(Certificates, GoodOnesAreServed) {
   EXPECT_TRUE(datagrams.binding());
   EXPECT_THAT(server.runtime->ice_urls(),
               Contains(HasSubstr(":" + std::to_string(server.dtls().port) + "?transport=udp")));
+}
+
+/// One handshake and one STUN request; the session that the server gave, or null.
+using HeldSession = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
+HeldSession shake_hands(const Server& server, SSL_SESSION* former, bool& resumed) {
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()),
+                                                                  &SSL_CTX_free);
+  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context.get(), [](SSL* tls, SSL_SESSION* session) {
+    auto* const held = static_cast<HeldSession*>(SSL_get_ex_data(tls, 0));
+    held->reset(session);
+    return 1;
+  });
+  HeldSession out(nullptr, &SSL_SESSION_free);
+  Wire stream(server.tls(), {});
+  const std::unique_ptr<SSL, decltype(&SSL_free)> tls(SSL_new(context.get()), &SSL_free);
+  SSL_set_ex_data(tls.get(), 0, &out);
+  if (former != nullptr) SSL_set_session(tls.get(), former);
+  SSL_set_fd(tls.get(), stream.socket().fd());
+  EXPECT_EQ(SSL_connect(tls.get()), 1);
+  resumed = SSL_session_reused(tls.get()) == 1;
+  const std::array<unsigned char, 20> request = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 't', 'i'};
+  EXPECT_EQ(SSL_write(tls.get(), request.data(), static_cast<int>(request.size())),
+            static_cast<int>(request.size()));
+  std::array<unsigned char, 256> answer{};
+  EXPECT_GT(SSL_read(tls.get(), answer.data(), static_cast<int>(answer.size())), 0);
+  // Else OpenSSL would take the session for a bad one, not to be resumed.
+  SSL_set_shutdown(tls.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  return out;
+}
+
+TEST_F(Certificates, TlsSessionsOutliveARestartWhereTicketsHaveKeysOfAFile) {
+  const std::string old_key(64, 'a'), new_key(64, 'B');
+  std::ofstream(file("tickets")) << "# newest first\n" << old_key << '\n';
+  config::Config config = loopback_config();
+  config.net.tls_cert_file = file("one.crt");
+  config.net.tls_key_file = file("one.key");
+  config.net.tls_ticket_keys_file = file("tickets");
+  HeldSession session(nullptr, &SSL_SESSION_free);
+  bool resumed = true;
+  session = shake_hands(Server(config), nullptr, resumed);
+  EXPECT_FALSE(resumed);
+  ASSERT_NE(session, nullptr);
+  session = shake_hands(Server(config), session.get(), resumed);
+  EXPECT_TRUE(resumed);
+  ASSERT_NE(session, nullptr);
+  // A key that is not the newest any more still opens; one that is gone does not.
+  std::ofstream(file("tickets")) << new_key << "\n\n" << old_key << "\r\n";
+  session = shake_hands(Server(config), session.get(), resumed);
+  EXPECT_TRUE(resumed);
+  std::ofstream(file("tickets")) << old_key << '\n';
+  ASSERT_NE(session, nullptr);
+  session = shake_hands(Server(config), session.get(), resumed);
+  EXPECT_FALSE(resumed);
+  config.net.tls_ticket_keys_file.clear();
+  ASSERT_NE(session, nullptr);
+  shake_hands(Server(config), session.get(), resumed);
+  EXPECT_FALSE(resumed);
+}
+
+TEST_F(Certificates, BadKeysOfTicketsAreTold) {
+  config::Config config = loopback_config();
+  config.net.tls_cert_file = file("one.crt");
+  config.net.tls_key_file = file("one.key");
+  config.net.tls_ticket_keys_file = file("tickets");
+  EXPECT_THAT(problems_of(config), Contains(HasSubstr("cannot be read")));
+  const std::string good(64, '0');
+  for (const std::string& text : {std::string(), std::string(63, '0'), std::string(64, 'g'), good + good,
+                                  good + "\n" + good + "\n" + good + "\n" + good + "\n" + good}) {
+    std::ofstream(file("tickets")) << text << '\n';
+    EXPECT_THAT(problems_of(config), Contains(HasSubstr("openssl rand -hex 32"))) << text;
+  }
 }
 
 // RFC 8489 §6.2.3 MUST: TLS_DHE_RSA_ and TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 are there

@@ -119,6 +119,7 @@ service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.
 {{- if $auth }}{{ $_ := set $out "auth" $auth }}{{ end -}}
 {{- if $signaling }}{{ $_ := set $out "signaling" $signaling }}{{ end -}}
 {{- if $listen }}{{ $_ := set $out "listen" $listen }}{{ end -}}
+{{- $_ := set $out "shutdown" (dict "drain_timeout" (printf "%ds" (int .Values.drain.timeoutSeconds))) -}}
 {{- toYaml (mergeOverwrite $out (deepCopy .Values.config)) -}}
 {{- end -}}
 
@@ -141,8 +142,11 @@ service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.
 {{- if and (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) (not $facts.metrics) }}
 {{- fail "a monitor without metrics: config.metrics.enabled is false" }}
 {{- end }}
-{{- if lt (int .Values.terminationGracePeriodSeconds) (add (int .Values.drain.preStopSeconds) 10 | int) }}
-{{- fail "terminationGracePeriodSeconds must be at least 10 more than drain.preStopSeconds: Kubernetes would kill the server" }}
+{{- if lt (int .Values.terminationGracePeriodSeconds) (add (int .Values.drain.preStopSeconds) (int .Values.drain.timeoutSeconds) 10 | int) }}
+{{- fail "terminationGracePeriodSeconds must be at least 10 more than drain.preStopSeconds and drain.timeoutSeconds together: Kubernetes would kill the server" }}
+{{- end }}
+{{- if hasKey (default dict .Values.config.shutdown) "drain_timeout" }}
+{{- fail "config.shutdown.drain_timeout: use drain.timeoutSeconds, which must fit terminationGracePeriodSeconds" }}
 {{- end }}
 {{- $many := or $daemon .Values.autoscaling.enabled .Values.keda.enabled (gt (int .Values.workload.replicas) 1) }}
 {{- $fixed := dig "relay" "addresses" list .Values.config }}

@@ -13,6 +13,8 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  /// Of a 405: the methods that there are.
+  std::string allow = {};
 };
 
 /// What readiness depends on.

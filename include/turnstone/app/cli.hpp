@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -76,6 +78,26 @@ struct ProbeOptions {
   bool json = false;
 };
 
+/// `turnstone ctl`, `turnstone reload`: asks the admin API of a running server.
+struct CtlOptions {
+  /// "status", "allocations", "rooms", …: the subcommand.
+  std::string command;
+  /// What stands behind it, in order.
+  std::vector<std::string> arguments;
+  /// Flags that become parameters of the request, such as user or reason.
+  std::map<std::string, std::string> parameters;
+  /// "http://127.0.0.1:8081". Empty: as the configuration says.
+  std::string url;
+  /// A file with the token. Empty: as the configuration says.
+  std::string token_file;
+  /// Where address and token are read from.
+  std::string config_file;
+  std::chrono::milliseconds timeout{10'000};
+  /// drain: returns when nothing is left.
+  bool wait = false;
+  bool json = false;
+};
+
 /// `turnstone external-ip`: who this host is to the internet, and who said so.
 struct ExternalIpCommand {
   ConfigSource source;
@@ -90,7 +112,7 @@ struct ExitCommand {
 using Command =
     std::variant<ServeCommand, CheckCommand, ConfigPrintCommand, ConfigSchemaCommand, ConfigSampleCommand,
                  ConfigDocsCommand, ConfigMigrateCommand, MetricsDocsCommand, CredentialsOptions,
-                 ProbeOptions, ExternalIpCommand, VersionCommand, ExitCommand>;
+                 ProbeOptions, CtlOptions, ExternalIpCommand, VersionCommand, ExitCommand>;
 
 /// Parses a command line; never exits, prints or throws. Values of configuration flags are checked by run().
 Command parse_command_line(int argc, const char* const* argv);
@@ -100,11 +122,14 @@ Command parse_command_line(int argc, const char* const* argv);
 int run(const Command& command);
 
 /// Serves until told to stop. Composition; not part of the command line's own code.
-int run_serve(config::Config config);
+/// `load` reads the configuration anew (SIGHUP); without, nothing is reloaded.
+int run_serve(config::Config config, std::function<config::LoadResult()> load = {});
 
 /// Probes the URLs and prints the results; 0 when all answered.
 int run_probe(const ProbeOptions& options);
 
+/// Asks the admin API and prints the answer; 0 when it was a success.
+int run_ctl(const CtlOptions& options);
 /// Asks the sources of relay.discover, or all that need no configuration; 0 when one knows.
 int run_external_ip(const config::Config& config);
 

@@ -42,6 +42,10 @@ using Fields = std::initializer_list<Field>;
 /// Sets level and format for the process; call once before threads start (again is allowed in tests).
 void set_up(const config::LogOptions& options);
 
+/// Another level from now on. Any thread.
+void set_level(Level level) noexcept;
+Level level() noexcept;
+
 /// Writes one line. `message` is a short literal of ours ("listening"); what varies goes into fields.
 void write(Level level, std::string_view message, Fields fields = {});
 

@@ -68,6 +68,13 @@ class SlotMap {
     return true;
   }
 
+  /// Names the object at an index below capacity(); where there is none, nothing.
+  SlotHandle handle_at(std::uint32_t index) const noexcept {
+    if (index >= capacity_) return {};
+    const Slot& s = const_cast<SlotMap*>(this)->slot(index);
+    return s.live ? SlotHandle{index, s.generation} : SlotHandle{};
+  }
+
   std::size_t size() const noexcept { return size_; }
   /// Indices are below this.
   std::uint32_t capacity() const noexcept { return capacity_; }

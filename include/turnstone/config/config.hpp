@@ -34,6 +34,28 @@ struct MetricsOptions {
   std::vector<IpNetwork> allow_from = local_networks();
 };
 
+/// How the server ends on SIGTERM.
+struct ShutdownOptions {
+  /// How long allocations and signaling sessions are waited for; 0: not at all.
+  std::chrono::milliseconds drain_timeout{20'000};
+  /// Signaling clients are asked to come back elsewhere, each at a time of its own within this.
+  std::chrono::milliseconds signaling_spread{10'000};
+};
+
+/// The operators' interface, on a listener of its own.
+struct AdminOptions {
+  IpAddress bind = IpAddress::v4(127, 0, 0, 1);
+  std::uint16_t port = 8081;
+  /// What requests must show as `Authorization: Bearer`; a secret. Empty: the interface is off.
+  std::string token;
+  /// Names that may stand in Host, besides addresses and localhost.
+  std::vector<std::string> allowed_hosts;
+
+  bool is_enabled() const noexcept { return !token.empty(); }
+};
+/// Shorter tokens could be guessed.
+inline constexpr std::size_t kMinAdminTokenBytes = 16;
+
 /// Files that a realm's credentials were read from; the values are where they belong. Empty: none.
 struct CredentialFiles {
   std::string secrets;
@@ -50,6 +72,7 @@ struct SecretFiles : CredentialFiles {
   std::string token;
   std::string hook_token;
   std::string redis_password;
+  std::string admin_token;
   /// As auth.realms.
   std::vector<CredentialFiles> realms;
 };
@@ -78,6 +101,8 @@ struct Config {
   dialect::SocketIoOptions socketio;
   dialect::PeerJsOptions peerjs;
   MetricsOptions metrics;
+  AdminOptions admin;
+  ShutdownOptions shutdown;
   LogOptions log;
   SecretFiles secret_files;
   /// Everything open and generated, for a developer's machine; see apply_dev_defaults().

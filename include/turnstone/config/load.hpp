@@ -84,6 +84,9 @@ LoadResult load(std::string_view yaml_text, std::string_view file_name, const En
 LoadResult load_file(const std::string& path, const Environment& environment,
                      std::span<const Override> overrides, const FileReader& reader = read_file);
 
+/// What keys of a configuration say against each other, as load() finds it; without places.
+std::vector<Problem> contradictions(const Config& config, const FileReader& reader = read_file);
+
 /// The credentials of a loaded configuration with its users and secrets files read anew.
 struct CredentialsResult {
   auth::Options auth;

@@ -29,6 +29,8 @@ struct KeyInfo {
   std::string environment;
   bool secret = false;
   bool list = false;
+  /// Takes effect with a reload; other keys need a restart.
+  bool live = false;
 };
 
 /// All keys in the order of the file. Valid for the life of the program.

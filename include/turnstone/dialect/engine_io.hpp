@@ -187,6 +187,7 @@ class EngineIo {
   void tick(const Now& now);
   /// No new sessions from now on.
   void drain() noexcept { draining_ = true; }
+  void undrain() noexcept { draining_ = false; }
   /// Ends all sessions.
   void close_all(const Now& now);
 

@@ -67,8 +67,9 @@ class Native {
   /// When tick() has something to do; nothing: never.
   std::optional<TimePoint> next_deadline() const noexcept { return router_.next_deadline(); }
 
-  /// Tells everyone to come back after `retry_after`, and refuses new connections from now on.
-  void drain(const Now& now, std::chrono::milliseconds retry_after, Frames& out);
+  /// Sends everyone away, of all dialects, and refuses new connections from now on.
+  void drain(const Now& now, const signal::Farewell& how, Frames& out);
+  void undrain() noexcept { router_.undrain(); }
   /// Closes all connections (Drain: 1001 or Restart: 1012), without a word to the room-mates.
   void close_all(const Now& now, signal::CloseCode code, Frames& out);
 

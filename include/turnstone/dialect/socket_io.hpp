@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/container/deque.hpp>
+
 #include <turnstone/base/rate_gate.hpp>
 #include <turnstone/dialect/engine_io.hpp>
 #include <turnstone/dialect/json.hpp>
@@ -195,7 +197,8 @@ class SocketIo final : public EngineIo::Upper {
   struct Journal {
     Id pid{};
     RateGate gate;  // of the connection that was lost
-    std::deque<Sent> sent;
+    /// Unlike the standard's it has no memory while it is empty, as most are.
+    boost::container::deque<Sent> sent;
     std::size_t bytes = 0;
     /// The last number that is not kept any more.
     std::uint64_t dropped = 0;

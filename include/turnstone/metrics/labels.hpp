@@ -42,7 +42,8 @@ inline constexpr std::array<std::string_view, turn::kDenialCount> kDenialLabels{
     "special_purpose",  "private",           "loopback",       "link_local",    "multicast",
     "own_address",      "own_endpoint",      "denied_by_rule", "no_permission", "quota_user",
     "quota_total",      "quota_permissions", "quota_channels", "no_port",       "denied_by_credential",
-    "quota_credential", "new_peer_rate",     "mobility_off",   "wrong_ticket",  "quota_connections"};
+    "quota_credential", "new_peer_rate",     "mobility_off",   "wrong_ticket",  "quota_connections",
+    "draining"};
 constexpr std::string_view label(turn::Denial value) noexcept {
   return kDenialLabels[static_cast<std::size_t>(value)];
 }
@@ -69,7 +70,7 @@ constexpr std::string_view label(turn::RevocationCause value) noexcept {
 }
 
 inline constexpr std::array<std::string_view, turn::kEndReasonCount> kEndReasonLabels{
-    "refreshed", "expired", "client_closed", "relay_failed", "shutdown", "revoked"};
+    "refreshed", "expired", "client_closed", "relay_failed", "shutdown", "revoked", "admin"};
 constexpr std::string_view label(turn::EndReason value) noexcept {
   return kEndReasonLabels[static_cast<std::size_t>(value)];
 }

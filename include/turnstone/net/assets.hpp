@@ -9,8 +9,8 @@ namespace ts::net {
 
 /// One embedded file. All views are valid for the life of the program.
 struct Asset {
-  /// The URL path it is served at, e.g. "/client/turnstone.js". The demo's files are at the root, and its
-  /// index.html is "/".
+  /// The URL path it is served at, e.g. "/client/turnstone.js". The demo's files are at the root, and an
+  /// index.html is its folder: "/", "/console/".
   std::string_view path;
   std::string_view mime;
   /// A strong entity tag with its quotes (RFC 9110 §8.8.3).
@@ -19,6 +19,9 @@ struct Asset {
   /// The same, compressed (RFC 1952).
   std::string_view gzip;
 };
+
+/// Below this are the files of the console.
+inline constexpr std::string_view kConsolePath = "/console/";
 
 /// All embedded files, sorted by path.
 std::span<const Asset> assets() noexcept;

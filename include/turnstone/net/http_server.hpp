@@ -61,14 +61,21 @@ struct HttpResponse {
   std::string body;
   /// When not empty, sent in place of `body`; must live as long as the program.
   std::string_view static_body;
-  /// Added to the ones that every response has.
+  /// Added to the ones that every response has, or taken in their place (Content-Security-Policy,
+  /// Cache-Control).
   HttpFields fields;
+  /// Strangers get it too: it makes nobody welcome (HttpOptions::strangers_give_way).
+  bool for_strangers = false;
 
   // Constructors, since g++ 12 must not see an aggregate temporary in a co_await expression.
   HttpResponse() = default;
   HttpResponse(unsigned s, std::string type, std::string text)
       : status(s), content_type(std::move(type)), body(std::move(text)) {}
 };
+
+struct Asset;
+/// An embedded file as the answer to this request: GET and HEAD, entity tags, compressed where that is taken.
+HttpResponse asset_response(const Asset& asset, const HttpRequest& request);
 
 /// Makes the response to a GET (HEAD is answered from it). The request lives until the coroutine ends. May
 /// suspend for as long as it likes; must resume on the server's thread. An exception becomes a 500.
@@ -109,6 +116,8 @@ struct HttpHandlers {
   std::function<Result<TurnCredential, TurnRefusal>(const TurnQuestion& question)> mint;
   /// For /connections?room=: JSON. An empty room is the default one.
   std::function<std::string(std::string_view room)> connections;
+  /// Takes every request, whatever its method and path; then nothing else of this is looked at.
+  HttpHandler any;
 };
 
 /// Where an Engine.IO machine is reached, and by whom. It must outlive the server.
@@ -134,7 +143,7 @@ struct PeerJsMount {
 };
 
 struct HttpOptions {
-  /// Serves src/web: demo and client.
+  /// Serves src/web: demo and client. The console is the admin listener's alone.
   bool assets = true;
   /// Who may read /metrics, compared with the unmapped source address; others get 403.
   std::vector<IpNetwork> metrics_allow_from;
@@ -143,6 +152,8 @@ struct HttpOptions {
 
   /// Connections at once; what comes beyond is closed. 0 is no limit.
   std::size_t max_connections = 0;
+  /// Then the oldest one that has got nothing but refusals is closed in place of the newcomer.
+  bool strangers_give_way = false;
   std::size_t max_header_bytes = 16'384;
   std::size_t max_body_bytes = 65'536;
   /// Time for a request's header from its first byte on; for its body; for the next request to begin; for a
@@ -186,15 +197,21 @@ class HttpServer {
   void mount(PeerJsMount mount);
   /// What a call on the Router, made on top of a mounted machine, says to members of the native dialect.
   void deliver(const signal::Outbox& outbox);
-  /// Has written what the dialects have to say that no request of a client has brought about.
-  void settle();
 
   /// Serves a connected stream (TLS handshake done) until it ends. After close_all() or stop(): closes it.
   void serve(DetachedStream stream);
 
-  /// Tells signaling members to come back after this time, refuses new ones, and ends HTTP connections with
-  /// their next response.
-  void drain(std::chrono::milliseconds retry_after);
+  /// Sends signaling members away, of all dialects; refuses new ones, and ends HTTP connections with their
+  /// next response.
+  void drain(const signal::Farewell& how);
+  /// All are welcome again.
+  void undrain();
+  /// Closes what is left of signaling, of all dialects, with the code. HTTP goes on.
+  void close_sessions(signal::CloseCode code);
+  /// Sends what deliver() and mounted machines have to say, where no request of a client brought it about.
+  void flush();
+  /// From now on these hold (HttpOptions, signal::Options).
+  void set_access(std::vector<IpNetwork> metrics_allow_from, const std::vector<std::string>& allowed_origins);
   /// Closes all connections in good manner: WebSockets with the code (Drain 1001 or Restart 1012), idle HTTP
   /// connections at once. Calls `done` on the server's thread when none is left, at the latest after `grace`
   /// (then the rest has been cut off). New streams are closed.

@@ -34,6 +34,9 @@ struct Options {
   /// PEM files; both or none.
   std::string tls_cert_file;
   std::string tls_key_file;
+  /// Keys of session tickets, for resumption after a restart and on other nodes; empty: new ones at each
+  /// start.
+  std::string tls_ticket_keys_file;
   /// Self-signed certificate in memory when no file is given (development).
   bool tls_self_signed = false;
 

@@ -42,6 +42,8 @@ class SharedLedger final : public turn::Ledger {
   std::optional<turn::Place> place_of(std::uint64_t id) const override;
   void forget_place(std::uint64_t id) override;
   Ports ports() const override;
+  /// As LocalLedger::use().
+  void use(const turn::Options& options);
 
  private:
   mutable std::mutex mutex_;
@@ -97,6 +99,13 @@ class Shard {
   void revoke(turn::Revocation revocation);
   /// From now on these let clients in.
   void use_credentials(std::shared_ptr<const auth::Credentials> credentials);
+  /// From now on these options hold, as far as they may change (turn::Server::options_changed()).
+  void use_options(std::shared_ptr<const turn::Options> options);
+  /// From now on handshakes are made with this certificate; sessions go on. Only where there was one before.
+  void use_tls(std::shared_ptr<const TlsContext> tls);
+  /// Runs `what` on the shard's thread, and does what it puts into the Outbox. It must be short: meanwhile
+  /// nothing is relayed. Not run when the shard has been stopped. Any thread.
+  void with_server(std::function<void(turn::Server&, Now, turn::Outbox&)> what);
   /// The external source has answered. Any thread.
   void credential_answered(std::uint64_t question, auth::HookAnswer answer);
   /// Copies the counters; `done` is called on the shard's thread.

@@ -86,6 +86,12 @@ class Stream {
   bool begin_tls(const TlsContext& context);
   Step handshake() noexcept;
   bool is_tls() const noexcept { return tls_ != nullptr; }
+  /// From now on TLS takes all that the socket has at once, where it would ask for a record's head and body
+  /// one after the other. Only for who looks at holds_bytes() before waiting.
+  void read_ahead() noexcept;
+  /// TLS has bytes of the other side that read() has not given out yet, perhaps only half a record: waiting
+  /// for the socket may be in vain.
+  bool holds_bytes() const noexcept;
 
   /// One step; never blocks. Done carries the count of bytes, at least one.
   Step read(MutableBytes out) noexcept;

@@ -25,9 +25,10 @@ using TlsSession = std::unique_ptr<ssl_st, TlsSessionDeleter>;
 /// A certificate and its key, ready to accept. Immutable; shared by all shards.
 class TlsContext {
  public:
-  /// From PEM files. The error says which file, what is wrong and what to do.
-  static Result<std::shared_ptr<const TlsContext>, std::string> from_files(const std::string& cert_file,
-                                                                           const std::string& key_file);
+  /// From PEM files. The error says which file, what is wrong and what to do. With keys for tickets (see
+  /// use_ticket_keys), sessions can be resumed after a restart and on other nodes.
+  static Result<std::shared_ptr<const TlsContext>, std::string> from_files(
+      const std::string& cert_file, const std::string& key_file, const std::string& ticket_keys_file = {});
   /// A fresh P-256 certificate for the names and addresses, good for 30 days (development).
   static Result<std::shared_ptr<const TlsContext>, std::string> self_signed(
       const std::vector<std::string>& names, const std::vector<IpAddress>& addresses);

@@ -56,6 +56,10 @@ class IceProvider {
   virtual bool ended(std::string_view /*room*/, std::string_view /*peer*/, LeaveReason /*why*/) {
     return false;
   }
+
+  /// The same where it need not end: the member goes to another server, since this one is about to stop, or
+  /// this one stops. What it has stays good until it runs out, so that its calls go on here.
+  virtual void released(std::string_view /*room*/, std::string_view /*peer*/) {}
 };
 
 /// An ephemeral TURN credential.

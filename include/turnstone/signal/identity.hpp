@@ -100,12 +100,14 @@ class Authenticator {
 class TokenAuthenticator final : public Authenticator {
  public:
   explicit TokenAuthenticator(const Options& options);
+  /// From now on, tokens are judged by these.
+  void use(const Options& options);
   Result<std::shared_ptr<const Identity>, Failure> authenticate(const Now& now,
                                                                 std::string_view token) override;
 
  private:
   std::string token_;
-  bool open_;
+  bool open_ = false;
   std::shared_ptr<const Identity> anybody_;
 };
 

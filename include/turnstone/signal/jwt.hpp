@@ -16,6 +16,8 @@ class JwtAuthenticator final : public Authenticator {
 
   /// From now on, tokens are judged by these. Members stay.
   void use(std::shared_ptr<const auth::JwtKeys> keys) { keys_ = std::move(keys); }
+  /// The same with another shared token, other rules and rights.
+  void use(const Options& options, std::shared_ptr<const auth::JwtKeys> keys);
   Result<std::shared_ptr<const Identity>, Failure> authenticate(const Now& now,
                                                                 std::string_view token) override;
 

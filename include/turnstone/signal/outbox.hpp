@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -100,6 +101,16 @@ struct RoomUpdated {
 /// We are about to stop: come back elsewhere after this time.
 struct GoAway {
   std::chrono::milliseconds retry_after{0};
+};
+
+/// How members are sent away by a server that is about to stop.
+struct Farewell {
+  /// When the first may come back.
+  std::chrono::milliseconds retry_after{0};
+  /// The last one so much later.
+  std::chrono::milliseconds spread{0};
+  /// Whoever is still there so long after its time is closed; nothing: nobody is.
+  std::optional<std::chrono::milliseconds> linger{};
 };
 
 /// Close the connection. The Router has forgotten it already.

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <turnstone/signal/counters.hpp>
+#include <turnstone/signal/failure.hpp>
 #include <turnstone/signal/ice.hpp>
 
 namespace ts::signal {
@@ -19,8 +20,9 @@ namespace ts::signal {
 inline constexpr std::uint8_t kRemoteDialect = 255;
 inline constexpr std::uint64_t kFirstRemoteConnection = std::uint64_t{1} << 63;
 
-/// A node that is out of reach is back, or given up, by then.
-inline constexpr std::chrono::milliseconds kRetryUnreachable{1000};
+/// A node that is out of reach may be back by then, or given up.
+inline constexpr Failure kOutOfReach{ErrorCode::UnknownTarget, "the peer's node cannot be reached",
+                                     std::chrono::milliseconds{1000}};
 
 /// Another node. Who made it keeps it until all its members have gone.
 struct RemoteNode {

@@ -27,6 +27,7 @@
 #include <turnstone/signal/failure.hpp>
 #include <turnstone/signal/ice.hpp>
 #include <turnstone/signal/identity.hpp>
+#include <turnstone/signal/inspect.hpp>
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
 #include <turnstone/signal/remote.hpp>
@@ -250,8 +251,22 @@ class Router {
   /// in the room are kicked. Whoever is in it longest may, and whoever has Right::Ban. not_joined, forbidden
   /// (too many bans as well), bad_request (oneself), too_large.
   Result<void, Failure> ban(const Now& now, ConnectionId id, const BanRequest& request, Outbox& out);
-  /// Ends all memberships of a room, as a kick does. False: there is no such room.
-  bool close_room(const Now& now, std::string_view room, std::string_view reason, Outbox& out);
+  /// Ends all memberships of a room, as a kick does, but for those of members whose nodes are out of reach:
+  /// how many that are. Nothing: there is no such room.
+  std::optional<std::size_t> close_room(const Now& now, std::string_view room, std::string_view reason,
+                                        Outbox& out);
+
+  // For operators; see inspect.hpp.
+
+  /// Rooms whose names begin so, of at most `looked` places from `from` on; at most `most` of them.
+  RoomPage rooms(std::string_view prefix, std::uint32_t from, std::uint32_t looked, std::size_t most) const;
+  /// Members of a room in the order of their coming, from the first one on (0), or from where a page says.
+  /// Nothing: there is no such room.
+  std::optional<MemberPage> members(std::string_view room, std::uint64_t from, std::size_t most) const;
+  /// Removes a member from a room, as a kick does. unknown_target: it is not there, or (with a time after
+  /// which to try again) its node is out of reach.
+  Result<void, Failure> remove(const Now& now, std::string_view room, std::string_view peer,
+                               std::string_view reason, Outbox& out);
 
   // Messages that are numbered, for a resume.
 
@@ -269,9 +284,18 @@ class Router {
   std::optional<TimePoint> next_deadline() const noexcept;
   /// Hello time-outs, silent connections, expired sends, renewal of ICE servers.
   void tick(const Now& now, Outbox& out);
-  /// Sends goaway to all members, and refuses new connections from now on.
-  void drain(std::chrono::milliseconds retry_after, Outbox& out);
-  /// Closes all connections without telling the room-mates, or the ICE provider: the relay ends as well.
+  /// Sends goaway to all members, and refuses new connections from now on. Each is told a time of its own,
+  /// so that they do not come back all at once, and closed (1012) some time after that, of which its
+  /// room-mates are not told. Who goes meanwhile, and is not kicked, keeps what the ICE provider gave it.
+  void drain(const Now& now, const Farewell& how, Outbox& out);
+  /// Welcomes connections again.
+  void undrain() noexcept { draining_ = false; }
+  bool is_draining() const noexcept { return draining_; }
+  /// From now on these hold. Not heartbeat nor the options of resume, which clients and sessions have been
+  /// told. Tokens are the authenticator's.
+  void use(const Options& options);
+  /// Closes all connections without telling the room-mates here; what the ICE provider gave them stays good.
+  /// Members at other nodes stay, and their nodes are told.
   void close_all(CloseCode code, std::string_view why, Outbox& out);
 
   // Members at other nodes: signal::Cluster calls these, and nothing does without it.
@@ -355,7 +379,7 @@ class Router {
     bool wants_ice = true;
     bool watched = false;
     RateGate gate;
-    Endpoint remote;
+    Endpoint client;
     std::string peer;
     std::string meta;
     std::vector<Membership> rooms;
@@ -368,6 +392,8 @@ class Router {
     TimePoint seen;
     TimePoint hello_due;
     TimePoint ice_due;
+    /// While draining.
+    TimePoint leave_due = TimePoint::max();
     TimePoint armed;
     Receiver receiver() const noexcept { return {id, dialect, lost}; }
     /// What is sent to it waits.
@@ -449,16 +475,18 @@ class Router {
                                                  const Connection& old) const;
 
   SlotHandle open_room(std::string_view name);
-  void leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out);
+  void leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out,
+                  bool keeps_ice = false);
   void shut_remote(SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
+  static bool out_of_reach(const Connection& c) noexcept { return c.remote && !c.remote->node->reachable; }
   void take_place(SlotHandle at, Room& room, std::uint64_t order, std::string_view peer);
   bool is_senior(std::uint64_t order, std::string_view peer, SlotHandle other, SlotHandle room) noexcept;
   bool may_supersede(const Connection& c, const Identity& identity,
                      const std::optional<Resume>& resume) const;
   void tell_options(const Room& room) const;
-  Watcher* watcher() const noexcept { return closing_all_ ? nullptr : watcher_; }
-  bool end_ice(const Connection& c, std::string_view room, LeaveReason why);
+  bool end_ice(const Connection& c, std::string_view room, LeaveReason why, bool keeps_ice = false);
   void end_common_ice(const Now& now, SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
+  std::chrono::milliseconds retry_time() noexcept;
   void throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out);
   Result<void, Failure> may_join(const Now& now, const Connection& c, std::string_view name,
                                  const RoomChange& options) const;
@@ -487,8 +515,7 @@ class Router {
   Counters counters_;
   Watcher* watcher_ = nullptr;  // null: this is the only node
   bool draining_ = false;
-  bool closing_all_ = false;
-  std::chrono::milliseconds retry_after_{0};
+  Farewell farewell_;
   std::uint64_t joins_ = 0;
   std::uint64_t marks_ = 0;
 

@@ -90,8 +90,9 @@ enum class Denial : std::uint8_t {
   MobilityOff,
   WrongTicket,
   QuotaConnections,  ///< RFC 6062: peer data connections of an allocation
+  Draining,          ///< the server is about to stop
 };
-inline constexpr std::size_t kDenialCount = 20;
+inline constexpr std::size_t kDenialCount = 21;
 
 /// Why a datagram or message was dropped without an answer.
 enum class Drop : std::uint8_t {
@@ -115,8 +116,16 @@ enum class Drop : std::uint8_t {
 inline constexpr std::size_t kDropCount = 16;
 
 /// Why an allocation ended.
-enum class EndReason : std::uint8_t { Refreshed, Expired, ClientClosed, RelayFailed, Shutdown, Revoked };
-inline constexpr std::size_t kEndReasonCount = 6;
+enum class EndReason : std::uint8_t {
+  Refreshed,
+  Expired,
+  ClientClosed,
+  RelayFailed,
+  Shutdown,
+  Revoked,
+  Admin,  ///< an operator has ended this one
+};
+inline constexpr std::size_t kEndReasonCount = 7;
 
 /// Why something was granted no longer. Each has a list of its own, so that what clients can cause, by
 /// coming, going and removing each other, never makes the server forget an operator's order, nor those who

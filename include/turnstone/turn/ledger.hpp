@@ -104,6 +104,9 @@ class LocalLedger final : public Ledger {
  public:
   explicit LocalLedger(const Options& options);
 
+  /// Takes the quotas of allocations over, for those that begin from now on. Realms must be the same ones.
+  void use(const Options& options);
+
   std::optional<Denial> admit(std::string_view account) override;
   void leave(std::string_view account) override;
   bool admit_credential(std::string_view username, std::uint32_t most) override;

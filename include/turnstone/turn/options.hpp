@@ -110,6 +110,8 @@ struct Options {
   /// ALTERNATE-DOMAIN of such a 300 over TLS or DTLS: the name in the other servers' certificates; empty: the
   /// same as in ours.
   std::string alternate_domain;
+  /// The same while the server drains, at most one a family; empty: as above, or 508 (Insufficient Capacity).
+  std::vector<Endpoint> drain_servers;
 
   /// Channels 0x5000-0x7FFF too, which RFC 5766 allowed and RFC 8656 §12 reserves: some old clients draw from
   /// them.

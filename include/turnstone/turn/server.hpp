@@ -19,6 +19,7 @@
 #include <turnstone/stun/channel_data.hpp>
 #include <turnstone/stun/message.hpp>
 #include <turnstone/turn/client.hpp>
+#include <turnstone/turn/inspect.hpp>
 #include <turnstone/turn/ledger.hpp>
 #include <turnstone/turn/member_index.hpp>
 #include <turnstone/turn/mobility.hpp>
@@ -140,6 +141,24 @@ class Server {
   /// lapses.
   void revoke(Now now, const Revocation& revocation, Outbox& out);
 
+  /// True: from now on new allocations are refused, with 300 where Options has a server for the client, else
+  /// with 508; what is there goes on. False: they are welcome again.
+  void drain(bool on) noexcept { draining_ = on; }
+
+  /// The options have changed where they may while this runs: limits, lifetimes, who may be a peer, other
+  /// servers. Live allocations keep the limits and permissions that they have.
+  void options_changed();
+
+  // For operators; see inspect.hpp. At most `looked` places of allocations are looked at, from `from` on, and
+  // at most `most` are returned.
+  AllocationPage list(const AllocationFilter& filter, std::uint32_t from, std::uint32_t looked,
+                      std::size_t most, TimePoint now) const;
+  /// The same for all allocations, and cheap: no text is copied.
+  LoadPage loads(std::uint32_t from, std::uint32_t looked, TimePoint now) const;
+  std::optional<AllocationDetail> detail(SlotHandle allocation, TimePoint now) const;
+  /// Ends one; false: it is gone.
+  bool end_allocation(Now now, SlotHandle allocation, Outbox& out);
+
   /// A flow of the Outbox is over, and its sink has said what it relayed: that is the allocation's, or goes
   /// into the event of its end or with it to another shard, which are in the same Outbox.
   void flow_ended(const Flow& flow, Outbox& out) noexcept;
@@ -247,7 +266,10 @@ class Server {
   void reserve_next(Allocation& allocation, TimePoint now);
   void cancel_reservation(Allocation& allocation, TimePoint now);
   /// RFC 8656 §7.2, check 11: answers with 300; false when no other server fits the client.
-  bool send_elsewhere(Request& r);
+  bool send_elsewhere(Request& r, const std::vector<Endpoint>& servers);
+  /// Answers an Allocate while the server drains.
+  void refuse_draining(Request& r, bool reserved);
+  AllocationView view_of(SlotHandle handle, const Allocation& allocation, TimePoint now) const;
   void look_again_at(SlotHandle handle, Allocation& allocation, TimePoint when);
   void sweep(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out);
 
@@ -368,6 +390,7 @@ class Server {
   const auth::AccessTokens* access_tokens_;
   boost::unordered_flat_map<FiveTuple, Visitor, TupleHash> visitors_;
   std::unique_ptr<Waiting> waiting_;  // null: no external source
+  bool draining_ = false;
 };
 
 }  // namespace ts::turn

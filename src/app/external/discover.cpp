@@ -76,8 +76,8 @@ class Search {
 
   /// The address that datagrams to `outside` leave from.
   std::optional<IpAddress> local_towards(const Endpoint& outside) const {
-    const auto connection =
-        Connection::open(Carrier::Udp, outside, deadline(), bound(outside.address.family()));
+    if (const auto fixed = bound(outside.address.family())) return fixed;
+    const auto connection = Connection::open(Carrier::Udp, outside, deadline());
     return connection ? connection->local_address() : std::nullopt;
   }
 

@@ -223,9 +223,10 @@ constexpr const char* kDatabase =
     "no database is read: users go to auth.users_file, which is watched for changes; or an application "
     "answers for them "
     "at auth.hook_url; or it mints credentials that expire with a secret of auth.secrets";
-constexpr const char* kConsole = "there is no telnet console: /metrics and the log tell what goes on";
+constexpr const char* kConsole =
+    "there is no telnet console: see the admin API and `turnstone ctl`, docs/admin.md";
 constexpr const char* kWebAdmin =
-    "there is no such page: /metrics and the dashboards of deploy/grafana tell what goes on";
+    "there is no such page: see the admin API (docs/admin.md) and the dashboards of deploy/grafana";
 constexpr const char* kLogs =
     "log lines go to stderr: the service manager or the container's log keeps and rotates them";
 constexpr const char* kModern =

@@ -19,16 +19,16 @@ class Number {
 
   /// False: there is none above (below).
   bool next() {
-    for (auto byte = bytes_.rbegin(); byte != bytes_.rend(); ++byte) {
-      *byte = static_cast<std::uint8_t>(*byte + 1);
-      if (*byte != 0) return true;
+    for (std::size_t i = bytes_.size(); i-- > 0;) {
+      bytes_[i] = static_cast<std::uint8_t>(bytes_[i] + 1);
+      if (bytes_[i] != 0) return true;
     }
     return false;
   }
   bool previous() {
-    for (auto byte = bytes_.rbegin(); byte != bytes_.rend(); ++byte) {
-      *byte = static_cast<std::uint8_t>(*byte - 1);
-      if (*byte != 0xFF) return true;
+    for (std::size_t i = bytes_.size(); i-- > 0;) {
+      bytes_[i] = static_cast<std::uint8_t>(bytes_[i] - 1);
+      if (bytes_[i] != 0xFF) return true;
     }
     return false;
   }

@@ -57,6 +57,14 @@ void add_means(std::vector<Key>& t) {
                                                        "Private key of the certificate (PEM).",
                                                        "Name a PEM file that the server's user may read.",
                                                        "/etc/turnstone/tls.key"}));
+  t.push_back(one<PathCodec>(TS_AT(net.tls_ticket_keys_file),
+                             {"listen.tls_ticket_keys_file",
+                              "",
+                              {0, 4096},
+                              "Keys that seal TLS 1.3 session tickets, one a line, the newest first: clients "
+                              "resume after a restart and on other nodes. Empty: new ones at each start.",
+                              "Name a file of one to four lines, each of: openssl rand -hex 32.",
+                              "/etc/turnstone/tls-tickets"}));
   t.push_back(
       one<BoolCodec>(TS_AT(net.tls_self_signed),
                      {"listen.tls_self_signed", "", kAny,

@@ -99,6 +99,27 @@ std::string realm_text(const Config& config, std::size_t index) {
   return out + '}';
 }
 
+/// One realm of a Config, as the keys of one see it.
+Config with_realm(const Config& config, std::size_t index) {
+  Config out;
+  out.auth.realms = {config.auth.realms[index]};
+  out.turn.realms = {config.turn.realms[index]};
+  out.secret_files.realms = {config.secret_files.realms[index]};
+  return out;
+}
+
+bool same_realms(const Config& a, const Config& b) {
+  const std::size_t count = a.auth.realms.size();
+  if (count != b.auth.realms.size()) return false;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Config x = with_realm(a, i);
+    const Config y = with_realm(b, i);
+    const std::span<const Key> keys = realm_table();
+    if (!std::all_of(keys.begin(), keys.end(), [&](const Key& key) { return key.same(x, y); })) return false;
+  }
+  return true;
+}
+
 /// What the table says of realms; the loader reads them by realm_table().
 Key realms_key() {
   Key key;
@@ -118,6 +139,12 @@ Key realms_key() {
     std::vector<std::size_t> bad(texts.size());
     std::iota(bad.begin(), bad.end(), std::size_t{0});
     return bad;
+  };
+  key.same = same_realms;
+  key.copy = [](Config& to, const Config& from) {
+    to.auth.realms = from.auth.realms;
+    to.turn.realms = from.turn.realms;
+    to.secret_files.realms = from.secret_files.realms;
   };
   key.get = [](const Config& config) {
     std::vector<std::string> out;

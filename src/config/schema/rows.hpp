@@ -2,6 +2,7 @@
 // How rows of the table are written, and the functions that add those of each section.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -60,6 +61,29 @@ Key base_key(const Row& row, bool list, bool secret) {
 template <class Codec>
 constexpr bool kIsSecret = std::derived_from<Codec, SecretCodec> || std::same_as<Codec, UserCodec>;
 
+inline bool same_value(const auth::StaticUser& a, const auth::StaticUser& b) {
+  return a.name == b.name && a.password == b.password;
+}
+inline bool same_value(const turn::RelayAddress& a, const turn::RelayAddress& b) {
+  return a.advertised == b.advertised && a.local == b.local;
+}
+template <class T>
+bool same_value(const T& a, const T& b) {
+  return a == b;
+}
+template <class T>
+bool same_value(const std::vector<T>& a, const std::vector<T>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const T& x, const T& y) { return same_value(x, y); });
+}
+
+/// Comparing and copying, of keys with a value and of lists.
+template <class At>
+void add_whole_value(Key& key, At at) {
+  key.same = [at](const Config& a, const Config& b) { return same_value(at(a), at(b)); };
+  key.copy = [at](Config& to, const Config& from) { at(to) = at(from); };
+}
+
 /// A key with one value.
 template <class Codec, class At>
 Key one(At at, const Row& row) {
@@ -73,6 +97,7 @@ Key one(At at, const Row& row) {
     return {};
   };
   key.get = [at](const Config& config) { return std::vector<std::string>{Codec::print(at(config))}; };
+  add_whole_value(key, at);
   key.info.default_value = yaml_value(key, key.get(Config{}));
   return key;
 }
@@ -99,6 +124,7 @@ Key many(At at, const Row& row) {
     for (const auto& value : at(config)) out.push_back(Codec::print(value));
     return out;
   };
+  add_whole_value(key, at);
   key.info.default_value = yaml_value(key, key.get(Config{}));
   return key;
 }
@@ -112,6 +138,8 @@ void add_signaling(std::vector<Key>& table);
 void add_socketio(std::vector<Key>& table);
 void add_peerjs(std::vector<Key>& table);
 void add_redis(std::vector<Key>& table);
+/// admin, shutdown.
+void add_operation(std::vector<Key>& table);
 /// Metrics, log and the development mode.
 void add_rest(std::vector<Key>& table);
 

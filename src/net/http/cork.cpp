@@ -7,12 +7,6 @@
 #include <sys/socket.h>
 
 namespace ts::net {
-namespace {
-
-/// Buffers that a burst made larger than this are given back.
-constexpr std::size_t kKeptBytes = 8'192;
-
-}  // namespace
 
 asio::awaitable<void> discard(Stream& stream) {
   constexpr std::size_t kMaxBytes = 1U << 20;
@@ -32,6 +26,7 @@ asio::awaitable<void> discard(Stream& stream) {
 
 bool Cork::append(std::string_view bytes) {
   if (!stream_.socket().is_open() || waiting_bytes() + bytes.size() > limit_bytes_) return false;
+  if (out_.empty()) out_ = server_->take_buffer();
   out_.append(bytes);
   if (!std::exchange(planned_, true)) server_->flush_soon(shared_from_this());
   return true;
@@ -61,35 +56,42 @@ void Cork::flush() {
                                   self->waiting_ = false;
                                   if (error) return self->close();
                                   self->flush();
-                                  if (self->waiting_bytes() == 0) self->timer_.cancel();
+                                  if (self->waiting_bytes() == 0) self->stop_timer();
                                 });
     return;
   }
-  out_.clear();
+  empty();
+}
+
+void Cork::empty() noexcept {
+  server_->give_buffer(std::move(out_));
+  out_ = std::string();
   sent_ = 0;
-  if (out_.capacity() > kKeptBytes) out_.shrink_to_fit();
+}
+
+void Cork::stop_timer() noexcept {
+  if (timer_) timer_->cancel();
 }
 
 void Cork::close() noexcept {
-  out_.clear();
-  sent_ = 0;
+  empty();
   stream_.close();
-  timer_.cancel();
+  stop_timer();
 }
 
 asio::awaitable<void> Cork::finish() {
   const auto self = shared_from_this();
   flush();
-  timer_.expires_after(server_->options.close_timeout);
+  timer_ = std::make_unique<asio::steady_timer>(stream_.get_executor(), server_->options.close_timeout);
   // Cancelled by the flush's end, and by close().
-  if (waiting_bytes() != 0) co_await timer_.async_wait(kTuple);
+  if (waiting_bytes() != 0) co_await timer_->async_wait(kTuple);
   if (waiting_bytes() == 0 && stream_.socket().is_open()) {
     stream_.shutdown_send();
-    timer_.expires_after(server_->options.close_timeout);
+    timer_->expires_after(server_->options.close_timeout);
     auto cut = [weak = weak_from_this()](error_code error) {
       if (const auto cork = weak.lock(); cork && !error) cork->close();
     };
-    timer_.async_wait(std::move(cut));
+    timer_->async_wait(std::move(cut));
     co_await discard(stream_);
   }
   close();

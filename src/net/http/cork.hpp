@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cork: what waits to be written to one WebSocket's stream. Writes are taken at once, and go out together at
-// the end of the loop's turn. CorkStream is its handle and Beast's next layer.
+// the end of the loop's turn. While nothing waits it has no buffer: it borrows the server's.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <boost/asio/steady_timer.hpp>
@@ -24,10 +25,7 @@ class Cork : public std::enable_shared_from_this<Cork> {
  public:
   /// Holds up to `limit_bytes`; more fails.
   Cork(std::shared_ptr<HttpServer::Impl> server, Stream stream, std::size_t limit_bytes)
-      : server_(std::move(server)),
-        stream_(std::move(stream)),
-        timer_(stream_.get_executor()),
-        limit_bytes_(limit_bytes) {}
+      : server_(std::move(server)), stream_(std::move(stream)), limit_bytes_(limit_bytes) {}
 
   /// Takes bytes to be written soon. False: closed or full.
   bool append(std::string_view bytes);
@@ -46,55 +44,19 @@ class Cork : public std::enable_shared_from_this<Cork> {
   Stream& stream() noexcept { return stream_; }
 
  private:
+  /// All is written, or never will be.
+  void empty() noexcept;
+  void stop_timer() noexcept;
+
   std::shared_ptr<HttpServer::Impl> server_;
   Stream stream_;
-  asio::steady_timer timer_;
+  /// From finish() on.
+  std::unique_ptr<asio::steady_timer> timer_;
   std::size_t limit_bytes_;
   std::string out_;
   std::size_t sent_ = 0;
   bool planned_ = false;
   bool waiting_ = false;
-};
-
-class CorkStream {
- public:
-  using executor_type = Stream::executor_type;
-
-  explicit CorkStream(std::shared_ptr<Cork> cork) noexcept : cork_(std::move(cork)) {}
-  executor_type get_executor() noexcept { return cork_->stream().get_executor(); }
-  Cork& cork() noexcept { return *cork_; }
-  const std::shared_ptr<Cork>& shared() const noexcept { return cork_; }
-
-  template <class Buffers, class Token>
-  auto async_read_some(const Buffers& buffers, Token&& token) {
-    return cork_->stream().async_read_some(buffers, std::forward<Token>(token));
-  }
-
-  /// Takes all of it at once, so that a frame is never torn by one of ours.
-  template <class Buffers, class Token>
-  auto async_write_some(const Buffers& buffers, Token&& token) {
-    bool taken = true;
-    std::size_t bytes = 0;
-    const auto end = asio::buffer_sequence_end(buffers);
-    for (auto at = asio::buffer_sequence_begin(buffers); at != end; ++at) {
-      const asio::const_buffer buffer = *at;
-      taken = taken && cork_->append({static_cast<const char*>(buffer.data()), buffer.size()});
-      bytes += buffer.size();
-    }
-    return asio::async_compose<Token, void(error_code, std::size_t)>(
-        [cork = cork_, taken, bytes, posted = false](auto& self) mutable {
-          if (!std::exchange(posted, true)) {
-            return asio::post(cork->stream().get_executor(), std::move(self));
-          }
-          self.complete(taken ? error_code{} : asio::error::eof, taken ? bytes : 0);
-        },
-        token, cork_->stream().socket());
-  }
-
-  friend void beast_close_socket(CorkStream& stream) { stream.cork_->close(); }
-
- private:
-  std::shared_ptr<Cork> cork_;
 };
 
 }  // namespace ts::net

@@ -82,7 +82,7 @@ HttpResponse EngineEndpoint::preflight(const HttpRequest& request) const {
 // Requests.
 
 std::shared_ptr<EngineExchange> EngineEndpoint::begin(const HttpRequest& request) {
-  const auto exchange = std::make_shared<EngineExchange>(server_.context);
+  auto exchange = std::make_shared<EngineExchange>(server_.context);
   const Now at = now();
   dialect::EngineIo& engine = *mount_.engine;
   exchange->id = ++last_id_;

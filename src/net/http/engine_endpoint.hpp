@@ -77,6 +77,8 @@ class EngineEndpoint {
   std::optional<TimePoint> next_deadline() const { return mount_.next_deadline(); }
   void tick(const Now& now) { mount_.tick(now); }
   void drain() { mount_.engine->drain(); }
+  void undrain() { mount_.engine->undrain(); }
+  void allow_origins(const std::vector<std::string>& origins) { mount_.allowed_origins = origins; }
   void close_all(const Now& now) { mount_.engine->close_all(now); }
   HttpServer::Impl& server() noexcept { return server_; }
 
@@ -90,7 +92,7 @@ class EngineEndpoint {
   void perform(const dialect::EngineCloseSocket& action);
 
   HttpServer::Impl& server_;
-  const EngineMount mount_;
+  EngineMount mount_;
   std::uint64_t last_id_ = 0;
   boost::unordered_flat_map<dialect::EngineRequestId, EngineExchange*> exchanges_;
   boost::unordered_flat_map<dialect::EngineSocketId, std::weak_ptr<EngineSocket>> sockets_;

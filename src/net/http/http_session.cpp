@@ -58,7 +58,7 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   bool wants_websocket() const;
   /// Engine.IO, whose answer may take its time.
   asio::awaitable<void> serve_engine();
-  void watch_for_end(std::shared_ptr<EngineExchange> exchange);
+  void watch_for_end(const std::shared_ptr<EngineExchange>& exchange);
   /// True: the stream is gone to the WebSocket.
   asio::awaitable<bool> upgrade();
   asio::awaitable<void> write(HttpResponse response);
@@ -72,6 +72,7 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   bool watching_ = false;
   bool idle_ = false;
   bool keep_alive_ = true;
+  bool http_1_0_ = false;
   bool unread_ = false;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
@@ -130,14 +131,26 @@ asio::awaitable<void> HttpSession::run() {
 asio::awaitable<bool> HttpSession::wait_for_request() {
   if (buffer_.size() != 0) co_return true;
   constexpr std::size_t kFirstBytes = 1024;
-  buffer_.shrink_to_fit();
+  // Idle, it keeps nothing of the last request and has no room for the next.
+  parser_.reset();
+  request_ = HttpRequest{};
+  exchange_ = nullptr;
   idle_ = true;
   limit(server_->options.idle_timeout);
-  const auto room = buffer_.prepare(kFirstBytes);
-  const auto [error, bytes] = co_await stream_.async_read_some(room, kTuple);
+  Stream::Step step;
+  for (;;) {
+    const auto room = buffer_.prepare(kFirstBytes);
+    step = stream_.read({static_cast<std::uint8_t*>(room.data()), room.size()});
+    if (step.status == Stream::Status::Done || step.status == Stream::Status::Closed) break;
+    buffer_.shrink_to_fit();
+    const auto wanted = Stream::wait_type(step.status);
+    const auto [error] = co_await stream_.socket().async_wait(wanted, kTuple);
+    if (error) break;
+  }
   idle_ = false;
-  buffer_.commit(bytes);
-  co_return !error;
+  if (step.status != Stream::Status::Done) co_return false;
+  buffer_.commit(step.bytes);
+  co_return true;
 }
 
 asio::awaitable<bool> HttpSession::read_request() {
@@ -165,13 +178,13 @@ asio::awaitable<bool> HttpSession::read_request() {
     const auto [body_error, body_bytes] = co_await http::async_read(stream_, buffer_, *parser_, kTuple);
     if (body_error) co_return co_await refuse(body_error);
   }
-  // RFC 9112 §3.2: a request without Host is no request.
+  // RFC 9112 §3.2: a request without Host, or with two, is no request.
   auto& message = parser_->get();
   request_.body = std::move(message.body());
-  const bool has_host = message.find(http::field::host) != message.end();
+  const std::size_t hosts = message.count(http::field::host);
   // RFC 9112 §6.3: a last coding that is not chunked leaves the length of the body unknown.
   const bool unframed = message.find(http::field::transfer_encoding) != message.end() && !message.chunked();
-  if (unframed || (message.version() >= 11 && !has_host) || !request_.path.starts_with('/') ||
+  if (unframed || hosts > 1 || (message.version() >= 11 && hosts == 0) || !request_.path.starts_with('/') ||
       message.version() / 10 != 1) {
     error_code bad = http::error::bad_target;
     co_return co_await refuse(bad);
@@ -210,23 +223,29 @@ void HttpSession::take_head() {
   const auto& message = parser_->get();
   request_.method = std::string(message.method_string());
   std::string_view target(message.target().data(), message.target().size());
-  // Absolute form, RFC 9112 §3.2.2.
+  // Absolute form, RFC 9112 §3.2.2: its authority counts, whatever Host says.
+  std::optional<std::string> authority;
   for (const std::string_view scheme : {std::string_view("http://"), std::string_view("https://")}) {
     if (!target.starts_with(scheme)) continue;
-    target.remove_prefix(std::min(target.find('/', scheme.size()), target.size()));
-    if (target.empty()) target = "/";
+    const std::size_t end = std::min(target.find_first_of("/?#", scheme.size()), target.size());
+    authority = target.substr(scheme.size(), end - scheme.size());
+    target.remove_prefix(end);
   }
   target = target.substr(0, target.find('#'));
   const std::size_t question = target.find('?');
   request_.path = target.substr(0, question);
+  if (authority && request_.path.empty()) request_.path = "/";
   if (question != std::string_view::npos) request_.query = target.substr(question + 1);
   for (const auto& field : message) {
-    request_.fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    const bool replaced = authority && field.name() == http::field::host;
+    request_.fields.emplace_back(std::string(field.name_string()),
+                                 replaced ? *authority : std::string(field.value()));
   }
   request_.remote = stream_.remote();
   request_.local = stream_.local();
   request_.tls = tls_;
   keep_alive_ = message.keep_alive();
+  http_1_0_ = message.version() == 10;
 }
 
 bool HttpSession::wants_websocket() const { return beast::websocket::is_upgrade(parser_->get()); }
@@ -259,12 +278,12 @@ asio::awaitable<bool> HttpSession::upgrade() {
     query = {request_.parameter("key").value_or(""), request_.parameter("id").value_or(""),
              request_.parameter("token").value_or("")};
   }
-  start_websocket(server_, std::move(stream_), parser_->release(), spoken, std::move(query));
+  start_websocket(server_, std::move(stream_), request_, spoken, query);
   co_return true;
 }
 
 /// Ends the exchange when the client goes away before its answer. What else comes is left where it is.
-void HttpSession::watch_for_end(std::shared_ptr<EngineExchange> exchange) {
+void HttpSession::watch_for_end(const std::shared_ptr<EngineExchange>& exchange) {
   auto look = [self = shared_from_this(), exchange](error_code error) {
     if (exchange->response) return;
     std::uint8_t first = 0;
@@ -281,6 +300,9 @@ asio::awaitable<void> HttpSession::serve_engine() {
   const auto exchange = std::exchange(exchange_, nullptr);
   engine_->finish(request_, *exchange);
   if (!exchange->response) {
+    // It may be parked for as long as a heartbeat takes.
+    parser_.reset();
+    buffer_.shrink_to_fit();
     limit(engine_->longest_wait());
     if (buffer_.size() == 0) watch_for_end(exchange);
     while (!exchange->response && !exchange->gone) {
@@ -303,9 +325,10 @@ asio::awaitable<void> HttpSession::write(HttpResponse response) {
   constexpr std::size_t kJoinBytes = 16'384;
   if (engine_ != nullptr) engine_->decorate(request_, response);
   server_->count(response.status);
+  if (response.status < 400 && !response.for_strangers) welcome = true;
   keep_alive_ = keep_alive_ && !server_->draining;
   http_text::Head head;
-  head.http_1_0 = parser_->get().version() == 10;
+  head.http_1_0 = http_1_0_;
   head.close = !keep_alive_;
   head.date = now().wall;
   const bool bare = request_.method == "HEAD" || response.status == 204 || response.status == 304;

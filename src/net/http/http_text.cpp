@@ -128,14 +128,20 @@ HttpResponse error(unsigned status, std::string_view code, std::string_view mess
 std::string_view reason_phrase(unsigned status) noexcept {
   switch (status) {
     case 200: return "OK";
+    case 202: return "Accepted";
     case 204: return "No Content";
+    case 303: return "See Other";
     case 304: return "Not Modified";
     case 400: return "Bad Request";
     case 401: return "Unauthorized";
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 409: return "Conflict";
     case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
     case 426: return "Upgrade Required";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
@@ -165,6 +171,11 @@ bool same_host(std::string_view origin, std::string_view host) noexcept {
   return equal_ignoring_case(without_default_port(origin.substr(at + 3)), without_default_port(host));
 }
 
+bool has_field(const HttpResponse& response, std::string_view name) noexcept {
+  return std::any_of(response.fields.begin(), response.fields.end(),
+                     [name](const auto& field) { return equal_ignoring_case(field.first, name); });
+}
+
 std::string response_head(const HttpResponse& response, const Head& head) {
   std::string out;
   out.reserve(640);
@@ -184,9 +195,11 @@ std::string response_head(const HttpResponse& response, const Head& head) {
   } else if (head.http_1_0) {
     field("Connection", "keep-alive");
   }
-  field("Content-Security-Policy",
-        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self'; "
-        "script-src 'self'; media-src 'self' blob:");
+  if (!has_field(response, "Content-Security-Policy")) {
+    field("Content-Security-Policy",
+          "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self'; "
+          "script-src 'self'; media-src 'self' blob:");
+  }
   field("X-Content-Type-Options", "nosniff");
   field("Referrer-Policy", "no-referrer");
   for (const auto& [name, value] : response.fields) field(name, value);

@@ -50,6 +50,9 @@ struct Head {
 /// Status line and fields with the empty line at the end.
 std::string response_head(const HttpResponse& response, const Head& head);
 
+/// True when the response brings a field of that name (any case).
+bool has_field(const HttpResponse& response, std::string_view name) noexcept;
+
 /// What is sent as the body.
 inline std::string_view body_of(const HttpResponse& response) noexcept {
   return response.static_body.empty() ? std::string_view(response.body) : response.static_body;

@@ -42,7 +42,20 @@ HttpResponse preflight(std::string_view methods) {
   return out;
 }
 
-HttpResponse serve_asset(const Asset& asset, const HttpRequest& request) {
+std::string to_json(const TurnCredential& credential) {
+  std::string out = "{\"username\":" + http_text::json_string(credential.username) +
+                    ",\"password\":" + http_text::json_string(credential.password) +
+                    ",\"ttl\":" + std::to_string(credential.ttl.count()) + ",\"uris\":[";
+  for (std::size_t i = 0; i < credential.uris.size(); ++i) {
+    if (i != 0) out += ',';
+    out += http_text::json_string(credential.uris[i]);
+  }
+  return out += "]}\n";
+}
+
+}  // namespace
+
+HttpResponse asset_response(const Asset& asset, const HttpRequest& request) {
   const bool shared = asset.path.starts_with("/client/");
   if (shared && request.method == "OPTIONS") return preflight(kReadOrAsk);
   if (!is_read(request)) return not_allowed(shared ? kReadOrAsk : kRead);
@@ -65,20 +78,8 @@ HttpResponse serve_asset(const Asset& asset, const HttpRequest& request) {
   return out;
 }
 
-std::string to_json(const TurnCredential& credential) {
-  std::string out = "{\"username\":" + http_text::json_string(credential.username) +
-                    ",\"password\":" + http_text::json_string(credential.password) +
-                    ",\"ttl\":" + std::to_string(credential.ttl.count()) + ",\"uris\":[";
-  for (std::size_t i = 0; i < credential.uris.size(); ++i) {
-    if (i != 0) out += ',';
-    out += http_text::json_string(credential.uris[i]);
-  }
-  return out += "]}\n";
-}
-
-}  // namespace
-
 asio::awaitable<HttpResponse> HttpServer::Impl::respond(const HttpRequest& request) {
+  if (handlers.any) co_return co_await handle(handlers.any, request);
   const HttpHandler* handler = nullptr;
   bool hidden = false;
   if (request.path == "/metrics") {
@@ -104,8 +105,9 @@ asio::awaitable<HttpResponse> HttpServer::Impl::respond(const HttpRequest& reque
     out.fields.emplace_back("Upgrade", "websocket");
     co_return out;
   }
-  const Asset* asset = options.assets ? find_asset(request.path) : nullptr;
-  if (asset != nullptr) co_return serve_asset(*asset, request);
+  const bool ours = options.assets && !request.path.starts_with(kConsolePath);
+  const Asset* asset = ours ? find_asset(request.path) : nullptr;
+  if (asset != nullptr) co_return asset_response(*asset, request);
   if (auto answer = peerjs(request)) co_return std::move(*answer);
   co_return not_found();
 }
@@ -114,7 +116,7 @@ asio::awaitable<HttpResponse> HttpServer::Impl::handle(const HttpHandler& handle
                                                        const HttpRequest& request) {
   try {
     HttpResponse out = co_await handler(request);
-    out.fields.emplace_back("Cache-Control", "no-store");
+    if (!http_text::has_field(out, "Cache-Control")) out.fields.emplace_back("Cache-Control", "no-store");
     co_return out;
   } catch (const std::exception&) {
   }
@@ -145,7 +147,13 @@ std::optional<HttpResponse> HttpServer::Impl::refuse_websocket(const HttpRequest
   if (!rules.open && !origin_is_allowed(request, rules.allowed_origins)) {
     return http_text::error(403, "forbidden", "pages of this origin may not use this server");
   }
-  // RFC 6455 §4.2.1: 16 bytes in base64. Beast does not look.
+  // RFC 6455 §4.4.
+  if (request.header("Sec-WebSocket-Version") != "13") {
+    HttpResponse out = http_text::error(426, "bad_request", "version 13 of WebSocket is spoken here");
+    out.fields.emplace_back("Sec-WebSocket-Version", "13");
+    return out;
+  }
+  // RFC 6455 §4.2.1: 16 bytes in base64.
   const auto key = base64_decode(request.header("Sec-WebSocket-Key"));
   if (!key || key->size() != 16)
     return http_text::error(400, "bad_request", "Sec-WebSocket-Key is not valid");

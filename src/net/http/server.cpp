@@ -10,8 +10,16 @@
 #include "engine_endpoint.hpp"
 #include "http_session.hpp"
 #include "server_impl.hpp"
+#include "silence_watch.hpp"
 
 namespace ts::net {
+namespace {
+
+// Buffers for writing that are kept for the next one who has something to write.
+constexpr std::size_t kKeptBuffers = 64;
+constexpr std::size_t kKeptBufferBytes = 65'536;
+
+}  // namespace
 
 HttpServer::Impl::Impl(asio::io_context& io, HttpOptions http, HttpHandlers provided,
                        dialect::Native* dialect, signal::Router* core)
@@ -20,13 +28,32 @@ HttpServer::Impl::Impl(asio::io_context& io, HttpOptions http, HttpHandlers prov
       handlers(std::move(provided)),
       native_(core != nullptr ? dialect : nullptr),
       router_(core),
+      silence_(std::make_shared<SilenceWatch>(io)),
       tick_timer_(io),
-      grace_timer_(io) {}
+      grace_timer_(io) {
+  buffers_.reserve(kKeptBuffers);
+}
 
 HttpServer::Impl::~Impl() = default;
 
+bool HttpServer::Impl::has_room() noexcept {
+  const std::size_t most = options.max_connections;
+  if (most == 0 || connections_.size() < most) return true;
+  if (!options.strangers_give_way) return false;
+  Connection* oldest = nullptr;
+  for (Connection* connection : connections_) {
+    if (connection->welcome || connection->gave_way) continue;
+    if (oldest == nullptr || connection->number < oldest->number) oldest = connection;
+  }
+  if (oldest == nullptr) return false;
+  oldest->gave_way = true;
+  oldest->cut();
+  return true;
+}
+
 void HttpServer::Impl::add(Connection& connection, bool tls) {
   connections_.insert(&connection);
+  connection.number = ++last_connection_;
   ++counters.streams_accepted[tls ? 1 : 0], ++counters.streams_open[tls ? 1 : 0];
 }
 
@@ -94,9 +121,32 @@ void HttpServer::Impl::socket_closed(signal::ConnectionId id, const Socket& sock
   deliver(at);
 }
 
-void HttpServer::Impl::mount(EngineMount mount) {
+MutableBytes HttpServer::Impl::scratch() {
   constexpr std::size_t kScratchBytes = 65'536;
   scratch_.resize(kScratchBytes);
+  return scratch_;
+}
+
+std::string HttpServer::Impl::take_buffer() noexcept {
+  if (buffers_.empty()) return {};
+  std::string out = std::move(buffers_.back());
+  buffers_.pop_back();
+  return out;
+}
+
+void HttpServer::Impl::give_buffer(std::string&& buffer) noexcept {
+  static const std::size_t own_bytes = std::string().capacity();
+  const std::size_t bytes = buffer.capacity();
+  if (bytes <= own_bytes || bytes > kKeptBufferBytes || buffers_.size() == kKeptBuffers) return;
+  buffer.clear();
+  buffers_.push_back(std::move(buffer));
+}
+
+std::chrono::milliseconds HttpServer::Impl::beat() const noexcept {
+  return options.ping_interval.count() > 0 ? options.ping_interval : signal_options().heartbeat;
+}
+
+void HttpServer::Impl::mount(EngineMount mount) {
   engines_.push_back(std::make_unique<EngineEndpoint>(*this, std::move(mount)));
 }
 
@@ -203,22 +253,39 @@ void HttpServer::Impl::flush_turn() {
   for (const auto& cork : std::exchange(corks_, {})) cork->flush();
 }
 
-void HttpServer::Impl::drain(std::chrono::milliseconds retry_after) {
+void HttpServer::Impl::drain(const signal::Farewell& how) {
   draining = true;
   const Now at = now();
   for (const auto& engine : engines_) engine->drain();
-  if (native_ != nullptr) native_->drain(at, retry_after, frames_);
+  if (native_ != nullptr) native_->drain(at, how, frames_);
   deliver(at);
+}
+
+void HttpServer::Impl::undrain() {
+  draining = closing;
+  if (closing) return;
+  for (const auto& engine : engines_) engine->undrain();
+  if (native_ != nullptr) native_->undrain();
+}
+
+void HttpServer::Impl::close_sessions(signal::CloseCode code) {
+  const Now at = now();
+  if (native_ != nullptr) native_->close_all(at, code, frames_);
+  for (const auto& engine : engines_) engine->close_all(at);
+  deliver(at);
+}
+
+void HttpServer::Impl::set_access(std::vector<IpNetwork> metrics_allow_from,
+                                  const std::vector<std::string>& allowed_origins) {
+  options.metrics_allow_from = std::move(metrics_allow_from);
+  for (const auto& engine : engines_) engine->allow_origins(allowed_origins);
 }
 
 void HttpServer::Impl::close_all(signal::CloseCode code, std::chrono::milliseconds grace,
                                  std::function<void()> done) {
   draining = closing = true;
   done_ = std::move(done);
-  const Now at = now();
-  if (native_ != nullptr) native_->close_all(at, code, frames_);
-  for (const auto& engine : engines_) engine->close_all(at);
-  deliver(at);
+  close_sessions(code);
   const std::vector<Connection*> present(connections_.begin(), connections_.end());
   for (Connection* connection : present) connection->retire();
   grace_timer_.expires_after(grace);
@@ -256,16 +323,23 @@ void HttpServer::mount(PeerJsMount mount) { impl_->mount(std::move(mount)); }
 
 void HttpServer::deliver(const signal::Outbox& outbox) { impl_->deliver(outbox); }
 
-void HttpServer::settle() { impl_->deliver(now()); }
-
 void HttpServer::serve(DetachedStream stream) {
-  if (impl_->closing || stream.descriptor < 0) return;
-  const std::size_t most = impl_->options.max_connections;
-  if (most != 0 && impl_->connection_count() >= most) return;
+  if (impl_->closing || stream.descriptor < 0 || !impl_->has_room()) return;
   start_http(impl_, Stream(impl_->context, std::move(stream)));
 }
 
-void HttpServer::drain(std::chrono::milliseconds retry_after) { impl_->drain(retry_after); }
+void HttpServer::drain(const signal::Farewell& how) { impl_->drain(how); }
+
+void HttpServer::undrain() { impl_->undrain(); }
+
+void HttpServer::close_sessions(signal::CloseCode code) { impl_->close_sessions(code); }
+
+void HttpServer::flush() { impl_->deliver(now()); }
+
+void HttpServer::set_access(std::vector<IpNetwork> metrics_allow_from,
+                            const std::vector<std::string>& allowed_origins) {
+  impl_->set_access(std::move(metrics_allow_from), allowed_origins);
+}
 
 void HttpServer::close_all(signal::CloseCode code, std::chrono::milliseconds grace,
                            std::function<void()> done) {

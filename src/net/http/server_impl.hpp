@@ -24,6 +24,7 @@ inline constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 class Cork;
 class EngineEndpoint;
+class SilenceWatch;
 
 /// A page of this request's own host, one of `allowed` ("*": any), or no page at all.
 bool origin_is_allowed(const HttpRequest& request, const std::vector<std::string>& allowed);
@@ -39,6 +40,13 @@ class Connection {
   virtual void cut() noexcept = 0;
   /// The server closes: end when idle. WebSockets are told by the dialect instead.
   virtual void retire() noexcept = 0;
+
+  /// In the order of their coming.
+  std::uint64_t number = 0;
+  /// It was answered with more than a refusal.
+  bool welcome = false;
+  /// It was closed to make room.
+  bool gave_way = false;
 };
 
 /// What is spoken over a WebSocket that knows only texts.
@@ -77,8 +85,18 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   /// Hands what is to be said to the sockets and plans the next tick.
   void deliver(const Now& now);
   /// Room that a reader may use until it returns to the loop.
-  MutableBytes scratch() noexcept { return scratch_; }
+  MutableBytes scratch();
+  /// A buffer for what waits to be written, and back when nothing does: busy ones are warm, idle ones have
+  /// none.
+  std::string take_buffer() noexcept;
+  void give_buffer(std::string&& buffer) noexcept;
+  /// Who is pinged when nothing comes.
+  SilenceWatch& silence() noexcept { return *silence_; }
+  /// Of what signaling speaks: pings after this much silence; 0: never.
+  std::chrono::milliseconds beat() const noexcept;
 
+  /// Whether there is room for one more connection, or somebody has made it.
+  bool has_room() noexcept;
   void add(Connection& connection, bool tls);
   void remove(Connection& connection, bool tls) noexcept;
   void count(unsigned status) noexcept { ++counters.responses[status / 100 < 6 ? status / 100 : 0]; }
@@ -100,14 +118,17 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   /// Only with signaling.
   const signal::Options& signal_options() const noexcept { return router_->options(); }
 
-  void drain(std::chrono::milliseconds retry_after);
+  void drain(const signal::Farewell& how);
+  void undrain();
+  void close_sessions(signal::CloseCode code);
+  void set_access(std::vector<IpNetwork> metrics_allow_from, const std::vector<std::string>& allowed_origins);
   void close_all(signal::CloseCode code, std::chrono::milliseconds grace, std::function<void()> done);
   void stop() noexcept;
   /// stop(), and nobody waits for the end.
   void abandon() noexcept;
 
   asio::io_context& context;
-  const HttpOptions options;
+  HttpOptions options;
   const HttpHandlers handlers;
   HttpCounters counters;
   bool draining = false;
@@ -136,9 +157,12 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   PeerJsMount peerjs_;
   bool delivering_ = false;
   std::vector<std::uint8_t> scratch_;
+  std::vector<std::string> buffers_;
+  std::shared_ptr<SilenceWatch> silence_;
   signal::ConnectionId last_id_ = 0;
   boost::unordered_flat_map<signal::ConnectionId, Socket*> sockets_;
   std::unordered_set<Connection*> connections_;
+  std::uint64_t last_connection_ = 0;
 
   asio::steady_timer tick_timer_;
   std::optional<TimePoint> planned_;

@@ -14,7 +14,7 @@ constexpr std::uint16_t kNoCode = 1005;
 constexpr std::uint16_t kBadText = 1007;
 constexpr std::uint16_t kTooBig = 1009;
 /// A larger message's buffer is given back.
-constexpr std::size_t kKeptBytes = 1024;
+constexpr std::size_t kKeptBytes = 64;
 
 /// RFC 6455 §7.4: codes that may be on the wire.
 constexpr bool is_close_code(std::uint16_t code) noexcept {

@@ -170,8 +170,9 @@ void Server::handle_allocate(Request& r) {
   // The connections of a TCP allocation (RFC 6062) stay with their streams: it cannot move.
   if (ticket && (!options_.mobility || wish->protocol == RelayProtocol::Tcp))
     return deny(r, ErrorCode::MobilityForbidden, Denial::MobilityOff);
+  if (draining_) return refuse_draining(r, wish->token.has_value());
   // Check 11. A reserved port is here and nowhere else.
-  if (!wish->token && send_elsewhere(r)) return;
+  if (!wish->token && send_elsewhere(r, options_.alternate_servers)) return;
 
   // The quota first ("at any point"), so that a refusal does not use up a token.
   if (const auto quota = admit(r)) {

@@ -4,12 +4,11 @@
 
 namespace ts::turn {
 
-bool Server::send_elsewhere(Request& r) {
+bool Server::send_elsewhere(Request& r, const std::vector<Endpoint>& servers) {
   const Endpoint* same = nullptr;
   const Endpoint* other = nullptr;
   const IpFamily family = r.in.tuple.client.address.family();
-  for (const Endpoint& server : options_.alternate_servers)
-    (server.address.family() == family ? same : other) = &server;
+  for (const Endpoint& server : servers) (server.address.family() == family ? same : other) = &server;
   // Nowhere to go in the client's family, or to where it is already: we relay ourselves.
   if (same == nullptr || *same == r.in.tuple.server) return false;
   ResponseWriter response(r, stun::MessageClass::ErrorResponse);
@@ -25,6 +24,14 @@ bool Server::send_elsewhere(Request& r) {
   }
   send_answer(r, response, Outcome::E300);
   return true;
+}
+
+void Server::refuse_draining(Request& r, bool reserved) {
+  // A reserved port is here and nowhere else.
+  if (!reserved &&
+      (send_elsewhere(r, options_.drain_servers) || send_elsewhere(r, options_.alternate_servers)))
+    return;
+  deny(r, stun::ErrorCode::InsufficientCapacity, Denial::Draining);
 }
 
 }  // namespace ts::turn

@@ -56,13 +56,14 @@ async function startClient({ room, policy, only, token, media }) {
   const { connect } = await import('/client/turnstone.js');
   const state = window.interop = { got: [], errors: [], opened: 0, candidates: [] };
   const client = state.client = connect({ token, rtcConfig: { iceTransportPolicy: policy } });
-  const keep = () => {
+  // In place: the client has a list of its own for each room.
+  const keep = (servers) => {
     if (!only) return;
-    client.iceServers = client.iceServers
-      .map((s) => ({ ...s, urls: [s.urls].flat().filter((url) => url.includes(only)) })).filter((s) => s.urls.length);
+    const kept = servers.map((s) => ({ ...s, urls: [s.urls].flat().filter((url) => url.includes(only)) }));
+    servers.splice(0, servers.length, ...kept.filter((s) => s.urls.length));
   };
   const stream = media ? await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 240 } }) : null;
-  client.on('ice', keep);
+  client.on('ice', ({ servers }) => keep(servers));
   client.on('link', (link) => {
     state.link = link;
     link.pc.addEventListener('icecandidateerror', ({ url, errorCode, errorText }) => state.errors.push([url, errorCode, errorText]));
@@ -77,7 +78,7 @@ async function startClient({ room, policy, only, token, media }) {
     if (stream) link.publish(stream);
   });
   await client.ready(10_000);
-  keep();
+  keep(client.iceServers);
   const peers = await client.join(room, { name: 'interop' });
   for (const { peer } of peers) client.call(peer, room);
   return { peer: client.peer, servers: client.iceServers.flatMap((s) => s.urls) };

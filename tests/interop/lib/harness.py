@@ -186,11 +186,11 @@ class Server:
 
     def __exit__(self, *unused):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            # At SIGTERM ours waits for allocations; a test does not.
+            self.process.send_signal(signal.SIGTERM if CONTROL else signal.SIGINT)
             try:
-                self.process.wait(timeout=3)
+                self.process.wait(timeout=5)
             except subprocess.TimeoutExpired:
-                # A drain waits for allocations; a test does not.
                 self.process.kill()
                 self.process.wait()
 

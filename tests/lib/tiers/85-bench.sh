@@ -8,14 +8,16 @@ if [ ! -x tests/bench/run ]; then
   exit 0
 fi
 export TURNSTONE=$TS_ROOT/build/release/turnstone
-status=0
-logged 900 smoke tests/bench/run --smoke || status=$?
-case $status in
-  0) pass "bench smoke" ;;
-  77) skip "bench smoke" "$(tail -n 1 "$TS_LOGS/$TS_TIER.smoke.log")" ;;
-  *) fail "bench smoke" "$(tail -n 1 "$TS_LOGS/$TS_TIER.smoke.log")" ;;
-esac
-# Servers and places that are not here: "SKIPPED what: reason".
-while IFS=: read -r what reason; do
-  skip "bench smoke, ${what#SKIPPED }" "${reason# }"
-done < <(head -n -1 "$TS_LOGS/$TS_TIER.smoke.log" | grep '^SKIPPED ' || true)
+for bench in run signaling; do
+  status=0
+  logged 900 "$bench" "tests/bench/$bench" --smoke || status=$?
+  case $status in
+    0) pass "bench smoke, $bench" ;;
+    77) skip "bench smoke, $bench" "$(tail -n 1 "$TS_LOGS/$TS_TIER.$bench.log")" ;;
+    *) fail "bench smoke, $bench" "$(tail -n 1 "$TS_LOGS/$TS_TIER.$bench.log")" ;;
+  esac
+  # Servers and places that are not here: "SKIPPED what: reason".
+  while IFS=: read -r what reason; do
+    skip "bench smoke, ${what#SKIPPED }" "${reason# }"
+  done < <(head -n -1 "$TS_LOGS/$TS_TIER.$bench.log" | grep '^SKIPPED ' || true)
+done

@@ -74,5 +74,22 @@ TEST_F(Watching, AFileThatCanBeReadAgainHasChanged) {
   EXPECT_EQ(told(), 1);
 }
 
+// Whoever reads files and then has them watched misses nothing that came in between.
+TEST_F(Watching, WhatChangesWhileTheFilesAreReadIsReadOnceMore) {
+  start();
+  watch->mark();
+  std::ofstream(path) << "two!";
+  watch->watch({path});
+  EXPECT_EQ(told(), 1);
+  watch->mark();
+  watch->watch({path});
+  changes = 0;
+  context.run_for(4 * kInterval);
+  EXPECT_EQ(changes, 0) << "nothing has come";
+  watch->mark();
+  watch->watch({path, folder / "other"});
+  EXPECT_EQ(told(), 1) << "nobody has looked at the other one";
+}
+
 }  // namespace
 }  // namespace ts::app

@@ -95,6 +95,7 @@ TEST(ProbeUrl, Redacts) {
 
 TEST(ProbeText, IsSafeForTerminals) {
   EXPECT_EQ(printable("a\x1B[31mb"), "a?[31mb");
+  EXPECT_EQ(printable("a\u061Cb\u180Ec\U000E0041d"), "a?b?c?d") << "marks that nobody sees";
   EXPECT_EQ(printable("\xC3\xA4\xFF\xC2\x9B"), "\xC3\xA4??");
   EXPECT_EQ(printable("abc\xE2\x80\xAE"), "abc?");
   EXPECT_EQ(printable("abcdef", 3), "abc…");

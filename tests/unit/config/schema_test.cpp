@@ -80,12 +80,14 @@ TEST(Sample, ExamplesLoadToo) {
                        {"/run/secrets/turnstone-secrets", "s"},
                        {"/run/secrets/turnstone-jwt-secrets", std::string(32, 's')},
                        {"/run/secrets/turnstone-token", "t"},
-                       {"/run/secrets/turnstone-hook-token", "t"}};
+                       {"/run/secrets/turnstone-hook-token", "t"},
+                       {"/run/secrets/turnstone-admin-token", "0123456789abcdef"}};
   const LoadResult r = load_text(yaml, {}, {}, files);
-  ASSERT_THAT(r.problems, SizeIs(2)) << to_text(r.problems) << yaml;
+  ASSERT_THAT(r.problems, SizeIs(3)) << to_text(r.problems) << yaml;
   // The sample shows both.
   EXPECT_EQ(r.problems[0].key, "signaling.token, signaling.token_file");
   EXPECT_EQ(r.problems[1].key, "auth.hook_token, auth.hook_token_file");
+  EXPECT_EQ(r.problems[2].key, "admin.token, admin.token_file");
 }
 
 TEST(Keys, AreCompleteAndDistinct) {

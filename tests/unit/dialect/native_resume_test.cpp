@@ -350,7 +350,7 @@ TEST_F(ResumeTest, DrainAndEndOfTheServer) {
   enter(1, "ada"), enter(2, "bob"), enter(3, "cid");
   lose(1);
   said();
-  native_->drain(now_, 1s, frames_);
+  native_->drain(now_, {1s, {}, {}}, frames_);
   EXPECT_EQ(said(),
             (Lines{R"(2< {"t":"goaway","retryAfter":1.000})", R"(3< {"t":"goaway","retryAfter":1.000})"}));
   lose(2);

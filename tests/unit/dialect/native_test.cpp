@@ -281,7 +281,7 @@ TEST_F(NativeTest, LimitsDrainAndTheEnd) {
           R"(21< {"t":"error","code":"rate_limited","message":"too many connections","retryAfter":10.000})",
           "21! 4008 too many connections"}));
   say(1, R"({"t":"hello","v":1,"token":"secret","peer":"ada"})");
-  native_->drain(now_, 2500ms, frames_);
+  native_->drain(now_, {2500ms, {}, {}}, frames_);
   EXPECT_EQ(said(), Lines{R"(1< {"t":"goaway","retryAfter":2.500})"});
   open(22);
   EXPECT_EQ(

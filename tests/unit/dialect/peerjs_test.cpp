@@ -99,6 +99,20 @@ class PeerJsTest : public ::testing::Test {
 const std::string kOpen = R"({"type":"OPEN"})";
 const std::string kTaken = R"({"type":"ID-TAKEN","payload":{"msg":"ID is taken"}})";
 
+// A client takes its life at an ERROR, and comes back after a close.
+TEST_F(PeerJsTest, ADrainSendsClientsElsewhere) {
+  open(1, "ada");
+  native_->drain(now_, {1s, {}, 500ms}, frames_);
+  EXPECT_EQ(said(), Lines{}) << "there is no word for it";
+  EXPECT_EQ(open(2, "bob"), Lines{"2 x"});
+  EXPECT_EQ(after(1499ms), Lines{});
+  peerjs_->alive(now_, 1);
+  EXPECT_EQ(after(1ms), Lines{"1 x"});
+  EXPECT_EQ(peerjs_->counters().connections, 0U);
+  router_->undrain();
+  EXPECT_EQ(open(3, "ada"), Lines{"3 " + kOpen});
+}
+
 TEST_F(PeerJsTest, LetsInWhoShowsACredential) {
   EXPECT_EQ(open(1, "ada"), Lines{"1 " + kOpen});
   EXPECT_EQ(open(2, "bob", "secret", "peerjs"), Lines{"2 " + kOpen}) << "as token, with the common key";
@@ -221,7 +235,7 @@ TEST_F(PeerJsTest, MeetsTheNativeProtocol) {
   signal::Outbox out;
   router_->close_room(now_, "peerjs", "closed", out);
   peerjs_->deliver(now_, out);
-  EXPECT_EQ(said(), Lines{"1 x"});
+  EXPECT_EQ(said().at(1), "1 x");
   EXPECT_EQ(open(2, "nat").at(0), "2 " + kTaken);
 }
 

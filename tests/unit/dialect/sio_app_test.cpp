@@ -170,6 +170,19 @@ TEST_F(SioAppTest, LetsInWhoHasTheToken) {
             Lines{R"(3 44{"message":"Invalid room"})"});
 }
 
+// Its clients come back by themselves when the engine closes, and not after a disconnect that was said.
+TEST_F(SioAppTest, ADrainSendsClientsElsewhere) {
+  connect(1), connect(2);
+  ready(1, "ada");
+  native_->drain(now_, {1s, {}, 500ms}, frames_);
+  EXPECT_EQ(said(), Lines{}) << "there is no word for it";
+  const Lines late = ready(2, "bob");
+  EXPECT_EQ(late, Lines{"2 x"}) << "it would have no room here";
+  EXPECT_EQ(after(1499ms), Lines{});
+  EXPECT_EQ(after(1ms), Lines{"1 x"});
+  EXPECT_EQ(router_->counters().members, 0U);
+}
+
 TEST_F(SioAppTest, TokensSayWhichRoomsOneMayHear) {
   Tokens tokens;
   signal::Identity& tea = tokens.add("tea");

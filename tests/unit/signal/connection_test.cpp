@@ -299,7 +299,7 @@ TEST_F(RouterTest, ConnectionLimit) {
 TEST_F(RouterTest, Drain) {
   member(1, "ada");
   ASSERT_TRUE(router_->opened(now_, 2, {}, 0, out_));
-  router_->drain(5s, out_);
+  router_->drain(now_, {5s, {}, {}}, out_);
   EXPECT_EQ(said(), Lines{"1: goaway 5000"});
   const auto opened = router_->opened(now_, 3, {}, 0, out_);
   ASSERT_EQ(code(opened), ErrorCode::ServerDraining);

@@ -7,8 +7,8 @@ import os
 PATH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "gates.json")
 
 
-def load():
-    with open(PATH, encoding="utf-8") as file:
+def load(path=PATH):
+    with open(path, encoding="utf-8") as file:
         return json.load(file)["gates"]
 
 
@@ -34,10 +34,10 @@ def judge(results, gates):
         yield ("pass" if judged <= gate["most"] else "FAIL"), gate, value
 
 
-def show(results, say, judged=True):
+def show(results, say, judged=True, path=PATH):
     """Prints a line for each gate; the number of those that failed. Without a judgement where figures say nothing."""
     failed = absent = 0
-    for verdict, gate, value in judge(results, load()):
+    for verdict, gate, value in judge(results, load(path)):
         failed += verdict == "FAIL"
         absent += verdict == "none"
         verdict = verdict if judged or value is None else "-"

@@ -7,7 +7,9 @@ from xml.sax.saxutils import escape
 COLOURS = {"turnstone": ("#0b6e8a", "#4fc3dc"), "coturn": ("#c2571a", "#f0985c"), "pion": ("#7a5aa8", "#b49ae0"),
            "p1-stun": ("#a33b62", "#e58aac"), "bare": ("#6b7280", "#9aa3b2"), "bare-batch": ("#848b98", "#828b9b"),
            "bare-trains": ("#a0a6b1", "#6b7484"), "bare-ring": ("#bcc1c9", "#555e6e"), "bare-tc": ("#d3d7dc", "#444c59"),
-           "turnstone-tc": ("#2a9d5c", "#5fd694")}
+           "turnstone-tc": ("#2a9d5c", "#5fd694"),
+           # Of tests/bench/signaling.
+           "socketio": ("#c2571a", "#f0985c"), "ws": ("#7a5aa8", "#b49ae0"), "peerjs": ("#a33b62", "#e58aac")}
 CPU_WORKS = ("one-up", "one-down", "small-up", "hundred-up", "hundred-down", "bursts-up", "trains-up", "binding", "tcp-up",
              "tls-up")
 # File: works, figure, title, what the bars are, and a lesser figure to be drawn into them.
@@ -148,10 +150,10 @@ def short(title):
     return title
 
 
-def all_plots(results):
-    """{file name: (SVG, what it shows)} of what there are figures for."""
+def all_plots(results, plots=None):
+    """{file name: (SVG, what it shows)} of what there are figures for; `plots` in place of the relay's."""
     out = {}
-    for name, (works, figure, title, note, second) in PLOTS.items():
+    for name, (works, figure, title, note, second) in (plots or PLOTS).items():
         svg = bars(results, works, figure, title, note, second)
         if svg:
             out[name] = (svg, title)

@@ -144,10 +144,10 @@ def threads_table(results):
     return table(["work", "server", "µs CPU per packet", "packets per CPU second", "of the busiest threads, each"], rows)
 
 
-def gates_table(results):
+def gates_table(results, path=gates.PATH):
     rows = [[gate["name"], f"{gate['most']:g}", "not measured" if value is None else
              f"{value[0]:.2f} ({value[1]:.2f} to {value[2]:.2f})", {"pass": "kept", "FAIL": "**missed**", "none": ""}[verdict]]
-            for verdict, gate, value in gates.judge(results, gates.load())]
+            for verdict, gate, value in gates.judge(results, gates.load(path))]
     return table(["bound", "at most", "measured", ""], rows)
 
 
@@ -197,7 +197,7 @@ def markdown(results):
     return "\n".join([*out, END])
 
 
-def update(path, results):
+def update(path, results, write=markdown):
     """Puts the figures between the markers of the document."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
@@ -205,4 +205,4 @@ def update(path, results):
     if not pattern.search(text):
         raise ValueError(f"{path} has no markers for the figures")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(pattern.sub(lambda _: markdown(results), text))
+        file.write(pattern.sub(lambda _: write(results), text))

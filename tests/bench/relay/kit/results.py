@@ -80,8 +80,8 @@ def problems_of(value, schema, where="result"):
             yield from problems_of(item, schema.get("items", {}), f"{where}[{index}]")
 
 
-def check(document):
-    with open(SCHEMA_PATH, encoding="utf-8") as file:
+def check(document, schema=SCHEMA_PATH):
+    with open(schema, encoding="utf-8") as file:
         return list(problems_of(document, json.load(file)))
 
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asks a shard for something on its thread, and waits for it on another io_context's.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <turnstone/net/shard.hpp>
+
+namespace ts::app {
+
+inline constexpr std::chrono::seconds kShardLimit{2};
+
+/// Runs `what` on a shard's thread; nothing when that takes too long, and then it is not done later either.
+template <class T>
+boost::asio::awaitable<std::optional<T>> ask_shard(boost::asio::io_context& context, net::Shard& shard,
+                                                   std::function<T(turn::Server&, Now, turn::Outbox&)> what) {
+  struct Asked {
+    explicit Asked(boost::asio::io_context& io) : here(io, kShardLimit) {}
+    boost::asio::steady_timer here;
+    std::optional<T> value;
+    /// The shard has begun, or nobody waits any more: whoever is first.
+    std::atomic<bool> taken{false};
+  };
+  const auto asked = std::make_shared<Asked>(context);
+  shard.with_server(
+      [&context, asked, what = std::move(what)](turn::Server& server, Now now, turn::Outbox& out) {
+        if (asked->taken.exchange(true)) return;
+        const auto value = std::make_shared<T>(what(server, now, out));
+        boost::asio::post(context, [asked, value] {
+          asked->value.emplace(std::move(*value));
+          asked->here.cancel();
+        });
+      });
+  const auto token = boost::asio::as_tuple(boost::asio::use_awaitable);
+  co_await asked->here.async_wait(token);
+  if (!asked->value && asked->taken.exchange(true)) {
+    // Just begun: what it does is bounded.
+    asked->here.expires_after(kShardLimit);
+    co_await asked->here.async_wait(token);
+  }
+  co_return std::move(asked->value);
+}
+
+}  // namespace ts::app

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// The console: asks for the token, asks the server every two seconds, shows the state line and one view. The token is in
+// sessionStorage and in a header, and nowhere else.
+import { Api } from './api.mjs';
+import { byId, h, say } from './dom.mjs';
+import { duration } from './format.mjs';
+import { Allocation, Allocations, Room, Rooms } from './lists.mjs';
+import { Overview } from './overview.mjs';
+import { Rates, Timeline } from './rates.mjs';
+import { findings, headline } from './state.mjs';
+
+const PERIOD = 2000;
+const TOKEN = 'turnstone-admin-token';
+const MARKS = { bad: 'Trouble', warn: 'Look' };
+const VIEWS = { '': Overview, allocations: Allocations, allocation: Allocation, rooms: Rooms, room: Room };
+
+/** A tab whose storage is closed keeps the token until it is loaded anew. */
+const store = {
+  get: () => { try { return sessionStorage.getItem(TOKEN); } catch { return null; } },
+  set: (value) => { try { sessionStorage.setItem(TOKEN, value); } catch { /* this tab's memory has it */ } },
+  remove: () => { try { sessionStorage.removeItem(TOKEN); } catch { /* it never had it */ } },
+};
+
+const app = {
+  api: null,
+  rates: new Rates(),
+  timeline: new Timeline(),
+  /** Tells what was done. */
+  notice: (text) => say(byId('notice'), text),
+  /** Shows another view, and there what was done. */
+  go: (hash, text) => {
+    farewell = text;
+    location.hash = hash;
+  },
+  /** Does something for the operator; what goes wrong is told. */
+  run: (what) => what().catch(trouble),
+};
+let view = null;
+let heard = 0;
+let problem = '';
+let farewell = '';
+let timers = [];
+
+function trouble(error) {
+  if (error.status === 401) lock('The server does not know this token (any more).');
+  else if (error.status === undefined) throw error;
+  else app.notice(`That did not work: ${error.message}.`);
+}
+
+/** Back to the question for the token, which is forgotten unless nothing is known against it. */
+function lock(why = '', keep = false) {
+  if (!keep) store.remove();
+  app.api = null;
+  for (const timer of timers) clearTimeout(timer);
+  timers = [];
+  view = null;
+  byId('view').replaceChildren();
+  say(byId('notice'), '');
+  show(false);
+  say(byId('login-problem'), why);
+  byId('token').value = '';
+  byId('token').focus();
+}
+
+function show(open) {
+  document.body.dataset.state = open ? 'open' : 'locked';
+  byId('login').hidden = open;
+  for (const id of ['state', 'views', 'leave']) byId(id).hidden = !open;
+}
+
+async function enter(token) {
+  app.api = new Api(token, new URL('../v1/', location.href));
+  app.rates = new Rates();
+  app.timeline = new Timeline();
+  const stats = await app.api.get(['stats']);
+  store.set(token);
+  say(byId('login-problem'), '');
+  show(true);
+  took(stats);
+  // Nothing hangs on it: without, graphs begin now.
+  await app.api.get(['history']).then((columns) => {
+    const newest = app.rates.now;
+    app.timeline = new Timeline();
+    app.timeline.load(columns);
+    app.timeline.push(newest.now);
+  }).catch(() => {});
+  route();
+  repeat(PERIOD, poll);
+  timers.push(setInterval(tell, 1000));
+}
+
+/** Calls again and again, each time some while after the last one is done; not while nobody looks. */
+function repeat(period, what) {
+  const api = app.api;
+  const slot = timers.push(0) - 1;
+  const turn = async () => {
+    if (!document.hidden) await what();
+    if (api === app.api && api !== null) timers[slot] = setTimeout(turn, period);
+  };
+  timers[slot] = setTimeout(turn, period);
+}
+
+async function poll() {
+  const { api } = app;
+  try {
+    const stats = await api.get(['stats']);
+    if (api !== app.api) return;
+    problem = '';
+    took(stats);
+  } catch (error) {
+    if (api !== app.api) return;
+    if (error.status === 401) trouble(error);
+    else problem = error.message;
+  }
+  tell();
+}
+
+function took(stats) {
+  heard = performance.now();
+  app.rates.push(stats);
+  app.timeline.push(stats.now);
+  say(byId('node'), `${location.host}, ${stats.version}, up ${duration(stats.uptime_seconds)}`);
+  tell();
+  view?.update?.();
+}
+
+/** The state line. Its title alone is read out when it changes: numbers change all the time. */
+function tell() {
+  if (app.api === null) return;
+  const silent = (performance.now() - heard) / 1000;
+  const found = findings(app.rates);
+  const line = headline(app.rates, found, silent);
+  byId('state').dataset.level = line.level;
+  say(byId('state-title'), line.title);
+  say(byId('state-text'), line.text);
+  say(byId('state-hint'), line.hint ?? (silent > 8 ? problem : ''));
+  const more = found.filter((finding) => finding !== line);
+  const list = byId('state-more');
+  if (list.childElementCount !== more.length) {
+    list.replaceChildren(...more.map(() => h('li', null, h('span'), h('span'))));
+  }
+  more.forEach(({ level, title, text, hint }, i) => {
+    const [mark, rest] = list.children[i].children;
+    mark.className = `mark ${level}`;
+    say(mark, `${MARKS[level]}: ${title}. `);
+    say(rest, `${text} ${hint}`);
+  });
+  document.title = `${line.level === 'ok' ? '' : '⚠ '}${line.title} – Turnstone`;
+}
+
+/** Shows what the address names: #/view/argument?query */
+function route() {
+  if (app.api === null) return;
+  const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
+  const [name, ...rest] = path.split('/');
+  let words;
+  try {
+    words = rest.map(decodeURIComponent);
+  } catch {
+    words = [];
+  }
+  const wants = name === 'allocation' || name === 'room';
+  const View = Object.hasOwn(VIEWS, name) && (!wants || words[0]) ? VIEWS[name] : Overview;
+  const place = byId('view');
+  place.replaceChildren();
+  app.notice(farewell);
+  farewell = '';
+  const shown = view = new View(app, place, words, new URLSearchParams(query));
+  for (const link of document.querySelectorAll('nav a')) {
+    const current = link.getAttribute('href') === `#/${{ allocation: 'allocations', room: 'rooms' }[name] ?? name}`;
+    if (current) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  shown.update?.();
+  if (shown.start) app.run(() => shown.start());
+  if (shown.refresh) live(shown);
+}
+
+/** What a view asks for by itself, while it is shown. */
+function live(shown) {
+  const turn = async () => {
+    if (view !== shown) return;
+    // A single answer that fails to come is no news: the state line tells when there are none at all.
+    if (!document.hidden) await shown.refresh().catch((error) => (error.status === 401 ? trouble(error) : null));
+    if (view === shown) setTimeout(turn, shown.period);
+  };
+  turn();
+}
+
+byId('login').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const token = byId('token').value.trim();
+  if (!token) return;
+  await enter(token).catch((error) => {
+    app.api = null;
+    say(byId('login-problem'), error.status === 401 ? 'The server does not know this token.' : `That did not work: ${error.message}.`);
+  });
+});
+byId('leave').addEventListener('click', () => lock());
+addEventListener('hashchange', () => {
+  route();
+  byId('main').focus({ preventScroll: true });
+  scrollTo(0, 0);
+});
+document.addEventListener('visibilitychange', () => { if (!document.hidden && app.api) poll(); });
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => view?.restyle?.());
+
+const kept = store.get();
+if (kept) {
+  enter(kept).catch((error) => (error.status === 401 ? lock('The server does not know this token any more.')
+    : lock(`That did not work: ${error.message}. Reload the page to try again.`, true)));
+}
+if (!kept) lock();

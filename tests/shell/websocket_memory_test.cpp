@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an idle WebSocket costs in memory of ours. Bytes that are allocated, not pages, so that the figure is
+// the same under every allocator. The clients are in this process, too: a plain one is a descriptor and an
+// empty string.
+#include <cstdint>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <malloc.h>
+
+#include "http_support.hpp"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TS_SANITIZED 1
+#endif
+#endif
+#ifdef TS_SANITIZED
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
+#endif
+
+namespace ts::net::http_test {
+namespace {
+
+std::int64_t allocated_bytes() {
+#ifdef TS_SANITIZED
+  return static_cast<std::int64_t>(__sanitizer_get_current_allocated_bytes());
+#else
+  const struct mallinfo2 info = ::mallinfo2();
+  return static_cast<std::int64_t>(info.uordblks + info.hblkhd);
+#endif
+}
+
+/// The gate of the benchmark is for pages; this is for what is allocated in them.
+constexpr std::int64_t kIdleBytes = 4096;
+
+Settings roomy() {
+  Settings out;
+  out.signal.open = true;
+  out.signal.messages_per_second = 0;
+  return out;
+}
+
+TEST(WebSocketMemory, AnIdleMemberKeepsNoBuffers) {
+  constexpr std::size_t kCount = 300;
+  Server server(roomy());
+  std::vector<Client> clients;
+  clients.reserve(kCount);
+  const auto come = [&](std::size_t number) {
+    clients.push_back(server.connect());
+    clients.back().upgrade();
+    clients.back().text(R"({"t":"hello","v":1,"peer":"p)" + std::to_string(number) + "\"}");
+    EXPECT_THAT(clients.back().next_text(), ::testing::HasSubstr("welcome"));
+  };
+  come(0);  // what is there once
+  ASSERT_TRUE(server.settles_at(1));
+  const std::int64_t before = allocated_bytes();
+  for (std::size_t i = 1; i < kCount; ++i) come(i);
+  ASSERT_TRUE(server.settles_at(kCount));
+  const std::int64_t each = (allocated_bytes() - before) / static_cast<std::int64_t>(kCount - 1);
+  std::cout << "idle native WebSocket: " << each << " bytes\n";
+  EXPECT_GT(each, 0);
+  EXPECT_LT(each, kIdleBytes);
+}
+
+TEST(WebSocketMemory, ALargeMessageLeavesNothingBehind) {
+  Server server(roomy());
+  Client client = server.connect();
+  client.upgrade();
+  client.text(R"({"t":"hello","v":1,"peer":"a"})");
+  EXPECT_THAT(client.next_text(), ::testing::HasSubstr("welcome"));
+  const std::string large(60'000, ' ');
+  // In several pieces, so that it is gathered; the answer shows that it has been dealt with.
+  const auto say = [&](const std::string& text) {
+    const std::string frame = Client::frame(1, text);
+    client.send(std::string_view(frame).substr(0, 30'000));
+    server.run([] {});
+    client.send(std::string_view(frame).substr(30'000));
+    EXPECT_THAT(client.next_text(), ::testing::HasSubstr("pong"));
+  };
+  const std::int64_t before = server.run([] { return allocated_bytes(); });
+  for (int i = 0; i < 5; ++i) say(large + R"({"t":"ping"})");
+  const std::int64_t after = server.run([] { return allocated_bytes(); });
+  EXPECT_LT(after - before, 20'000);
+}
+
+}  // namespace
+}  // namespace ts::net::http_test
