@@ -153,7 +153,7 @@ std::string RedisBus::Impl::trust() {
   return error ? "signaling.redis.key_file: " + error.message() : std::string();
 }
 
-asio::awaitable<void> RedisBus::Impl::run(std::shared_ptr<Impl> self) {
+asio::awaitable<void> RedisBus::Impl::run([[maybe_unused]] std::shared_ptr<Impl> self) {
   std::chrono::milliseconds pause = kFirstPause;
   while (!stopped_) {
     const auto session = std::make_shared<Session>(context_, max_payload_);
