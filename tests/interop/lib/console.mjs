@@ -62,8 +62,8 @@ async function overview() {
   const loads = await until(async () => /Mbit\/s/.test(await at('tiles').innerText()));
   check('console: shows what is relayed', loads, await at('tiles').innerText());
   check('console: draws three graphs', await page.locator('[data-testid="graphs"] canvas').count() === 3);
-  const talkers = await until(async () => { const text = await at('talkers').innerText(); return text.includes(options.nasty) && text; });
-  check('console: the top talker is the one that sends most', talkers && talkers.split('\n').find((line) => line.includes('/s'))?.includes(options.nasty), talkers);
+  const talkers = await until(async () => { const text = await at('talkers').innerText(); return text.includes(options.top) && text; });
+  check('console: the top talker is the one that sends most', talkers && talkers.split('\n').find((line) => line.includes('/s'))?.includes(options.top), talkers);
   check('console: a name that is markup is text', await page.locator('main img').count() === 0 && await page.title() !== 'owned');
   // The graphs have something to show by then.
   await page.waitForTimeout(6000);
@@ -95,11 +95,15 @@ async function storm() {
 async function allocations() {
   await show('#/allocations');
   const rows = page.locator('[data-testid="allocations"] tbody tr');
-  check('console: lists all allocations', await until(async () => await rows.count() === 6), await rows.count());
+  check('console: lists all allocations', await until(async () => await rows.count() === 9), await rows.count());
+  await shoot('allocations');
   await page.locator('input[name="user"]').fill(options.nasty);
   await at('filter').click();
   check('console: filters them by a user with an odd name', await until(async () => await rows.count() === 3), await rows.count());
-  await shoot('allocations');
+  check('console: and shows it as text', await page.locator('main img').count() === 0 && (await at('allocations').innerText()).includes(options.nasty));
+  await page.locator('input[name="user"]').fill(options.top);
+  await at('filter').click();
+  await until(async () => await rows.count() === 3 && (await rows.first().innerText()).includes(options.top));
   await rows.first().getByRole('link').first().click();
   const live = await until(async () => /now .*bit\/s/.test(await at('allocation').innerText()));
   check('console: one allocation is live', live, await at('allocation').innerText());
@@ -107,10 +111,10 @@ async function allocations() {
   await page.getByRole('button', { name: 'End', exact: true }).click();
   await at('dialog').waitFor();
   await page.keyboard.press('Escape');
-  check('console: nothing is ended without a yes', (await api('GET', 'allocations')).body.allocations.length === 6);
+  check('console: nothing is ended without a yes', (await api('GET', 'allocations')).body.allocations.length === 9);
   await page.getByRole('button', { name: 'End', exact: true }).click();
   await at('confirm').click();
-  const ended = await until(async () => (await api('GET', 'allocations')).body.allocations.length === 5);
+  const ended = await until(async () => (await api('GET', 'allocations')).body.allocations.length === 8);
   check('console: ends an allocation', ended, JSON.stringify((await api('GET', 'status')).body));
   check('console: and says so', await until(async () => /over|ended/.test(await at('notice').innerText())), await at('notice').innerText());
 }
