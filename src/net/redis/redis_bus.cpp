@@ -232,7 +232,8 @@ asio::awaitable<void> RedisBus::Impl::greet(SessionPtr session, std::string& tro
   if (options_.redis_password.empty()) {
     append_command(hello, {"HELLO", "3"});
   } else {
-    const std::string_view user = options_.redis_username.empty() ? "default" : options_.redis_username;
+    std::string_view user = options_.redis_username;
+    if (user.empty()) user = "default";
     append_command(hello, {"HELLO", "3", "AUTH", user, options_.redis_password});
   }
   co_await write_now(session, hello, trouble);
