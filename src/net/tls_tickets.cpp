@@ -117,8 +117,8 @@ int ticket_key(SSL* session, unsigned char* name, unsigned char* iv, EVP_CIPHER_
   if (found == keys->end()) return kNone;
   const bool ready = EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, found->cipher.data(), iv) == 1 &&
                      set_mac(mac, *found);
-  if (!ready) return kFailed;
-  return found == keys->begin() ? kUse : kUseAndRenew;
+  // Clients use a ticket of TLS 1.3 once (RFC 8446), so each resumption brings the next one.
+  return ready ? kUseAndRenew : kFailed;
 }
 
 }  // namespace
