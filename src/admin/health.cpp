@@ -13,7 +13,9 @@ Response ready(const State& state) {
              (is_ready         ? "ready"
               : state.draining ? "draining"
                                : "starting") +
-             "\",\"allocations\":" + std::to_string(state.allocations) + "}\n";
+             "\",\"allocations\":" + std::to_string(state.allocations);
+  if (!state.backplane.empty()) out.body.append(",\"backplane\":\"").append(state.backplane).append("\"");
+  out.body += "}\n";
   return out;
 }
 

@@ -128,9 +128,11 @@ Json to_json(const signal::MemberSummary& member) {
   Json out = Json::object();
   out["peer"] = member.peer;
   if (!member.subject.empty()) out["subject"] = member.subject;
-  out["client"] = member.remote.to_string();
-  out["dialect"] = dialect_name(member.dialect);
+  // Its own node knows these.
+  if (!member.elsewhere) out["client"] = member.remote.to_string();
+  if (!member.elsewhere) out["dialect"] = dialect_name(member.dialect);
   out["lost"] = member.lost;
+  out["elsewhere"] = member.elsewhere;
   return out;
 }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <stdexcept>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
@@ -18,6 +17,7 @@
 #include "admin_json.hpp"
 #include "ask_shard.hpp"
 #include "console_page.hpp"
+#include "start_problem.hpp"
 
 namespace ts::app {
 namespace {
@@ -108,7 +108,7 @@ AdminServer::AdminServer(World world, const config::AdminOptions& options)
   use(options);
   auto made = net::HttpListener::make(world_.context, Endpoint{options.bind, options.port},
                                       [this](net::DetachedStream stream) { http_.serve(std::move(stream)); });
-  if (!made) throw std::runtime_error("admin: " + made.error() + " (admin.bind, admin.port)");
+  if (!made) throw StartProblem("admin: " + made.error() + " (admin.bind, admin.port)");
   listener_ = std::move(*made);
 }
 
@@ -363,11 +363,13 @@ Response AdminServer::close_room(const admin::Call& call) {
   const std::string_view reason = call.text("reason");
   if (reason.size() > kMaxReasonBytes) return admin::error(400, "bad_request", "reason is too long");
   signal::Outbox said;
-  if (!world_.router.close_room(net::now(), call.text("room"), reason, said))
-    return gone("there is no such room");
+  const auto stay = world_.router.close_room(net::now(), call.text("room"), reason, said);
+  if (!stay) return gone("there is no such room");
   world_.tell_members(said);
   Json body = Json::object();
   body["closed"] = call.text("room");
+  // Members of nodes that do not hear of it now.
+  if (*stay > 0) body["out_of_reach"] = *stay;
   return answer(body);
 }
 
@@ -375,8 +377,10 @@ Response AdminServer::remove_member(const admin::Call& call) {
   const std::string_view reason = call.text("reason");
   if (reason.size() > kMaxReasonBytes) return admin::error(400, "bad_request", "reason is too long");
   signal::Outbox said;
-  if (!world_.router.remove(net::now(), call.text("room"), call.text("peer"), reason, said))
-    return gone("there is no such member in that room");
+  const auto removed = world_.router.remove(net::now(), call.text("room"), call.text("peer"), reason, said);
+  if (!removed && removed.error().retry_after.count() > 0)
+    return admin::error(503, "out_of_reach", "the member's node cannot be reached now; try again");
+  if (!removed) return gone("there is no such member in that room");
   world_.tell_members(said);
   Json body = Json::object();
   body["removed"] = call.text("peer");

@@ -54,7 +54,7 @@ class AdminServer {
     std::function<admin::Facts()> facts = {};
   };
 
-  /// Binds; throws std::runtime_error with what the operator should do.
+  /// Binds; throws StartProblem with what the operator should do.
   AdminServer(World world, const config::AdminOptions& options);
 
   Endpoint local() const { return listener_->local(); }

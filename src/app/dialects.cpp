@@ -54,14 +54,17 @@ void Dialects::mount(net::HttpServer& http) {
 void Dialects::introduce(net::HttpServer& http) {
   // SioApp may call the Router, which ends the life of what `said` shows: it comes last.
   native_.set_others([this](const signal::Outbox& said) {
+    tell_elsewhere(said);
     peerjs_.deliver(net::now(), said);
     app_.deliver(net::now(), said);
   });
   app_.set_others([this, &http](const Now& now, const signal::Outbox& said) {
+    tell_elsewhere(said);
     http.deliver(said);
     peerjs_.deliver(now, said);
   });
   peerjs_.set_others([this, &http](const Now& now, const signal::Outbox& said) {
+    tell_elsewhere(said);
     http.deliver(said);
     app_.deliver(now, said);
   });
@@ -87,12 +90,20 @@ net::EngineMount Dialects::engine_mount() {
 }
 
 void Dialects::tell(const signal::Outbox& said) {
+  tell_elsewhere(said);
+  tell_here(net::now(), said);
+  flush();
+}
+
+void Dialects::tell_here(const Now& now, const signal::Outbox& said) {
   if (http_ == nullptr) return;
-  const Now now = net::now();
   http_->deliver(said);
   peerjs_.deliver(now, said);
   app_.deliver(now, said);  // last, as above
-  http_->flush();
+}
+
+void Dialects::flush() {
+  if (http_ != nullptr) http_->flush();
 }
 
 std::uint64_t Dialects::socketio_sessions() const {

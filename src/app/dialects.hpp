@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <turnstone/base/random.hpp>
 #include <turnstone/config/config.hpp>
@@ -34,8 +36,16 @@ class Dialects {
   /// Before the first stream. The server outlives every call that comes through it.
   void mount(net::HttpServer& http);
 
-  /// Says to members of all dialects what a call that somebody else made on the Router has brought about.
+  /// Takes what any call on the Router says, for members at other nodes; before all others.
+  void set_elsewhere(std::function<void(const signal::Outbox&)> elsewhere) {
+    elsewhere_ = std::move(elsewhere);
+  }
+  /// Says to members of all dialects, here and elsewhere, what a call that somebody else made on the Router
+  /// has brought about.
   void tell(const signal::Outbox& said);
+  /// The same to members here alone, who hear of it at the next flush().
+  void tell_here(const Now& now, const signal::Outbox& said);
+  void flush();
 
   /// Socket.IO clients of a room, as JSON; an empty one is the default room.
   std::string connections(std::string_view room) const { return app_.connections(room); }
@@ -48,6 +58,9 @@ class Dialects {
   bool serves_peerjs() const noexcept { return config_.signaling_enabled && config_.peerjs.enabled; }
   net::EngineMount engine_mount();
   void introduce(net::HttpServer& http);
+  void tell_elsewhere(const signal::Outbox& said) const {
+    if (elsewhere_) elsewhere_(said);
+  }
 
   const config::Config& config_;
   dialect::Native native_;
@@ -55,6 +68,7 @@ class Dialects {
   dialect::SioApp app_;
   dialect::PeerJs peerjs_;
   net::HttpServer* http_ = nullptr;
+  std::function<void(const signal::Outbox&)> elsewhere_;
 };
 
 }  // namespace ts::app

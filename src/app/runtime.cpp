@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <stdexcept>
 #include <thread>
 
 #include <boost/asio/as_tuple.hpp>
@@ -34,6 +33,7 @@
 #include <turnstone/signal/router.hpp>
 
 #include "admin_server.hpp"
+#include "backplane.hpp"
 #include "credentials_watch.hpp"
 #include "dialects.hpp"
 #include "drain.hpp"
@@ -42,6 +42,7 @@
 #include "reload.hpp"
 #include "run_loop.hpp"
 #include "signal_keys.hpp"
+#include "start_problem.hpp"
 #include "turn_endpoint.hpp"
 
 namespace ts::app {
@@ -184,11 +185,6 @@ std::unique_ptr<offload::Offload> start_offload(const config::Config& config, ne
   return nullptr;
 }
 
-/// What is wrong with the options of the credential hook, or the listener of the admin API.
-struct StartProblem : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
 }  // namespace
 
 class Runtime::Impl {
@@ -219,6 +215,8 @@ class Runtime::Impl {
         signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
         certificate_watch_(http_context_, certificate_files(config_), [this] { read_certificate_anew(); }),
         hook_(make_hook()),
+        backplane_({http_context_, config_, router_, dialects_, random_,
+                    [this](const turn::Revocation& revocation) { revoke_here(revocation); }}),
         drain_(http_context_, drain_hands()),
         work_(http_context_.get_executor()) {
     dialects_.mount(http_);
@@ -235,6 +233,7 @@ class Runtime::Impl {
     if (config_.signaling_enabled) signal_keys_watch_.start();
     if (tls_) certificate_watch_.start();
     if (admin_) admin_->start();
+    backplane_.start();
     thread_ = std::thread([this] { run_loop(http_context_); });
   }
 
@@ -248,6 +247,7 @@ class Runtime::Impl {
       certificate_watch_.stop();
       if (admin_) admin_->stop();
       if (hook_) hook_->stop();
+      backplane_.stop();
       http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
     });
     for (const auto& shard : shards_) shard->stop();
@@ -352,8 +352,13 @@ class Runtime::Impl {
   /// On the HTTP thread, whose users and secrets say until when it counts. What it has come to.
   turn::Revocation revoke_now(turn::Revocation revocation) {
     revocation = turn::with_end(std::move(revocation), auth_, net::now().wall);
-    for (const auto& shard : shards_) shard->revoke(revocation);
+    revoke_here(revocation);
+    backplane_.tell(revocation);
     return revocation;
+  }
+
+  void revoke_here(const turn::Revocation& revocation) {
+    for (const auto& shard : shards_) shard->revoke(revocation);
   }
 
   /// Of the credentials' files, on the HTTP thread.
@@ -507,11 +512,7 @@ class Runtime::Impl {
     world.sessions = [this] { return sessions(); };
     world.snapshot = [this](auto told) { gather(std::move(told)); };
     world.facts = [this] { return limits(); };
-    try {
-      admin_ = std::make_unique<AdminServer>(std::move(world), config_.admin);
-    } catch (const std::runtime_error& error) {
-      throw StartProblem(error.what());
-    }
+    admin_ = std::make_unique<AdminServer>(std::move(world), config_.admin);
     ports_.admin = admin_->local().port;
     // Before the shards are made: no client may have it for a peer.
     config_.turn.peers.own_endpoints.push_back(Endpoint{config_.admin.bind, ports_.admin});
@@ -552,6 +553,7 @@ class Runtime::Impl {
       state.listening = true;
       state.draining = stopping_ || drain_.is_on();
       state.allocations = drain_.remaining().allocations;
+      state.backplane = backplane_.state();
       co_return to_http(admin::ready(state));
     };
     if (config_.metrics.enabled) {
@@ -635,6 +637,7 @@ class Runtime::Impl {
     if (offload_) add_offloaded(snapshot);
     snapshot.signal = router_.counters();
     dialects_.count(snapshot);
+    backplane_.count(snapshot);
     snapshot.bugs = g_bugs;
     snapshot.draining = stopping_ || drain_.is_on();
     if (tls_)
@@ -676,6 +679,7 @@ class Runtime::Impl {
   FileWatch signal_keys_watch_;
   FileWatch certificate_watch_;
   std::unique_ptr<net::CredentialHook> hook_;  // null: there is none
+  Backplane backplane_;
   Drain drain_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};

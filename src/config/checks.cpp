@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include <turnstone/base/http_url.hpp>
+#include <turnstone/base/redis_url.hpp>
 
 #include "codecs.hpp"
 
@@ -38,6 +39,7 @@ class Checks {
     resume_sizes();
     rights();
     key_files();
+    redis();
     ice();
     admin();
     shutdown();
@@ -237,6 +239,28 @@ class Checks {
               '"' + excerpt(path) + "\": " + excerpt(file.error),
               "Name files that the server's user may read.");
     }
+  }
+
+  void redis() {
+    const signal::ClusterOptions& cluster = c_.signal.cluster;
+    if (!c_.signaling_enabled || cluster.backplane != signal::Backplane::Redis) return;
+    tls_file("signaling.redis.ca_file", cluster.redis_ca_file);
+    tls_file("signaling.redis.cert_file", cluster.redis_cert_file);
+    tls_file("signaling.redis.key_file", cluster.redis_key_file);
+    if (cluster.redis_cert_file.empty() != cluster.redis_key_file.empty()) {
+      problem({"signaling.redis.cert_file", "signaling.redis.key_file"}, "both or none", "one of them",
+              "Add the other one.");
+    }
+    if (!cluster.redis_username.empty() && cluster.redis_password.empty()) {
+      problem({"signaling.redis.username", "signaling.redis.password"}, "a password for the user", "none",
+              "Add signaling.redis.password or signaling.redis.password_file.");
+    }
+    const auto url = RedisUrl::parse(cluster.redis_url);
+    if (!url || url->tls || url->is_loopback()) return;
+    tell(loading_.warnings, {"signaling.redis.url"}, "rediss, or a host that is this one",
+         "redis to another host",
+         "Password and messages cross the network for everybody to read; write rediss, unless the network "
+         "is yours alone.");
   }
 
   void admin() {

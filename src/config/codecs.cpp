@@ -7,6 +7,7 @@
 
 #include <turnstone/base/http_url.hpp>
 #include <turnstone/base/origin.hpp>
+#include <turnstone/base/redis_url.hpp>
 #include <turnstone/config/load.hpp>
 
 namespace ts::config {
@@ -336,6 +337,17 @@ std::string RecoveryCodec::print(Value value) {
     case dialect::Recovery::All: break;
   }
   return "all";
+}
+
+std::optional<signal::Backplane> BackplaneCodec::parse(std::string_view text, const Range&) {
+  if (text == "memory") return signal::Backplane::Memory;
+  if (text == "redis") return signal::Backplane::Redis;
+  return std::nullopt;
+}
+
+std::optional<std::string> RedisUrlCodec::parse(std::string_view text, const Range&) {
+  if (!RedisUrl::parse(text)) return std::nullopt;
+  return std::string(text);
 }
 
 std::optional<LogFormat> LogFormatCodec::parse(std::string_view text, const Range&) {

@@ -349,6 +349,25 @@ struct RecoveryCodec {
   static std::string unit(const Range&) { return {}; }
 };
 
+struct BackplaneCodec {
+  using Value = signal::Backplane;
+  static constexpr Form kForm = Form::Plain;
+  static constexpr std::string_view kType = "memory|redis";
+  static std::string expected(const Range&) { return "memory or redis"; }
+  static std::optional<Value> parse(std::string_view text, const Range&);
+  static std::string print(Value value) { return value == signal::Backplane::Redis ? "redis" : "memory"; }
+  static std::string unit(const Range&) { return {}; }
+};
+
+struct RedisUrlCodec : TextCodec {
+  static constexpr std::string_view kType = "Redis URL";
+  static std::string expected(const Range&) {
+    return "a redis: or rediss: URL such as redis://redis.example.org:6379, without user and path";
+  }
+  static std::optional<Value> parse(std::string_view text, const Range& range);
+  static std::string unit(const Range&) { return {}; }
+};
+
 struct LogFormatCodec {
   using Value = LogFormat;
   static constexpr Form kForm = Form::Plain;

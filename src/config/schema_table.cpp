@@ -78,7 +78,7 @@ std::span<const Key> key_table() {
   static const std::vector<Key> kTable = [] {
     std::vector<Key> table;
     for (const auto add : {add_listen, add_auth, add_realms, add_relay, add_signaling, add_socketio,
-                           add_peerjs, add_operation, add_rest})
+                           add_peerjs, add_redis, add_operation, add_rest})
       add(table);
     for (Key& key : table)
       key.info.live = std::find(kLive.begin(), kLive.end(), key.info.path) != kLive.end();
@@ -88,13 +88,14 @@ std::span<const Key> key_table() {
 }
 
 std::span<const Section> sections() {
-  static const std::array<Section, 12> kSections{{
+  static const std::array<Section, 13> kSections{{
       {"listen", "Where clients reach the server."},
       {"auth", "Who may use the relay. At least one source is needed: users, secrets, OAuth keys or a hook."},
       {"relay", "TURN: what clients are relayed from, and to whom."},
       {"signaling", "WebSocket signaling."},
       {"signaling.socketio", "Socket.IO signaling."},
       {"signaling.peerjs", "PeerJS signaling."},
+      {"signaling.redis", "What several nodes meet over, with signaling.backplane: redis."},
       {"signaling.compat", "What servers did that Turnstone replaces, and that is not open by itself."},
       {"admin", "The admin API (docs/admin.md): HTTP on a listener of its own. Off unless there is a token."},
       {"shutdown",

@@ -152,6 +152,8 @@ void read_secret_files(Loading& loading, const FileReader& reader) {
              config.secret_files.token);
   read_token(loading, reader, "auth.hook_token", "auth.hook_token_file", config.auth.hook.token,
              config.secret_files.hook_token);
+  read_token(loading, reader, "signaling.redis.password", "signaling.redis.password_file",
+             config.signal.cluster.redis_password, config.secret_files.redis_password);
   read_token(loading, reader, "admin.token", "admin.token_file", config.admin.token,
              config.secret_files.admin_token);
 }

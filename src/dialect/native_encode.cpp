@@ -160,6 +160,16 @@ std::string encode(const signal::RoomUpdated& event) {
   return out.take();
 }
 
+/// An error that answers nothing: what it means was answered before.
+std::string encode(const signal::Undelivered& event) {
+  Writer out("error");
+  out.string("code", label(signal::ErrorCode::UnknownTarget));
+  out.string("message", "the peer is out of reach: a message to it may not have arrived");
+  if (!event.room.empty()) out.string("room", event.room);
+  out.string("to", event.to);
+  return out.take();
+}
+
 std::string features(const signal::Options& options) {
   std::string out = R"(["presence","queue","update","rooms","kick","ban")";
   if (options.resume_time.count() > 0) out += ",\"resume\"";

@@ -329,19 +329,21 @@ void PeerJs::settle(const Now& now) {
 void PeerJs::deliver(const Now& now, const signal::Outbox& outbox) {
   for (const signal::Outbox::Item& item : outbox.items()) {
     const auto* message = std::get_if<signal::Message>(&item.event);
-    const auto* expired = std::get_if<signal::Expired>(&item.event);
+    const auto* late = std::get_if<signal::Expired>(&item.event);
+    const auto* lost = std::get_if<signal::Undelivered>(&item.event);
     const auto* close = std::get_if<signal::Close>(&item.event);
     const auto* kicked = std::get_if<signal::Kicked>(&item.event);
     // Of who else comes and goes PeerJS says nothing, and rooms have many members.
-    if (message == nullptr && expired == nullptr && close == nullptr && kicked == nullptr) continue;
+    if (message == nullptr && late == nullptr && lost == nullptr && close == nullptr && kicked == nullptr)
+      continue;
     for (const signal::Receiver& receiver : outbox.receivers(item)) {
       const auto at = peers_.find(receiver.connection);
       if (receiver.dialect != id_ || at == peers_.end()) continue;
       if (message != nullptr) {
         const std::string_view type = word_of(message->kind);
         if (!type.empty()) push(at->first, packet(type, message->from, at->second.name, message->data));
-      } else if (expired != nullptr) {
-        expire(now, at->first, expired->to);
+      } else if (late != nullptr || lost != nullptr) {
+        expire(now, at->first, late != nullptr ? late->to : lost->to);
       } else if (kicked != nullptr) {
         refuse(at->first, PeerJsOpen::Forbidden);
       } else {

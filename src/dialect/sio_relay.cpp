@@ -191,6 +191,11 @@ void SioApp::deliver(const Now& now, const signal::Outbox& outbox, const Made& m
           std::string code = "{\"code\":";
           json::append_string(code, label(kicked->code));
           message = &own.emplace("/", "messageError", code + "}");
+        } else if (const auto* lost = std::get_if<signal::Undelivered>(&item.event)) {
+          std::string why = "{\"code\":";
+          json::append_string(why, label(signal::ErrorCode::UnknownTarget));
+          json::append_string(why.append(",\"target\":"), lost->to);
+          message = &own.emplace("/", "messageError", why + "}");
         } else {
           break;  // this dialect has no word for it
         }

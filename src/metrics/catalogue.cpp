@@ -298,6 +298,83 @@ constexpr std::array kPeerJs{
            [](const Snapshot& s, Samples& out) { out.add(s.peerjs.expired); }},
 };
 
+constexpr std::array kCluster{
+    Metric{
+        {"turnstone_cluster_up", kGauge,
+         "1 while frames get through to other nodes and back. Absent with signaling.backplane: memory.", ""},
+        [](const Snapshot& s, Samples& out) {
+          if (s.cluster) out.add(std::uint64_t{s.cluster->up ? 1U : 0U});
+        }},
+    Metric{{"turnstone_cluster_nodes", kGauge, "Other nodes that are known.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->nodes);
+           }},
+    Metric{{"turnstone_cluster_nodes_out_of_reach", kGauge, "Those of them that nothing can be sent to now.",
+            ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->nodes_out_of_reach);
+           }},
+    Metric{{"turnstone_cluster_members", kGauge, "Members that other nodes have told of.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->remote_members);
+           }},
+    Metric{{"turnstone_cluster_waiting_bytes", kGauge, "What waits for other nodes to confirm it.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->waiting_bytes);
+           }},
+    Metric{{"turnstone_cluster_frames_total", kCounter,
+            "Frames exchanged with other nodes, by direction; own beacons that come back are among those "
+            "received.",
+            "direction"},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster)
+               out.add(s.cluster->frames_received, {"received"}), out.add(s.cluster->frames_sent, {"sent"});
+           }},
+    Metric{{"turnstone_cluster_bytes_total", kCounter, "The same in bytes.", "direction"},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster)
+               out.add(s.cluster->bytes_received, {"received"}), out.add(s.cluster->bytes_sent, {"sent"});
+           }},
+    Metric{{"turnstone_cluster_malformed_frames_total", kCounter,
+            "Frames that were none, or of a version that is not spoken here.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->frames_malformed);
+           }},
+    Metric{{"turnstone_cluster_repeated_frames_total", kCounter, "Frames that had come before.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->frames_repeated);
+           }},
+    Metric{{"turnstone_cluster_resyncs_total", kCounter,
+            "Nodes that were told everything anew, since something had been lost.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->resyncs);
+           }},
+    Metric{{"turnstone_cluster_nodes_lost_total", kCounter, "Nodes given up since nothing came of them.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->nodes_lost);
+           }},
+    Metric{{"turnstone_cluster_conflicts_total", kCounter,
+            "Peer ids that two nodes had given away at once; one of the two is closed.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->conflicts);
+           }},
+    Metric{{"turnstone_cluster_undelivered_messages_total", kCounter,
+            "Messages to members of other nodes whose senders were told that they may not have arrived, by "
+            "reason.",
+            "reason"},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) each<signal::ClusterLoss>(out, s.cluster->undelivered);
+           }},
+    Metric{{"turnstone_cluster_connects_total", kCounter, "Connections to Redis that were made.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->connects);
+           }},
+    Metric{{"turnstone_cluster_connect_failures_total", kCounter, "Attempts at one that failed.", ""},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) out.add(s.cluster->connect_failures);
+           }},
+};
+
 constexpr std::array kProcess{
     Metric{{"turnstone_build_info", kGauge, "What runs; always 1.", "version, commit, compiler"},
            [](const Snapshot& s, Samples& out) {
@@ -333,6 +410,7 @@ std::span<const Metric> metric_table() {
     out.insert(out.end(), kSignal.begin(), kSignal.end());
     out.insert(out.end(), kSocketIo.begin(), kSocketIo.end());
     out.insert(out.end(), kPeerJs.begin(), kPeerJs.end());
+    out.insert(out.end(), kCluster.begin(), kCluster.end());
     out.insert(out.end(), kProcess.begin(), kProcess.end());
     return out;
   }();

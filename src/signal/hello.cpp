@@ -79,7 +79,7 @@ Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const He
   }
   const auto taken = peers_.find(wanted.peer);
   if (taken != peers_.end() && !(same && taken->second == was) &&
-      !make_way(now, taken->second, *identity, out)) {
+      !make_way(now, taken->second, *identity, hello.resume, out)) {
     return refuse_hello(at, ErrorCode::PeerTaken, "another connection has this peer id", out);
   }
   // Its client has given it up with this.
@@ -103,8 +103,14 @@ std::shared_ptr<const Identity> Router::newer_identity(const Now& now, const Hel
 }
 
 /// Whoever has the peer id must be gone, as far as one can tell, and the newcomer its equal.
-bool Router::make_way(const Now& now, SlotHandle old, const Identity& identity, Outbox& out) {
+bool Router::make_way(const Now& now, SlotHandle old, const Identity& identity,
+                      const std::optional<Resume>& resume, Outbox& out) {
   const Connection& c = *connections_.find(old);
+  if (c.remote) {
+    if (!may_supersede(c, identity, resume)) return false;
+    end_session(old, out);
+    return true;
+  }
   // Clients ping once a heartbeat, and so does the server.
   const bool overdue =
       !c.watched && options_.heartbeat.count() > 0 && c.seen + options_.heartbeat * 5 / 4 < now.mono;
@@ -145,6 +151,12 @@ Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<cons
   }
   welcome.ice = fresh_ice(now, c);
   arm(at, c, false);
+  if (watcher_ != nullptr) {
+    const std::string credential = fingerprint(c.identity->credential);
+    const std::string session =
+        c.session ? session_fingerprint(c.session->sid, c.session->key) : std::string();
+    watcher_->entered({c.peer, credential, session, nullptr});
+  }
   return welcome;
 }
 

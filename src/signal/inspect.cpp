@@ -27,28 +27,35 @@ std::optional<MemberPage> Router::members(std::string_view name, std::uint64_t f
   if (room == nullptr) return std::nullopt;
   MemberPage out;
   out.total = room->members.size();
+  std::uint64_t last = 0;
   for (const SlotHandle member : room->members) {
     const Connection& c = *connections_.find(member);
     const auto membership =
         std::find_if(c.rooms.begin(), c.rooms.end(), [&](const Membership& m) { return m.room == at; });
     if (membership->order < from) continue;
-    if (out.found.size() == most) {
+    // Members of several nodes may have the same one.
+    if (out.found.size() >= most && membership->order != last) {
       out.next = membership->order;
       break;
     }
-    out.found.push_back(MemberSummary{c.peer, c.identity->subject, c.remote, c.dialect, c.lost});
+    last = membership->order;
+    out.found.push_back(
+        MemberSummary{c.peer, c.identity->subject, c.client, c.dialect, c.away(), c.remote != nullptr});
   }
   return out;
 }
 
-bool Router::remove(const Now& now, std::string_view name, std::string_view peer, std::string_view reason,
-                    Outbox& out) {
+Result<void, Failure> Router::remove(const Now& now, std::string_view name, std::string_view peer,
+                                     std::string_view reason, Outbox& out) {
   const SlotHandle room = room_handle(name);
   const auto found = peers_.find(peer);
-  if (rooms_.find(room) == nullptr || found == peers_.end()) return false;
-  if (connections_.find(found->second)->in(room) == nullptr) return false;
+  if (rooms_.find(room) == nullptr || found == peers_.end() ||
+      connections_.find(found->second)->in(room) == nullptr) {
+    return Failure{ErrorCode::UnknownTarget, "no such peer here"};
+  }
+  if (out_of_reach(*connections_.find(found->second))) return kOutOfReach;
   throw_out(now, found->second, room, reason, out);
-  return true;
+  return {};
 }
 
 }  // namespace ts::signal

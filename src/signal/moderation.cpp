@@ -77,6 +77,7 @@ Result<void, Failure> Router::configure(ConnectionId id, std::string_view name, 
   if (change.empty()) return Failure{ErrorCode::BadRequest, "size, locked or meta is needed"};
   if (change.meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
   apply(r, change);
+  tell_options(r);
   out.begin(RoomUpdated{r.name, r.size, r.locked, r.meta});
   for (const SlotHandle other : r.members) {
     if (!(other == *at)) out.to(connections_.find(other)->receiver());
@@ -89,6 +90,7 @@ void Router::apply(Room& room, const RoomChange& change) {
   if (change.size) room.size = *change.size;
   if (change.locked) room.locked = *change.locked;
   if (!change.meta.empty()) room.meta = change.meta;
+  if (!change.empty()) room.changed = ++joins_;
 }
 
 Result<void, Failure> Router::kick(const Now& now, ConnectionId id, const KickRequest& request, Outbox& out) {
@@ -107,6 +109,9 @@ Result<void, Failure> Router::kick(const Now& now, ConnectionId id, const KickRe
   if (!moderates(*at, c, *r, Right::Kick))
     return Failure{ErrorCode::Forbidden, "not a moderator of this room"};
   if (!there) return Failure{ErrorCode::UnknownTarget, "no such peer here"};
+  const Connection& mate = *connections_.find(target->second);
+  // It would be removed here alone, and come back.
+  if (out_of_reach(mate)) return kOutOfReach;
   throw_out(now, target->second, room, request.reason, out);
   return {};
 }
@@ -122,36 +127,58 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
     return Failure{ErrorCode::BadRequest, "not a valid peer id"};
   Room& r = *rooms_.find(room);
   if (!moderates(*at, c, r, Right::Ban)) return Failure{ErrorCode::Forbidden, "not a moderator of this room"};
-  Ban ban{
-      std::string(request.peer), {}, now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime)};
-  if (const Connection* target = peer(request.peer)) ban.credential = target->identity->credential;
+  Ban ban{std::string(request.peer),
+          {},
+          now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime),
+          {}};
+  if (const Connection* target = peer(request.peer))
+    (target->remote ? ban.mark : ban.credential) = target->identity->credential;
   if (ban.means(c.peer, *c.identity)) return Failure{ErrorCode::BadRequest, "leave, rather"};
   const bool ends = request.time.count() == 0;
   for (const Ban& old : r.bans) {
     // Who is banned again while it is away stays who it was.
-    if (!ends && old.peer == ban.peer && ban.credential.empty()) ban.credential = old.credential;
+    if (ends || old.peer != ban.peer || !ban.credential.empty() || !ban.mark.empty()) continue;
+    ban.credential = old.credential;
+    ban.mark = old.mark;
   }
+  const std::string mark = ban.mark.empty() ? fingerprint(ban.credential) : ban.mark;
+  const RemoteBan told{r.name, ban.peer, mark, std::min<std::chrono::seconds>(request.time, kMaxBanTime),
+                       request.reason};
   std::erase_if(r.bans, [&](const Ban& old) {
-    return old.until <= now.mono || (old.peer == ban.peer && (ends || old.credential == ban.credential));
+    return old.until <= now.mono ||
+           (old.peer == ban.peer && (ends || (old.credential == ban.credential && old.mark == ban.mark)));
   });
+  if (watcher_ != nullptr && ends) watcher_->banned(told);
   if (ends) return {};
   if (r.bans.size() >= (c.identity->can.has(Right::Ban) ? kMaxBans : kMaxBansOfSeniors))
     return Failure{ErrorCode::Forbidden, "too many bans in this room"};
   r.bans.push_back(ban);
+  if (watcher_ != nullptr) watcher_->banned(told);
   const std::vector<SlotHandle> members = r.members;  // the room stays: its moderator is in it
   for (const SlotHandle other : members) {
     const Connection& member = *connections_.find(other);
-    if (ban.means(member.peer, *member.identity)) throw_out(now, other, room, request.reason, out);
+    const bool known = member.remote ? !mark.empty() && member.identity->credential == mark
+                                     : ban.means(member.peer, *member.identity);
+    if (known || member.peer == ban.peer) throw_out(now, other, room, request.reason, out);
   }
   return {};
 }
 
-bool Router::close_room(const Now& now, std::string_view name, std::string_view reason, Outbox& out) {
+std::optional<std::size_t> Router::close_room(const Now& now, std::string_view name, std::string_view reason,
+                                              Outbox& out) {
   const SlotHandle room = room_handle(name);
-  if (rooms_.find(room) == nullptr) return false;
+  if (rooms_.find(room) == nullptr) return std::nullopt;
   const std::vector<SlotHandle> all = rooms_.find(room)->members;
-  for (const SlotHandle at : all) throw_out(now, at, room, reason, out);
-  return true;
+  std::size_t stay = 0;
+  for (const SlotHandle at : all) {
+    // They would be removed here alone, and come back.
+    if (out_of_reach(*connections_.find(at))) {
+      ++stay;
+    } else {
+      throw_out(now, at, room, reason, out);
+    }
+  }
+  return stay;
 }
 
 void Router::throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out) {
@@ -159,6 +186,7 @@ void Router::throw_out(const Now& now, SlotHandle at, SlotHandle room, std::stri
   out.post(c.receiver(),
            Kicked{ErrorCode::Forbidden, out.keep(std::string(reason)), out.keep(rooms_.find(room)->name)});
   leave_room(at, c, room, LeaveReason::Kicked, out);
+  if (c.remote) return;  // its own node does the rest
   // A call to those of the room may go over what it was given for all rooms, even if it is in others.
   end_common_ice(now, at, c, LeaveReason::Kicked, out);
 }

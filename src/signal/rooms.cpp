@@ -34,7 +34,9 @@ std::vector<PeerView> Router::mates(SlotHandle at, Connection& c, SlotHandle roo
     if (other == at) continue;
     Connection& o = *connections_.find(other);
     const Membership& m = *o.in(room);
-    out.push_back(PeerView{o.peer, m.meta, own < m.order, o.lost});
+    // Those of other nodes may have the same.
+    const bool senior = own < m.order || (own == m.order && c.peer < o.peer);
+    out.push_back(PeerView{o.peer, m.meta, senior, o.away()});
   }
   return out;
 }
@@ -64,6 +66,10 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
     out.end();
     r.members.push_back(*at);
     ++counters_.memberships;
+    if (watcher_ != nullptr) {
+      watcher_->joined(c.peer, r.name, own->order, own->meta);
+      if (r.members.size() == 1 && r.changed != 0) tell_options(r);
+    }
     deliver_waiting(now, c, room, out);
   }
   const Room& r = *rooms_.find(room);
@@ -95,10 +101,13 @@ void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReas
                         bool keeps_ice) {
   drop_waiting(c, room);
   Room& r = *rooms_.find(room);
-  end_ice(c, r.name, why, keeps_ice);
+  if (!c.remote) {
+    end_ice(c, r.name, why, keeps_ice);
+    --counters_.memberships;
+    if (watcher_ != nullptr) watcher_->left(c.peer, r.name, why);
+  }
   std::erase(r.members, at);
   std::erase_if(c.rooms, [&](const Membership& m) { return m.room == room; });
-  --counters_.memberships;
   if (r.members.empty()) {
     room_names_.erase(r.name);
     rooms_.erase(room);
@@ -114,6 +123,7 @@ void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReas
 void Router::set_meta(SlotHandle at, Connection& c, Membership& m, std::string_view meta, Outbox& out) {
   const Room& r = *rooms_.find(m.room);
   m.meta = meta;
+  if (watcher_ != nullptr && !c.remote) watcher_->updated(c.peer, r.name, m.meta);
   out.begin(PeerUpdated{r.name, c.peer, m.meta});
   for (const SlotHandle other : r.members) {
     if (other != at) out.to(connections_.find(other)->receiver());

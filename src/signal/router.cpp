@@ -105,7 +105,7 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
   const auto [at, c] = connections_.emplace();
   c.id = id;
   c.dialect = dialect;
-  c.remote = remote;
+  c.client = remote;
   c.seen = now.mono;
   c.hello_due = now.mono + options_.hello_timeout;
   c.ice_due = c.armed = kNever;
@@ -163,11 +163,16 @@ Failure Router::refuse_hello(SlotHandle at, ErrorCode code, std::string_view mes
 
 void Router::shut(SlotHandle at, CloseReason reason, Outbox& out) {
   Connection& c = *connections_.find(at);
+  if (c.remote) {
+    if (watcher_ != nullptr) watcher_->superseded(c.id);
+    return shut_remote(at, c, told_as(reason), out);
+  }
   // Whoever is sent away goes on with its calls here, as long as there is a relay.
   const bool keeps_ice = reason == CloseReason::Drain || (draining_ && reason != CloseReason::Kicked);
   while (!c.rooms.empty()) leave_room(at, c, c.rooms.back().room, told_as(reason), out, keeps_ice);
   if (c.member) {
     end_ice(c, {}, told_as(reason), keeps_ice);
+    if (watcher_ != nullptr) watcher_->gone(c.peer, told_as(reason));
     peers_.erase(c.peer);
     --(c.lost ? counters_.lost : counters_.members);
   }
@@ -201,6 +206,8 @@ void Router::close(ConnectionId id, CloseReason reason, CloseCode code, std::str
 void Router::kick(ConnectionId id, ErrorCode code, std::string_view reason, Outbox& out) {
   const Connection* c = connections_.find(handle_of_any(id));
   if (c == nullptr) return;
+  // Its own node closes it, and tells.
+  if (c->remote) return out.post(c->receiver(), Kicked{code, reason});
   if (c->lost) return shut(handle_of_any(id), CloseReason::Kicked, out);
   out.post(c->receiver(), Kicked{code, reason});
   close(id, CloseReason::Kicked, CloseCode::Forbidden, label(code), out);
@@ -273,7 +280,7 @@ void Router::drain(const Now& now, const Farewell& how, Outbox& out) {
   const bool one_for_all = how.spread.count() == 0;
   if (one_for_all) out.begin(GoAway{how.retry_after});
   connections_.for_each([&](SlotHandle at, Connection& c) {
-    if (!c.member || c.lost) return;
+    if (!c.member || c.lost || c.remote) return;
     const std::chrono::milliseconds time = retry_time();
     c.leave_due = how.linger ? now.mono + time + *how.linger : kNever;
     arm(at, c, false);
@@ -295,11 +302,12 @@ void Router::use(const Options& options) {
 void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {
   out.begin(Close{code, why});
   connections_.for_each([&](SlotHandle, Connection& c) {
-    if (!c.lost) out.to(c.receiver());
+    if (!c.lost && !c.remote) out.to(c.receiver());
   });
   out.end();
   Outbox unsaid;  // what the leaving would tell those who leave as well
-  connections_.for_each([&](SlotHandle at, Connection&) {
+  connections_.for_each([&](SlotHandle at, Connection& c) {
+    if (c.remote) return;
     shut(at, CloseReason::Drain, unsaid);
     unsaid.clear();
   });

@@ -21,10 +21,11 @@ struct Router::Sending {
 
   /// Of a lost connection, until it is resumed.
   std::uint32_t kept = 0;
+  bool unreachable = false;
 
   void deliver(const Connection& to) {
     out.to(to.receiver());
-    ++(to.lost ? kept : sent.delivered);
+    ++(to.away() ? kept : sent.delivered);
   }
 };
 
@@ -57,6 +58,7 @@ Result<Sent, Failure> Router::send(const Now& now, ConnectionId id, const SendRe
   s.sent.queued += s.kept;
   counters_.relayed[index(request.kind)] += s.sent.delivered + s.kept;
   if (request.everyone || s.sent.delivered + s.sent.queued > 0) return s.sent;
+  if (s.unreachable) return kOutOfReach;
   if (s.full) return Failure{ErrorCode::QueueFull, "too many messages wait already"};
   return Failure{ErrorCode::UnknownTarget, "no such peer here"};
 }
@@ -83,7 +85,10 @@ void Router::target(Sending& s, std::size_t number) {
                             : p->in(s.room) != nullptr;
     if (common) {
       p->mark = marks_;
-      return s.deliver(*p);
+      // One alone is told at once; of several, signal::Cluster tells who was not reached.
+      s.unreachable = out_of_reach(*p) && s.request.to.size() == 1;
+      if (!s.unreachable) s.deliver(*p);
+      return;
     }
   }
   const auto before = s.request.to.first(number);

@@ -20,6 +20,7 @@ void Router::lose(const Now& now, SlotHandle at, CloseReason reason, Outbox& out
   c.session->lost_seq = c.session->replay.last();
   --counters_.connections, --counters_.members, ++counters_.lost;
   ++counters_.closed[index(reason)];
+  if (watcher_ != nullptr) watcher_->lost(c.peer, true);
   arm(at, c, true);  // the entry that it had may be the one that has just told of its silence
 }
 
@@ -59,6 +60,7 @@ Welcome Router::take_over(const Now& now, SlotHandle at, SlotHandle was, std::ui
   Connection& c = *connections_.find(was);
   if (c.lost) {
     --counters_.lost, ++counters_.members;
+    if (watcher_ != nullptr) watcher_->lost(c.peer, false);
   } else {
     out.post(c.receiver(), Close{CloseCode::Superseded, "superseded"});
     --counters_.connections;
@@ -68,7 +70,7 @@ Welcome Router::take_over(const Now& now, SlotHandle at, SlotHandle was, std::ui
   by_id_[fresh.id] = was;
   c.id = fresh.id;
   c.dialect = fresh.dialect;
-  c.remote = fresh.remote;
+  c.client = fresh.client;
   // Or whoever comes back would have a burst again.
   c.gate.inherit(fresh.gate);
   c.seen = now.mono;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace ts::admin {
 
@@ -23,6 +24,9 @@ struct State {
   /// Told to stop: no new allocations, the old ones go on.
   bool draining = false;
   std::uint64_t allocations = 0;
+  /// Whether other nodes are reached: "up" or "degraded"; empty: there are none. A node that is cut off still
+  /// serves those who are at it, and would serve nobody if all of them said that they were not ready.
+  std::string_view backplane{};
 };
 
 /// GET /healthz: 200 as long as the process answers.

@@ -71,6 +71,7 @@ struct CredentialFiles {
 struct SecretFiles : CredentialFiles {
   std::string token;
   std::string hook_token;
+  std::string redis_password;
   std::string admin_token;
   /// As auth.realms.
   std::vector<CredentialFiles> realms;

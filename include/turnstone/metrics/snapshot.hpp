@@ -38,6 +38,8 @@ struct Snapshot {
   /// Nothing where all is relayed by the sockets. Its packets are counted in `turn` too.
   std::optional<offload::Counters> offload;
   signal::Counters signal;
+  /// Nothing where this is the only node.
+  std::optional<signal::ClusterCounters> cluster;
   dialect::SocketIoCounters socketio;
   dialect::PeerJsCounters peerjs;
   /// Allocations of each shard, by shard index.

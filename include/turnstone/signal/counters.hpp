@@ -122,6 +122,47 @@ constexpr std::string_view label(ResumeOutcome outcome) noexcept {
   return names[static_cast<std::size_t>(outcome)];
 }
 
+/// Why what one node had to say to another did not get there. Link: the other one did not confirm in time, or
+/// too much waited for it; Node: it ended; Left: the member was gone when it came.
+enum class ClusterLoss : std::uint8_t { Link, Node, Left };
+inline constexpr std::size_t kClusterLossCount = 3;
+
+/// Label of a metric.
+constexpr std::string_view label(ClusterLoss loss) noexcept {
+  constexpr std::array<std::string_view, kClusterLossCount> names{"link", "node", "left"};
+  return names[static_cast<std::size_t>(loss)];
+}
+
+/// Of one signal::Cluster, and of what carries its frames.
+struct ClusterCounters {
+  /// Gauges: whether frames get through, other nodes, those of them that are out of reach, their members, and
+  /// bytes that wait for a confirmation.
+  bool up = false;
+  std::uint64_t nodes = 0;
+  std::uint64_t nodes_out_of_reach = 0;
+  std::uint64_t remote_members = 0;
+  std::uint64_t waiting_bytes = 0;
+
+  std::uint64_t frames_sent = 0;
+  std::uint64_t frames_received = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  /// Frames of others that were none, or of another version.
+  std::uint64_t frames_malformed = 0;
+  std::uint64_t frames_repeated = 0;
+  /// Streams to other nodes that were begun anew.
+  std::uint64_t resyncs = 0;
+  /// Other nodes that were given up since nothing came of them.
+  std::uint64_t nodes_lost = 0;
+  /// Peer ids that two nodes had given away at once.
+  std::uint64_t conflicts = 0;
+  /// Messages whose senders were told that they may not have arrived.
+  std::array<std::uint64_t, kClusterLossCount> undelivered{};
+  /// Of the connection to Redis.
+  std::uint64_t connects = 0;
+  std::uint64_t connect_failures = 0;
+};
+
 /// Messages and their bytes, as text on the wire without framing.
 struct Traffic {
   std::uint64_t messages = 0;

@@ -35,6 +35,8 @@ struct MemberSummary {
   DialectId dialect = 0;
   /// Its connection was lost, and it may resume.
   bool lost = false;
+  /// It is at another node, which alone knows its subject, address and dialect.
+  bool elsewhere = false;
 };
 
 struct MemberPage {

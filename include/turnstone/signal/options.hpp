@@ -18,6 +18,25 @@ inline constexpr std::array<std::string_view, 7> kRightNames{"join", "create", "
 /// What members with the shared token may do, if nobody says otherwise.
 inline std::vector<std::string> default_token_rights() { return {"join", "create", "send", "ice"}; }
 
+/// What the members of several nodes meet over.
+enum class Backplane : std::uint8_t { Memory, Redis };
+
+struct ClusterOptions {
+  Backplane backplane = Backplane::Memory;
+  /// redis://host[:port] or rediss://host[:port] (TLS).
+  std::string redis_url = "redis://127.0.0.1:6379";
+  /// Of an ACL user; empty: the default user.
+  std::string redis_username;
+  std::string redis_password;
+  /// PEM; empty: the system's authorities.
+  std::string redis_ca_file;
+  /// Shown to Redis where it asks for one; both or none.
+  std::string redis_cert_file;
+  std::string redis_key_file;
+  /// Begins the names of all channels: nodes with the same one are a cluster.
+  std::string redis_prefix = "turnstone";
+};
+
 struct CommonRoom {
   std::string name;
   /// 0 is no limit.
@@ -78,6 +97,8 @@ struct Options {
   std::uint32_t max_resume_bytes = 262'144;
   /// The same for all members together.
   std::uint32_t max_resume_total_bytes = 268'435'456;
+
+  ClusterOptions cluster;
 };
 
 }  // namespace ts::signal

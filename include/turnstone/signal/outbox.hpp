@@ -119,8 +119,15 @@ struct Close {
   std::string_view reason;
 };
 
+/// What the receiver has sent to a member at another node may not have arrived: the node cannot be reached,
+/// or the member has left meanwhile.
+struct Undelivered {
+  std::string_view room;
+  std::string_view to;
+};
+
 using Event = std::variant<PeerJoined, PeerLeft, PeerUpdated, Message, Expired, IceRenewed, Kicked, GoAway,
-                           Close, PeerResumed, RoomUpdated>;
+                           Close, PeerResumed, RoomUpdated, Undelivered>;
 
 struct Receiver {
   ConnectionId connection = 0;

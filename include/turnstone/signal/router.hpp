@@ -30,6 +30,7 @@
 #include <turnstone/signal/inspect.hpp>
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
+#include <turnstone/signal/remote.hpp>
 #include <turnstone/signal/replay.hpp>
 #include <turnstone/signal/replay_shares.hpp>
 
@@ -250,8 +251,10 @@ class Router {
   /// in the room are kicked. Whoever is in it longest may, and whoever has Right::Ban. not_joined, forbidden
   /// (too many bans as well), bad_request (oneself), too_large.
   Result<void, Failure> ban(const Now& now, ConnectionId id, const BanRequest& request, Outbox& out);
-  /// Ends all memberships of a room, as a kick does. False: there is no such room.
-  bool close_room(const Now& now, std::string_view room, std::string_view reason, Outbox& out);
+  /// Ends all memberships of a room, as a kick does, but for those of members whose nodes are out of reach:
+  /// how many that are. Nothing: there is no such room.
+  std::optional<std::size_t> close_room(const Now& now, std::string_view room, std::string_view reason,
+                                        Outbox& out);
 
   // For operators; see inspect.hpp.
 
@@ -260,9 +263,10 @@ class Router {
   /// Members of a room in the order of their coming, from the first one on (0), or from where a page says.
   /// Nothing: there is no such room.
   std::optional<MemberPage> members(std::string_view room, std::uint64_t from, std::size_t most) const;
-  /// Removes a member from a room, as a kick does. False: it is not there.
-  bool remove(const Now& now, std::string_view room, std::string_view peer, std::string_view reason,
-              Outbox& out);
+  /// Removes a member from a room, as a kick does. unknown_target: it is not there, or (with a time after
+  /// which to try again) its node is out of reach.
+  Result<void, Failure> remove(const Now& now, std::string_view room, std::string_view peer,
+                               std::string_view reason, Outbox& out);
 
   // Messages that are numbered, for a resume.
 
@@ -290,8 +294,48 @@ class Router {
   /// From now on these hold. Not heartbeat nor the options of resume, which clients and sessions have been
   /// told. Tokens are the authenticator's.
   void use(const Options& options);
-  /// Closes all connections without telling the room-mates; what the ICE provider gave them stays good.
+  /// Closes all connections without telling the room-mates here; what the ICE provider gave them stays good.
+  /// Members at other nodes stay, and their nodes are told.
   void close_all(CloseCode code, std::string_view why, Outbox& out);
+
+  // Members at other nodes: signal::Cluster calls these, and nothing does without it.
+
+  /// Tells `watcher`, which must outlive this object, what members here do.
+  void set_watcher(Watcher* watcher) noexcept { watcher_ = watcher; }
+  /// Who has a peer id.
+  struct Holder {
+    ConnectionId connection = 0;
+    bool remote = false;
+  };
+  std::optional<Holder> holder(std::string_view peer) const noexcept;
+  /// A new member, in no room yet. The peer id must be free, and the id, from kFirstRemoteConnection on, new.
+  void remote_enter(ConnectionId id, const RemoteMember& member);
+  /// Puts it into a room, in the order that it has there; if it is in it, sets its meta. Delivers what was
+  /// queued.
+  void remote_join(const Now& now, ConnectionId id, std::string_view room, std::uint64_t order,
+                   std::string_view meta, Outbox& out);
+  /// Sets its meta, if it is in the room.
+  void remote_update(ConnectionId id, std::string_view room, std::string_view meta, Outbox& out);
+  void remote_leave(ConnectionId id, std::string_view room, LeaveReason why, Outbox& out);
+  /// It leaves the rooms that are not among these.
+  void remote_keep(ConnectionId id, const std::vector<std::string>& rooms, Outbox& out);
+  void remote_gone(ConnectionId id, LeaveReason why, Outbox& out);
+  /// Its connection is lost, or it is back.
+  void remote_lost(ConnectionId id, bool is_lost, Outbox& out);
+  /// What it says to members here; the names that are not here, or in no room with it.
+  std::vector<std::string_view> remote_message(ConnectionId from, const RemoteMessage& message, Outbox& out);
+  void remote_room(const RemoteRoom& room, Outbox& out);
+  /// Those whom it means, and who are here, are removed.
+  void remote_ban(const Now& now, const RemoteBan& ban, Outbox& out);
+  /// A moderator elsewhere removes a member here from a room; without a room, from everything.
+  void remote_kick(const Now& now, std::string_view peer, std::string_view room, std::string_view reason,
+                   Outbox& out);
+  /// The peer id is another node's member's: whoever has it here is closed (4009).
+  void yield(std::string_view peer, Outbox& out);
+  /// What a member here has sent to one at another node may not have arrived.
+  void undelivered(std::string_view sender, std::string_view room, std::string_view to, Outbox& out);
+  /// Tells a watcher of everything that is here, as though it happened now.
+  void recount(const Now& now, Watcher& to);
 
   // Views.
 
@@ -320,6 +364,13 @@ class Router {
     /// The newest message when the connection was lost.
     std::uint64_t lost_seq = 0;
   };
+  /// What is known of a member at another node. It has a Connection like all members, without time limits,
+  /// whose Receiver signal::Cluster takes.
+  struct Remote {
+    const RemoteNode* node = nullptr;
+    std::string session;
+    bool lost = false;
+  };
   struct Connection {
     ConnectionId id = 0;  // of the last one, when it is lost
     DialectId dialect = 0;
@@ -328,7 +379,7 @@ class Router {
     bool wants_ice = true;
     bool watched = false;
     RateGate gate;
-    Endpoint remote;
+    Endpoint client;
     std::string peer;
     std::string meta;
     std::vector<Membership> rooms;
@@ -337,6 +388,7 @@ class Router {
     std::uint64_t mark = 0;
     std::shared_ptr<const Identity> identity;  // of a member
     std::unique_ptr<Session> session;          // of one that may resume
+    std::unique_ptr<Remote> remote;            // of one at another node
     TimePoint seen;
     TimePoint hello_due;
     TimePoint ice_due;
@@ -344,6 +396,8 @@ class Router {
     TimePoint leave_due = TimePoint::max();
     TimePoint armed;
     Receiver receiver() const noexcept { return {id, dialect, lost}; }
+    /// What is sent to it waits.
+    bool away() const noexcept { return lost || (remote && remote->lost); }
     Membership* in(SlotHandle room) noexcept;
   };
   struct Hash {
@@ -359,8 +413,10 @@ class Router {
     std::string peer;
     std::string credential;  // empty: not known, or the shared token's
     TimePoint until;
-    bool means(std::string_view peer_id, const Identity& who) const noexcept {
-      return peer == peer_id || (!credential.empty() && credential == who.credential);
+    std::string mark;  // fingerprint of the credential, where only that is known
+    bool means(std::string_view peer_id, const Identity& who) const {
+      return peer == peer_id || (!credential.empty() && credential == who.credential) ||
+             (!mark.empty() && mark == fingerprint(who.credential));
     }
   };
   struct Room {
@@ -369,6 +425,7 @@ class Router {
     std::string meta;
     std::uint32_t size = 0;
     bool locked = false;
+    std::uint64_t changed = 0;        // when the options were set, among joins
     std::vector<SlotHandle> members;  // in the order in which they came
     Table<std::string, std::vector<SlotHandle>> waiting;
     std::vector<Ban> bans;
@@ -396,7 +453,8 @@ class Router {
   Failure refuse_hello(SlotHandle at, ErrorCode code, std::string_view message, Outbox& out);
   std::string new_peer_name();
   Result<void, Failure> check_names(const Identity& identity, const Hello& hello) const;
-  bool make_way(const Now& now, SlotHandle old, const Identity& identity, Outbox& out);
+  bool make_way(const Now& now, SlotHandle old, const Identity& identity, const std::optional<Resume>& resume,
+                Outbox& out);
   Welcome admit_member(const Now& now, SlotHandle at, std::shared_ptr<const Identity> identity,
                        const Hello& hello);
   void renew_ice(const Now& now, Connection& c, Outbox& out);
@@ -419,6 +477,13 @@ class Router {
   SlotHandle open_room(std::string_view name);
   void leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out,
                   bool keeps_ice = false);
+  void shut_remote(SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
+  static bool out_of_reach(const Connection& c) noexcept { return c.remote && !c.remote->node->reachable; }
+  void take_place(SlotHandle at, Room& room, std::uint64_t order, std::string_view peer);
+  bool is_senior(std::uint64_t order, std::string_view peer, SlotHandle other, SlotHandle room) noexcept;
+  bool may_supersede(const Connection& c, const Identity& identity,
+                     const std::optional<Resume>& resume) const;
+  void tell_options(const Room& room) const;
   bool end_ice(const Connection& c, std::string_view room, LeaveReason why, bool keeps_ice = false);
   void end_common_ice(const Now& now, SlotHandle at, Connection& c, LeaveReason why, Outbox& out);
   std::chrono::milliseconds retry_time() noexcept;
@@ -427,7 +492,7 @@ class Router {
                                  const RoomChange& options) const;
   Result<void, Failure> has_place(const Now& now, std::string_view peer_id, const Identity& identity,
                                   const Room& room) const;
-  static void apply(Room& room, const RoomChange& change);
+  void apply(Room& room, const RoomChange& change);
   const CommonRoom* common_room(std::string_view name) const noexcept;
   bool moderates(SlotHandle at, const Connection& c, const Room& room, Right right) const noexcept;
   std::vector<PeerView> mates(SlotHandle at, Connection& c, SlotHandle room);
@@ -448,6 +513,7 @@ class Router {
   TokenAuthenticator shared_token_;
   Authenticator& authenticator_;
   Counters counters_;
+  Watcher* watcher_ = nullptr;  // null: this is the only node
   bool draining_ = false;
   Farewell farewell_;
   std::uint64_t joins_ = 0;

@@ -180,6 +180,12 @@ void add_signaling(std::vector<Key>& t) {
                               "Text that waits for one slow connection before it is closed.",
                               "Write a size with a unit."}));
   add_resume(t);
+  t.push_back(one<BackplaneCodec>(
+      TS_AT(signal.cluster.backplane),
+      {"signaling.backplane", "", kAny,
+       "Where members are: at this node alone (memory), or at any of several that meet over Redis "
+       "(docs/several-nodes.md).",
+       "Write memory or redis."}));
 }
 
 }  // namespace ts::config

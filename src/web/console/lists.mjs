@@ -220,7 +220,7 @@ export class Room {
         const { members, next } = await app.api.get(['rooms', room, 'members'], page);
         return { items: members, next };
       },
-      row: (member) => [named(member.peer), named(member.subject ?? ''), member.client, member.dialect, member.lost ? 'lost, may resume' : 'yes', this.#kickButton(app, room, member)],
+      row: (member) => [named(member.peer), named(member.subject ?? ''), member.elsewhere ? 'at another node' : member.client, member.dialect ?? '', member.lost ? 'lost, may resume' : 'yes', this.#kickButton(app, room, member)],
     });
   }
 

@@ -21,6 +21,9 @@ TEST(Ready, FollowsTheState) {
   const Case cases[] = {
       {{false, false, 0}, 503, "{\"status\":\"starting\",\"allocations\":0}\n"},
       {{true, false, 3}, 200, "{\"status\":\"ready\",\"allocations\":3}\n"},
+      {{true, false, 0, "degraded"},
+       200,
+       "{\"status\":\"ready\",\"allocations\":0,\"backplane\":\"degraded\"}\n"},
       {{true, true, 3}, 503, "{\"status\":\"draining\",\"allocations\":3}\n"},
       {{false, true, 0}, 503, "{\"status\":\"draining\",\"allocations\":0}\n"},
   };

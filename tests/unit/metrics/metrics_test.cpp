@@ -23,6 +23,7 @@ Snapshot full() {
   Snapshot out;
   out.shard_allocations = {3, 4};
   out.offload.emplace();
+  out.cluster.emplace();
   out.certificate_expiry_seconds = 1.8e9;
   out.build = build_info();
   out.process = read_process_stats();

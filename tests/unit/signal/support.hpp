@@ -93,6 +93,9 @@ inline std::vector<std::string> lines(const Outbox& out) {
       return "room-updated " + text(e.room) + std::to_string(e.size) + (e.locked ? " locked " : " open ") +
              std::string(e.meta);
     }
+    std::string operator()(const Undelivered& e) const {
+      return "undelivered " + text(e.room) + std::string(e.to);
+    }
     static std::string text(std::string_view t) { return std::string(t) + " "; }
   };
   std::vector<std::string> all;

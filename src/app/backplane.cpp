@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backplane.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include <turnstone/app/logging.hpp>
+#include <turnstone/net/clock.hpp>
+
+#include "cluster_orders.hpp"
+#include "start_problem.hpp"
+
+namespace ts::app {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// Beyond the largest message, of a frame: its targets, its head.
+constexpr std::size_t kFrameRoom = std::size_t{64} << 10;
+
+}  // namespace
+
+Backplane::Backplane(Surroundings surroundings) : around_(std::move(surroundings)), timer_(around_.context) {
+  const config::Config& config = around_.config;
+  if (!config.signaling_enabled || config.signal.cluster.backplane == signal::Backplane::Memory) return;
+  cluster_ = std::make_unique<signal::Cluster>(
+      around_.router, around_.random, config.signal.cluster.redis_prefix, [this](std::string_view order) {
+        if (const auto revocation = revocation_of(order)) around_.revoke(*revocation);
+      });
+  cluster_->set_others(
+      [this](const Now& now, const signal::Outbox& said) { around_.dialects.tell_here(now, said); });
+  // All that a turn of the loop brings leaves together.
+  cluster_->set_wake([this] { asio::post(around_.context, [this] { flush(); }); });
+  make_bus();
+  around_.dialects.set_elsewhere([this](const signal::Outbox& said) { cluster_->deliver(said); });
+}
+
+void Backplane::make_bus() {
+  net::RedisBus::Handlers handlers;
+  handlers.connected = [this] {
+    log::info("connected to Redis", {{"node", cluster_->node()}});
+    cluster_->connected(net::now());
+    flush();
+  };
+  handlers.disconnected = [this] { cluster_->disconnected(net::now()); };
+  handlers.message = [this](std::string_view frame) {
+    cluster_->received(net::now(), frame);
+    around_.dialects.flush();
+  };
+  handlers.report = [](const std::string& trouble) {
+    log::warn("no connection to Redis: members of other nodes are out of reach", {{"reason", trouble}});
+  };
+  handlers.failed = [this] { ++cluster_->counters().connect_failures; };
+  const signal::Options& options = around_.config.signal;
+  const std::size_t largest =
+      std::max<std::size_t>(options.max_message_bytes, signal::kMaxFrameBytes) + kFrameRoom;
+  auto bus = net::RedisBus::make(around_.context, options.cluster,
+                                 {cluster_->common_channel(), cluster_->own_channel()}, largest,
+                                 std::move(handlers));
+  if (!bus) throw StartProblem(bus.error());
+  bus_ = std::move(*bus);
+}
+
+void Backplane::start() {
+  if (bus_) bus_->start();
+}
+
+void Backplane::flush() {
+  const Now at = net::now();
+  for (const signal::Cluster::Publication& one : cluster_->take(at)) bus_->publish(one.channel, one.frame);
+  around_.dialects.flush();
+  plan();
+}
+
+void Backplane::plan() {
+  const auto due = cluster_->next_deadline();
+  if (!due || stopped_ || std::exchange(planned_, true)) return;
+  timer_.expires_after(std::max(*due - net::now().mono, Duration::zero()));
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    planned_ = false;
+    if (error || stopped_) return;
+    cluster_->tick(net::now());
+    flush();
+  });
+}
+
+void Backplane::tell(const turn::Revocation& revocation) {
+  if (!cluster_ || stopped_) return;
+  cluster_->order(net::now(), order_of(revocation), revocation.until,
+                  static_cast<std::size_t>(revocation.cause));
+}
+
+std::string_view Backplane::state() const noexcept {
+  if (!cluster_) return {};
+  return cluster_->is_whole() ? "up" : "degraded";
+}
+
+void Backplane::count(metrics::Snapshot& to) const {
+  if (cluster_) to.cluster = cluster_->snapshot();
+}
+
+void Backplane::stop() {
+  if (!cluster_ || std::exchange(stopped_, true)) return;
+  timer_.cancel();
+  cluster_->leave();
+  for (const signal::Cluster::Publication& one : cluster_->take(net::now()))
+    bus_->publish(one.channel, one.frame);
+  bus_->stop();
+}
+
+}  // namespace ts::app
