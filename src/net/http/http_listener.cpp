@@ -48,7 +48,7 @@ class HttpListener::Impl : public std::enable_shared_from_this<HttpListener::Imp
   }
 
  private:
-  static constexpr int kBacklog = 16;
+  static constexpr int kBacklog = 128;
   static constexpr std::chrono::milliseconds kRest{100};
 
   /// Without descriptors the next try would fail at once.
