@@ -39,6 +39,7 @@
 #include "drain.hpp"
 #include "file_watch.hpp"
 #include "member_ice.hpp"
+#include "process_stats.hpp"
 #include "reload.hpp"
 #include "signal_keys.hpp"
 #include "turn_endpoint.hpp"
@@ -285,6 +286,7 @@ class Runtime::Impl {
     const auto streams = net::descriptors_for_streams(limit, open);
     if (!streams) return net::explain_descriptors(config_.net, limit, open);
     stream_budget_.cap(*streams);
+    max_streams_ = std::min<std::uint64_t>(config_.net.max_streams, *streams);
     return {};
   }
 
@@ -492,7 +494,7 @@ class Runtime::Impl {
   }
 
   void open_admin() {
-    AdminServer::World world{http_context_, shards_, router_};
+    AdminServer::World world{http_context_, shards_, router_, process_};
     world.tell_members = [this](const signal::Outbox& said) { dialects_.tell(said); };
     world.revoke = [this](turn::Revocation revocation) { return revoke_now(std::move(revocation)); };
     world.drain = [this](bool on) {
@@ -521,7 +523,7 @@ class Runtime::Impl {
     admin::Facts out;
     out.max_allocations = now_.turn.max_allocations;
     out.max_allocations_per_user = now_.turn.max_allocations_per_user;
-    out.max_streams = now_.net.max_streams;
+    out.max_streams = max_streams_;
     out.max_bits_per_second = now_.turn.max_bits_per_second;
     return out;
   }
@@ -616,7 +618,7 @@ class Runtime::Impl {
     if (!gathered->snapshot) {
       co_return net::HttpResponse(503, "text/plain", "a shard did not answer in time\n");
     }
-    gathered->snapshot->process = metrics::read_process_stats();
+    gathered->snapshot->process = process_.now();
     co_return net::HttpResponse(200, std::string(metrics::kContentType),
                                 metrics::expose(*gathered->snapshot));
   }
@@ -665,6 +667,7 @@ class Runtime::Impl {
   auth::AccessTokens access_tokens_;
   net::SharedLedger ledger_;
   net::StreamBudget stream_budget_;  // outlives every stream
+  std::uint64_t max_streams_ = 0;    // that there may be, for want of descriptors too
   std::unique_ptr<signal::IceProvider> ice_;
   signal::JwtAuthenticator authenticator_;
   signal::Router router_;
@@ -675,6 +678,7 @@ class Runtime::Impl {
   FileWatch signal_keys_watch_;
   FileWatch certificate_watch_;
   std::unique_ptr<net::CredentialHook> hook_;  // null: there is none
+  ProcessFigures process_;
   Drain drain_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include <turnstone/metrics/snapshot.hpp>
 
 namespace ts::metrics {
@@ -47,7 +49,13 @@ std::uint64_t value_after(std::string_view table, std::string_view name) {
 /// Seconds since 1970 at which the machine came up.
 std::uint64_t boot_time() { return value_after(read_all("/proc/stat"), "\nbtime"); }
 
-std::uint64_t count_fds() {
+}  // namespace
+
+std::uint64_t count_open_fds() {
+  // Since Linux 6.2 the folder's size is their number; before, it is 0.
+  struct stat folder {};
+  if (::stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0)
+    return static_cast<std::uint64_t>(folder.st_size);
   std::error_code error;
   std::uint64_t count = 0;
   for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end;
@@ -57,9 +65,7 @@ std::uint64_t count_fds() {
   return count > 0 ? count - 1 : 0;  // the directory itself was open
 }
 
-}  // namespace
-
-ProcessStats read_process_stats() {
+ProcessStats read_process_stats(std::optional<std::uint64_t> open_fds) {
   ProcessStats out;
   const std::string stat = read_all("/proc/self/stat");
   const auto fields = stat_fields(stat);
@@ -76,7 +82,7 @@ ProcessStats read_process_stats() {
   const std::string status = read_all("/proc/self/status");
   out.resident_bytes = value_after(status, "\nVmRSS:") * 1024;
   out.virtual_bytes = value_after(status, "\nVmSize:") * 1024;
-  out.open_fds = count_fds();
+  out.open_fds = open_fds ? *open_fds : count_open_fds();
   out.max_fds = value_after(read_all("/proc/self/limits"), "\nMax open files");
   return out;
 }
