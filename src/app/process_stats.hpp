@@ -8,15 +8,14 @@
 #include <utility>
 
 #include <turnstone/metrics/snapshot.hpp>
+#include <turnstone/net/descriptors.hpp>
 
 namespace ts::app {
 
 /// Where figures and the time come from.
 struct ProcessSource {
-  std::function<std::uint64_t()> count_open_fds = metrics::count_open_fds;
-  std::function<metrics::ProcessStats(std::uint64_t)> read = [](std::uint64_t open_fds) {
-    return metrics::read_process_stats(open_fds);
-  };
+  std::function<std::uint64_t()> count_open_fds = net::open_descriptors;
+  std::function<metrics::ProcessStats(std::uint64_t)> read = metrics::read_process_stats;
   std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
 };
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The standard process_* facts out of /proc/self (proc(5)).
 #include <charconv>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <vector>
-
-#include <sys/stat.h>
 
 #include <turnstone/metrics/snapshot.hpp>
 
@@ -51,21 +48,7 @@ std::uint64_t boot_time() { return value_after(read_all("/proc/stat"), "\nbtime"
 
 }  // namespace
 
-std::uint64_t count_open_fds() {
-  // Since Linux 6.2 the folder's size is their number; before, it is 0.
-  struct stat folder {};
-  if (::stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0)
-    return static_cast<std::uint64_t>(folder.st_size);
-  std::error_code error;
-  std::uint64_t count = 0;
-  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end;
-       it.increment(error)) {
-    ++count;
-  }
-  return count > 0 ? count - 1 : 0;  // the directory itself was open
-}
-
-ProcessStats read_process_stats(std::optional<std::uint64_t> open_fds) {
+ProcessStats read_process_stats(std::uint64_t open_fds) {
   ProcessStats out;
   const std::string stat = read_all("/proc/self/stat");
   const auto fields = stat_fields(stat);
@@ -82,7 +65,7 @@ ProcessStats read_process_stats(std::optional<std::uint64_t> open_fds) {
   const std::string status = read_all("/proc/self/status");
   out.resident_bytes = value_after(status, "\nVmRSS:") * 1024;
   out.virtual_bytes = value_after(status, "\nVmSize:") * 1024;
-  out.open_fds = open_fds ? *open_fds : count_open_fds();
+  out.open_fds = open_fds;
   out.max_fds = value_after(read_all("/proc/self/limits"), "\nMax open files");
   return out;
 }

@@ -55,11 +55,7 @@ struct Snapshot {
 /// Version, commit and compiler of this binary.
 BuildInfo build_info();
 
-/// Reads /proc/self; what cannot be read is 0. `open_fds`: known already, so that they are not counted.
-ProcessStats read_process_stats(std::optional<std::uint64_t> open_fds = {});
-
-/// Open descriptors of this process. Linux 6.2 and later have the number at hand; earlier ones list them all,
-/// about a microsecond each.
-std::uint64_t count_open_fds();
+/// Reads /proc/self; what cannot be read is 0. Descriptors are for others to count, since that may take long.
+ProcessStats read_process_stats(std::uint64_t open_fds);
 
 }  // namespace ts::metrics

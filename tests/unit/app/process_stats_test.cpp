@@ -3,6 +3,7 @@
 #include "../../../src/app/process_stats.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace ts::app {
 namespace {
@@ -57,9 +58,14 @@ TEST_F(Figures, DescriptorsAreCountedMoreSeldomWhereThatTakesLong) {
   EXPECT_GE(reads, 55U) << "the processor's time is of this second";
 }
 
-TEST(ProcessStats, DescriptorsThatAreKnownAreNotCounted) {
-  EXPECT_EQ(metrics::read_process_stats(7).open_fds, 7U);
-  EXPECT_GT(ProcessFigures().now().open_fds, 2U);
+TEST(Descriptors, AreAllCounted) {
+  const std::uint64_t before = net::open_descriptors();
+  EXPECT_GE(before, 3U);
+  const int more = ::dup(1);
+  EXPECT_EQ(net::open_descriptors(), before + 1);
+  ::close(more);
+  EXPECT_EQ(net::open_descriptors(), before);
+  EXPECT_EQ(ProcessFigures().now().open_fds, before);
 }
 
 }  // namespace
