@@ -32,6 +32,10 @@ std::vector<Parameter> paged(std::vector<Parameter> more) {
 
 const Parameter kId{In::Path, "id", "As in the list.", true};
 const Parameter kRoom{In::Path, "room", "Name of the room.", true};
+/// Names may hold '/' and be "..": what normalises paths on the way (a proxy, a browser) makes another path
+/// of them. A query it leaves alone.
+const Parameter kNamedRoom{In::Query, "room", "Name of the room.", true};
+const Parameter kNamedPeer{In::Query, "peer", "The member's peer id.", true};
 const Parameter kReason{In::Query, "reason", "For the members; at most 256 bytes."};
 
 /// A question without parameters.
@@ -78,6 +82,20 @@ std::vector<Route> make_routes() {
        {kId}},
       {Op::ListRooms, "GET", "/v1/rooms", "listRooms", "Rooms of signaling.",
        paged({{In::Query, "prefix", "What their names begin with."}})},
+      {Op::CloseRoom,
+       "DELETE",
+       "/v1/rooms",
+       "closeNamedRoom",
+       "Ends all memberships of a room, whatever its name is.",
+       {kNamedRoom, kReason}},
+      {Op::ListMembers, "GET", "/v1/members", "listMembersOfNamedRoom",
+       "Members of a room, whatever its name is, in the order of their coming.", paged({kNamedRoom})},
+      {Op::RemoveMember,
+       "DELETE",
+       "/v1/members",
+       "removeNamedMember",
+       "Removes a member from a room, as a kick does, whatever their names are.",
+       {kNamedRoom, kNamedPeer, kReason}},
       {Op::CloseRoom,
        "DELETE",
        "/v1/rooms/{room}",

@@ -55,6 +55,9 @@ std::string subject_of(const admin::Call& call) {
   if (call.operation == Operation::Revoke && out != "credential")
     out.append(1, ' ').append(call.text("name"));
   if (call.operation == Operation::SetLogLevel) out = call.text("level");
+  if (call.operation == Operation::CloseRoom) out = call.text("room");
+  if (call.operation == Operation::RemoveMember)
+    out.append(call.text("peer")).append(" of ").append(call.text("room"));
   return out;
 }
 
@@ -227,8 +230,9 @@ AdminServer::Answer AdminServer::status() {
   std::uint64_t allocations = 0;
   const std::function<std::size_t(turn::Server&, Now, turn::Outbox&)> count =
       [](turn::Server& server, Now, turn::Outbox&) { return server.allocation_count(); };
+  const CallTime time;
   for (const auto& shard : world_.shards) {
-    auto counting = ask_shard<std::size_t>(world_.context, *shard, count);
+    auto counting = ask_shard<std::size_t>(world_.context, *shard, count, time);
     const std::optional<std::size_t> counted = co_await std::move(counting);
     if (!counted) co_return busy();
     allocations += *counted;
@@ -259,7 +263,7 @@ AdminServer::Answer AdminServer::stats() {
   const auto token = asio::as_tuple(asio::use_awaitable);
   co_await asked->here.async_wait(token);
   if (!asked->all) co_return busy();
-  asked->all->process = metrics::read_process_stats();
+  asked->all->process = world_.process.now();
   co_return Response{200, "application/json", admin::stats(*asked->all, facts())};
 }
 
@@ -277,7 +281,10 @@ AdminServer::Answer AdminServer::list_allocations(const admin::Call& call) {
   if (!filter) co_return filter.error();
   const std::size_t most = call.limit();
   Json items = Json::array();
-  for (int turn = 0; turn < kTurns && cursor->shard < world_.shards.size() && items.size() < most; ++turn) {
+  const CallTime time;
+  // Out of turns or time: the page is short, and has a cursor.
+  const auto may_go_on = [&](int turn) { return turn == 0 || (turn < kTurns && !time.is_over()); };
+  for (int turn = 0; may_go_on(turn) && cursor->shard < world_.shards.size() && items.size() < most; ++turn) {
     const std::size_t room = most - items.size();
     const std::uint32_t from = cursor->index;
     std::function<turn::AllocationPage(turn::Server&, Now, turn::Outbox&)> look =
@@ -285,7 +292,7 @@ AdminServer::Answer AdminServer::list_allocations(const admin::Call& call) {
           return server.list(wanted, from, kLookedAtOnce, room, now.mono);
         };
     auto looking =
-        ask_shard<turn::AllocationPage>(world_.context, *world_.shards[cursor->shard], std::move(look));
+        ask_shard<turn::AllocationPage>(world_.context, *world_.shards[cursor->shard], std::move(look), time);
     const std::optional<turn::AllocationPage> page = co_await std::move(looking);
     if (!page) co_return busy();
     for (const turn::AllocationView& view : page->found) items.push_back(to_json(cursor->shard, view));
@@ -305,12 +312,7 @@ AdminServer::Answer AdminServer::list_allocations(const admin::Call& call) {
 AdminServer::Answer AdminServer::show_allocation(const admin::Call& call) {
   const auto name = AllocationName::parse(call.text("id"));
   if (!name || name->shard >= world_.shards.size()) co_return gone("there is no such allocation (any more)");
-  std::function<std::optional<turn::AllocationDetail>(turn::Server&, Now, turn::Outbox&)> look =
-      [handle = name->handle](turn::Server& server, Now now, turn::Outbox&) {
-        return server.detail(handle, now.mono);
-      };
-  auto looking = ask_shard<std::optional<turn::AllocationDetail>>(world_.context, *world_.shards[name->shard],
-                                                                  std::move(look));
+  auto looking = ask_detail(world_.context, *world_.shards[name->shard], name->handle);
   const auto found = co_await std::move(looking);
   if (!found) co_return busy();
   if (!*found) co_return gone("there is no such allocation (any more)");

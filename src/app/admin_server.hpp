@@ -24,6 +24,7 @@
 #include <turnstone/signal/router.hpp>
 #include <turnstone/turn/revocation.hpp>
 
+#include "process_stats.hpp"
 #include "top_talkers.hpp"
 
 namespace ts::app {
@@ -35,6 +36,7 @@ class AdminServer {
     boost::asio::io_context& context;
     const std::vector<std::unique_ptr<net::Shard>>& shards;
     signal::Router& router;
+    ProcessFigures& process;
     /// Tells members what a call on the Router has brought about.
     std::function<void(const signal::Outbox&)> tell_members = {};
     /// What it returns says until when it counts.

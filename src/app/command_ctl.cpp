@@ -170,6 +170,7 @@ class Session {
   int list(const ctl::CommandInfo& command) {
     std::vector<Json> rows;
     std::string cursor;
+    bool complete = true;
     do {
       const auto answer = ask(access_, ctl::request_for(options_, cursor), options_.timeout);
       if (answer.has_error()) return fail(answer.error().what);
@@ -177,10 +178,14 @@ class Session {
       const Json body = Json::parse(answer->body, nullptr, false);
       if (!body.is_object() || !body.contains(command.list)) return fail(kStranger);
       for (const Json& row : body[command.list]) rows.push_back(row);
+      complete = complete && ctl::is_complete(body);
       const bool more = body.contains("next") && body["next"].is_string();
       cursor = more ? body["next"].get<std::string>() : std::string();
     } while (!cursor.empty());
     std::cout << (options_.json ? ctl::json_text(rows) : ctl::table(command.columns, rows)) << std::flush;
+    if (!complete)
+      std::cerr << "turnstone: not all allocations were looked at; others may relay more (the next look goes "
+                   "on there)\n";
     return 0;
   }
 

@@ -31,20 +31,30 @@ void Drain::begin(const config::ShutdownOptions& options, std::function<void()> 
     done_ = std::move(done);
     end_at_ = Clock::now() + options.drain_timeout;
   }
-  if (on_) return;
-  on_ = true;
-  none_before_ = disconnected_ = false;
-  began_ = Clock::now();
+  const bool first = !on_;
+  if (!first && !ends) return;
+  if (first) {
+    on_ = true;
+    none_before_ = disconnected_ = false;
+    began_ = Clock::now();
+    hands_.refuse(true);
+  }
+  log::info("draining", {{"ends", ends}, {"timeout_seconds", seconds(options.drain_timeout)}});
+  send_away(options, ends, first);
+  if (first) look();
+}
+
+void Drain::send_away(const config::ShutdownOptions& options, bool ends, bool first) {
   // Who ends at a given time has sent everybody away by then.
   const std::chrono::milliseconds most =
       std::max(options.drain_timeout - kRetryAfter - kLeaveTime, std::chrono::milliseconds(0));
   const std::chrono::milliseconds spread =
       ends ? std::min(options.signaling_spread, most) : options.signaling_spread;
-  disconnect_at_ = began_ + kRetryAfter + spread + kLeaveTime;
-  log::info("draining", {{"ends", ends}, {"timeout_seconds", seconds(options.drain_timeout)}});
-  hands_.refuse(true);
+  const Clock::time_point all_gone_at = Clock::now() + kRetryAfter + spread + kLeaveTime;
+  // What they were told before an end was known is good enough if it is over in time.
+  if (!first && (disconnected_ || disconnect_at_ <= all_gone_at)) return;
+  disconnect_at_ = all_gone_at;
   hands_.send_away(signal::Farewell{kRetryAfter, spread, kLeaveTime});
-  look();
 }
 
 bool Drain::cancel() {

@@ -30,7 +30,8 @@ class Drain {
   struct Hands {
     /// New allocations are refused, or welcome again.
     std::function<void(bool)> refuse;
-    /// Signaling clients are to go elsewhere, each in its time; new ones are refused.
+    /// Signaling clients are to go elsewhere, each in its time, whatever they were told before; new ones are
+    /// refused.
     std::function<void(const signal::Farewell&)> send_away;
     /// Signaling is open again.
     std::function<void()> welcome;
@@ -43,7 +44,8 @@ class Drain {
   Drain(boost::asio::io_context& context, Hands hands);
 
   /// Begins, unless it has. With `done` the server is to end: it is called, once, when nothing is left, or
-  /// when ShutdownOptions::drain_timeout has passed since then.
+  /// when ShutdownOptions::drain_timeout has passed since then. Whoever was sent away by a drain without an
+  /// end is told an earlier time where that one would be too late.
   void begin(const config::ShutdownOptions& options, std::function<void()> done);
   /// Everybody is welcome again. False: the server is about to end, or does not drain.
   bool cancel();
@@ -57,6 +59,7 @@ class Drain {
  private:
   using Clock = std::chrono::steady_clock;
 
+  void send_away(const config::ShutdownOptions& options, bool ends, bool first);
   void look_soon();
   void look();
   void counted(Remaining remaining);

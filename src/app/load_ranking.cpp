@@ -10,6 +10,8 @@ namespace {
 
 /// What is younger has not shown yet what it will do.
 constexpr double kLeastSeconds = 1;
+/// What was seen longer ago tells nothing of what somebody does now.
+constexpr std::chrono::minutes kRemembered{1};
 
 bool busier(const LoadRanking::Entry& a, const LoadRanking::Entry& b) noexcept {
   return a.bytes_per_second > b.bytes_per_second;
@@ -27,13 +29,15 @@ void LoadRanking::begin() {
 void LoadRanking::add(std::size_t shard, const turn::AllocationLoad& load, TimePoint at) {
   const std::uint64_t place = (std::uint64_t{shard} << 32U) | load.handle.index;
   now_.insert_or_assign(place, Seen{load.handle.generation, load.relayed, at});
+  newest_ = std::max(newest_, at);
   Entry entry;
   entry.shard = shard;
   entry.handle = load.handle;
   entry.seconds = seconds(load.age);
   turn::Traffic then;
   const auto known = before_.find(place);
-  if (known != before_.end() && known->second.generation == load.handle.generation) {
+  const bool same = known != before_.end() && known->second.generation == load.handle.generation;
+  if (same && at - known->second.at <= kRemembered) {
     then = known->second.relayed;
     entry.seconds = seconds(at - known->second.at);
   }
@@ -50,7 +54,11 @@ void LoadRanking::add(std::size_t shard, const turn::AllocationLoad& load, TimeP
 
 std::vector<LoadRanking::Entry> LoadRanking::finish() {
   std::sort_heap(best_.begin(), best_.end(), busier);
-  before_ = std::exchange(now_, {});
+  // A look may not reach everything: what it did not is compared with by a later one.
+  boost::unordered::erase_if(before_,
+                             [this](const auto& seen) { return newest_ - seen.second.at > kRemembered; });
+  for (const auto& [place, seen] : now_) before_.insert_or_assign(place, seen);
+  now_.clear();
   return std::exchange(best_, {});
 }
 

@@ -20,7 +20,7 @@ class LoadRanking {
     SlotHandle handle;
     double bytes_per_second = 0;
     double packets_per_second = 0;
-    /// Over how long: since the look before or, of one that is new, since it began.
+    /// Over how long: since the look before, if that was within a minute; else since it began.
     double seconds = 0;
   };
 
@@ -30,7 +30,8 @@ class LoadRanking {
   void begin();
   /// `at`: when it was seen.
   void add(std::size_t shard, const turn::AllocationLoad& load, TimePoint at);
-  /// The busiest ones, by bytes, at most `most`. What was seen is what the next look compares with.
+  /// The busiest ones, by bytes, at most `most`. What was seen is what later looks compare with, for a
+  /// minute.
   std::vector<Entry> finish();
 
  private:
@@ -45,6 +46,7 @@ class LoadRanking {
   std::size_t most_;
   ByPlace before_;
   ByPlace now_;
+  TimePoint newest_{};
   /// A heap, the least of them in front.
   std::vector<Entry> best_;
 };

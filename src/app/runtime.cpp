@@ -38,6 +38,7 @@
 #include "drain.hpp"
 #include "file_watch.hpp"
 #include "member_ice.hpp"
+#include "process_stats.hpp"
 #include "reload.hpp"
 #include "run_loop.hpp"
 #include "signal_keys.hpp"
@@ -187,6 +188,7 @@ class Runtime::Impl {
     const auto streams = net::descriptors_for_streams(limit, open);
     if (!streams) return net::explain_descriptors(config_.net, limit, open);
     stream_budget_.cap(*streams);
+    max_streams_ = std::min<std::uint64_t>(config_.net.max_streams, *streams);
     return {};
   }
 
@@ -399,7 +401,7 @@ class Runtime::Impl {
   }
 
   void open_admin() {
-    AdminServer::World world{http_context_, shards_, router_};
+    AdminServer::World world{http_context_, shards_, router_, process_};
     world.tell_members = [this](const signal::Outbox& said) { dialects_.tell(said); };
     world.revoke = [this](turn::Revocation revocation) { return revoke_now(std::move(revocation)); };
     world.drain = [this](bool on) {
@@ -424,7 +426,7 @@ class Runtime::Impl {
     admin::Facts out;
     out.max_allocations = now_.turn.max_allocations;
     out.max_allocations_per_user = now_.turn.max_allocations_per_user;
-    out.max_streams = now_.net.max_streams;
+    out.max_streams = max_streams_;
     out.max_bits_per_second = now_.turn.max_bits_per_second;
     return out;
   }
@@ -520,7 +522,7 @@ class Runtime::Impl {
     if (!gathered->snapshot) {
       co_return net::HttpResponse(503, "text/plain", "a shard did not answer in time\n");
     }
-    gathered->snapshot->process = metrics::read_process_stats();
+    gathered->snapshot->process = process_.now();
     co_return net::HttpResponse(200, std::string(metrics::kContentType),
                                 metrics::expose(*gathered->snapshot));
   }
@@ -570,6 +572,7 @@ class Runtime::Impl {
   auth::AccessTokens access_tokens_;
   net::SharedLedger ledger_;
   net::StreamBudget stream_budget_;  // outlives every stream
+  std::uint64_t max_streams_ = 0;    // that there may be, for want of descriptors too
   std::unique_ptr<signal::IceProvider> ice_;
   signal::JwtAuthenticator authenticator_;
   signal::Router router_;
@@ -581,6 +584,7 @@ class Runtime::Impl {
   FileWatch certificate_watch_;
   std::unique_ptr<net::CredentialHook> hook_;  // null: there is none
   Backplane backplane_;
+  ProcessFigures process_;
   Drain drain_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<bool> stopping_{false};

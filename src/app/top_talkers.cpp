@@ -5,6 +5,10 @@
 #include <functional>
 #include <utility>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <turnstone/turn/inspect.hpp>
 #include <turnstone/turn/server.hpp>
 
@@ -21,8 +25,11 @@ using Shards = std::vector<std::unique_ptr<net::Shard>>;
 constexpr std::chrono::seconds kFresh{1};
 /// Places of allocations that one turn of a shard looks at: no text is touched, so that it is soon done.
 constexpr std::uint32_t kLookedAtOnce = 512;
-/// Over all shards. What is beyond is not among the talkers, and the answer says so.
-constexpr std::uint32_t kMostPlaces = 131'072;
+/// Allocations of one look, over all shards. The next one goes on with the others.
+constexpr std::size_t kMostFound = 131'072;
+/// An answer that is older is no news; whoever asks while a look is under way waits for its end instead.
+constexpr std::chrono::seconds kStale{5};
+constexpr std::chrono::milliseconds kWaited{50};
 
 /// However the look ends, somebody else may look then. The state may outlive the server that it looks at.
 class Look {
@@ -36,32 +43,30 @@ class Look {
   TopTalkers& kept_;
 };
 
-/// True: all places of the shard were looked at; nothing: it does not answer.
-asio::awaitable<std::optional<bool>> look_at(LoadRanking& ranking, asio::io_context& context,
-                                             const Shards& shards, std::size_t shard, std::uint32_t most) {
-  std::uint32_t from = 0;
-  while (from < most) {
-    std::function<turn::LoadPage(turn::Server&, Now, turn::Outbox&)> look = [from](turn::Server& server,
-                                                                                   Now now, turn::Outbox&) {
-      return server.loads(from, kLookedAtOnce, now.mono);
-    };
-    auto looking = ask_shard<turn::LoadPage>(context, *shards[shard], std::move(look));
-    const std::optional<turn::LoadPage> page = co_await std::move(looking);
-    if (!page) co_return std::nullopt;
-    for (const turn::AllocationLoad& load : page->found) ranking.add(shard, load, page->at);
-    if (!page->next) co_return true;
-    from = *page->next;
-  }
-  co_return false;
-}
+struct Seen {
+  turn::LoadPage page;
+  std::size_t live = 0;
+};
 
-asio::awaitable<std::optional<std::optional<turn::AllocationDetail>>> ask_about(
-    const LoadRanking::Entry& entry, asio::io_context& context, const Shards& shards) {
-  std::function<std::optional<turn::AllocationDetail>(turn::Server&, Now, turn::Outbox&)> look =
-      [handle = entry.handle](turn::Server& server, Now now, turn::Outbox&) {
-        return server.detail(handle, now.mono);
-      };
-  return ask_shard<std::optional<turn::AllocationDetail>>(context, *shards[entry.shard], std::move(look));
+/// False: a shard does not answer. How far it came is in `kept`.
+asio::awaitable<bool> look_around(TopTalkers& kept, asio::io_context& context, const Shards& shards,
+                                  const CallTime& time) {
+  std::size_t found = 0;
+  kept.tour.begin(shards.size());
+  while (!kept.tour.is_complete() && found < kMostFound && !time.is_over()) {
+    std::function<Seen(turn::Server&, Now, turn::Outbox&)> look =
+        [from = kept.tour.place()](turn::Server& server, Now now, turn::Outbox&) {
+          return Seen{server.loads(from, kLookedAtOnce, now.mono), server.allocation_count()};
+        };
+    const std::size_t shard = kept.tour.shard();
+    auto looking = ask_shard<Seen>(context, *shards[shard], std::move(look), time);
+    const std::optional<Seen> seen = co_await std::move(looking);
+    if (!seen) co_return false;
+    for (const turn::AllocationLoad& load : seen->page.found) kept.ranking.add(shard, load, seen->page.at);
+    found += seen->page.found.size();
+    kept.tour.saw(seen->page.found.size(), seen->live, seen->page.next);
+  }
+  co_return true;
 }
 
 Json described(const LoadRanking::Entry& entry, const turn::AllocationView& view) {
@@ -76,37 +81,38 @@ Json described(const LoadRanking::Entry& entry, const turn::AllocationView& view
 
 asio::awaitable<std::optional<admin::Response>> top_talkers(std::shared_ptr<TopTalkers> kept,
                                                             asio::io_context& context, const Shards& shards) {
-  using Clock = std::chrono::steady_clock;
-  const bool fresh = kept->last && Clock::now() - kept->last_at < kFresh;
-  if (kept->looking || fresh) {
-    std::optional<admin::Response> same = kept->last;
-    co_return same;
+  const auto kept_for = [&kept](std::chrono::seconds most) {
+    const bool young = kept->last && std::chrono::steady_clock::now() - kept->last_at < most;
+    return young ? kept->last : std::optional<admin::Response>();
+  };
+  const CallTime waiting;
+  while (kept->looking && !kept_for(kStale) && !waiting.is_over()) {
+    asio::steady_timer timer(context, kWaited);
+    const auto token = asio::as_tuple(asio::use_awaitable);
+    co_await timer.async_wait(token);
   }
+  std::optional<admin::Response> same = kept_for(kept->looking ? kStale : kFresh);
+  if (same || kept->looking) co_return same;
   const Look look(*kept);
+  const CallTime time;
   kept->ranking.begin();
-  const auto count = static_cast<std::uint32_t>(shards.size());
-  const std::uint32_t share = std::max(kMostPlaces / std::max(count, 1U), kLookedAtOnce);
-  bool complete = true;
-  for (std::size_t shard = 0; shard < shards.size(); ++shard) {
-    auto looking = look_at(kept->ranking, context, shards, shard, share);
-    const std::optional<bool> all = co_await std::move(looking);
-    if (!all) co_return std::nullopt;
-    complete = complete && *all;
-  }
+  auto looking = look_around(*kept, context, shards, time);
+  const bool looked = co_await std::move(looking);
+  if (!looked) co_return std::nullopt;
   Json items = Json::array();
   const std::vector<LoadRanking::Entry> busiest = kept->ranking.finish();
   for (const LoadRanking::Entry& entry : busiest) {
-    auto looking = ask_about(entry, context, shards);
-    const auto found = co_await std::move(looking);
+    auto asking = ask_detail(context, *shards[entry.shard], entry.handle);
+    const auto found = co_await std::move(asking);
     if (!found) co_return std::nullopt;
     // It may have ended meanwhile.
     if (*found) items.push_back(described(entry, (*found)->view));
   }
   Json body = Json::object();
-  body["complete"] = complete;
+  body["complete"] = kept->tour.is_complete();
   body["allocations"] = std::move(items);
   kept->last = answer(body);
-  kept->last_at = Clock::now();
+  kept->last_at = std::chrono::steady_clock::now();
   std::optional<admin::Response> out = kept->last;
   co_return out;
 }

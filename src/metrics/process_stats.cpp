@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The standard process_* facts out of /proc/self (proc(5)).
 #include <charconv>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <vector>
@@ -47,19 +46,9 @@ std::uint64_t value_after(std::string_view table, std::string_view name) {
 /// Seconds since 1970 at which the machine came up.
 std::uint64_t boot_time() { return value_after(read_all("/proc/stat"), "\nbtime"); }
 
-std::uint64_t count_fds() {
-  std::error_code error;
-  std::uint64_t count = 0;
-  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end;
-       it.increment(error)) {
-    ++count;
-  }
-  return count > 0 ? count - 1 : 0;  // the directory itself was open
-}
-
 }  // namespace
 
-ProcessStats read_process_stats() {
+ProcessStats read_process_stats(std::uint64_t open_fds) {
   ProcessStats out;
   const std::string stat = read_all("/proc/self/stat");
   const auto fields = stat_fields(stat);
@@ -76,7 +65,7 @@ ProcessStats read_process_stats() {
   const std::string status = read_all("/proc/self/status");
   out.resident_bytes = value_after(status, "\nVmRSS:") * 1024;
   out.virtual_bytes = value_after(status, "\nVmSize:") * 1024;
-  out.open_fds = count_fds();
+  out.open_fds = open_fds;
   out.max_fds = value_after(read_all("/proc/self/limits"), "\nMax open files");
   return out;
 }

@@ -103,6 +103,16 @@ TEST_F(Console, StatsTellWhatHappensAndWhy) {
   EXPECT_EQ(server.metric("turnstone_allocations"), 1) << "a scrape tells the same";
 }
 
+TEST(ConsoleOfFewDescriptors, TheLimitOfStreamsIsTheOneInForce) {
+  config::Config config = admin_config();
+  config.net.max_streams = 4'000'000'000U;
+  const Server server(std::move(config));
+  const AdminClient admin(server.runtime->ports().admin);
+  const json limit = admin.get("/v1/stats").json()["limits"]["streams"];
+  EXPECT_GT(limit, 0);
+  EXPECT_LT(limit, 4'000'000'000U) << "nobody has descriptors for so many";
+}
+
 TEST_F(Console, TopTalkersComeFirstAndTheirRatesAreOfNow) {
   TurnClient quiet(Via::Udp, server.turn());
   TurnClient loud(Via::Udp, server.turn());

@@ -263,6 +263,20 @@ TEST(HttpConnections, SlowOnesAreCutOff) {
   EXPECT_TRUE(server.settles_at(0));
 }
 
+// The limits are for clients that drip their requests, not for the work that a request makes.
+TEST(HttpConnections, WorkThatTakesLongerThanARequestMayIsAnswered) {
+  Settings settings = open_settings();
+  settings.http.header_timeout = settings.http.body_timeout = 100ms;
+  settings.http.idle_timeout = 100ms;
+  settings.metrics_time = 500ms;
+  Server server(settings);
+  Client client = server.connect();
+  EXPECT_EQ(client.get("/metrics").body, "up 1\n");
+  EXPECT_EQ(client.get("/metrics").body, "up 1\n") << "and the next one on the same connection";
+  client.send("GET / HT");
+  EXPECT_EQ(client.answer().status, 0U) << "reading has its limits still";
+}
+
 TEST(HttpConnections, AClientThatDoesNotReadIsCutOff) {
   Settings settings = open_settings();
   settings.http.write_timeout = 200ms;

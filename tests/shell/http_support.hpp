@@ -17,6 +17,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -236,11 +237,16 @@ struct Settings {
   bool signaling = true;
   /// What /turn wants.
   std::string turn_token;
+  /// What /metrics takes.
+  std::chrono::milliseconds metrics_time{0};
 };
 
 class Server {
  public:
-  explicit Server(Settings settings = {}) : work_(asio::make_work_guard(context_)), ice_({"stun:192.0.2.1"}) {
+  explicit Server(Settings settings = {})
+      : work_(asio::make_work_guard(context_)),
+        ice_({"stun:192.0.2.1"}),
+        metrics_time_(settings.metrics_time) {
     std::signal(SIGPIPE, SIG_IGN);
     HttpHandlers handlers;
     handlers.metrics = [this](const HttpRequest&) -> asio::awaitable<HttpResponse> { return metrics(); };
@@ -349,7 +355,8 @@ class Server {
 
   asio::awaitable<HttpResponse> metrics() {
     // Comes back later, as a scrape over shards does.
-    co_await asio::post(context_, asio::use_awaitable);
+    asio::steady_timer time(context_, metrics_time_);
+    co_await time.async_wait(asio::use_awaitable);
     HttpResponse out(200, "text/plain", "up 1\n");
     co_return out;
   }
@@ -384,6 +391,7 @@ class Server {
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   SystemRandom random_;
   signal::UrlIceProvider ice_;
+  std::chrono::milliseconds metrics_time_;
   std::optional<signal::Router> router_;
   std::optional<dialect::Native> native_;
   std::optional<HttpServer> server_;

@@ -6,8 +6,10 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { Api, ApiError } from '../../src/web/console/api.mjs';
 import { bits, bytes, count, duration, each, percent, plural, rate, words } from '../../src/web/console/format.mjs';
+import { speed } from '../../src/web/console/overview.mjs';
 import { Rates, Timeline, at, total } from '../../src/web/console/rates.mjs';
 import { findings, headline } from '../../src/web/console/state.mjs';
+import { Watch } from '../../src/web/console/watch.mjs';
 
 const folder = new URL('../../src/web/console/', import.meta.url);
 const read = (name) => readFileSync(new URL(name, folder), 'utf8');
@@ -89,12 +91,35 @@ describe('rates', () => {
 
   test('begin anew when the server does, and know no rate of one answer', () => {
     const rates = between();
-    rates.push(stats(5));
+    const after = (uptime) => ({ ...stats(uptime), time: 1_800_001_100 + uptime });
+    assert.equal(rates.push(after(5)), 'restart');
     assert.equal(rates.span, 0);
     assert.equal(rates.of('allocations_created'), 0);
     assert.equal(rates.now.uptime_seconds, 5);
-    rates.push(stats(5));
+    assert.equal(rates.push(after(5)), 'late');
     assert.equal(rates.span, 0, 'the same answer twice');
+    assert.equal(rates.push({ ...stats(2000), time: 1_800_009_000 }), 'restart', 'which has been up for longer than the former one was');
+    assert.equal(rates.span, 0);
+  });
+
+  test('take no answer that was overtaken for a restart', () => {
+    const rates = between();
+    assert.equal(rates.push({ ...stats(1028), time: 1_800_001_029 }), 'late', 'clocks tell whole seconds');
+    assert.equal(rates.span, 30);
+    assert.equal(rates.now.uptime_seconds, 1030);
+    assert.equal(rates.push(stats(1032)), 'next');
+  });
+
+  test('are not of the hour in which nobody asked', () => {
+    const rates = new Rates(30);
+    for (const t of [0, 2, 4]) rates.push(stats(t));
+    for (let t = 3660; t <= 3690; t += 2) {
+      rates.push(stats(t, { denials: { private: t > 3670 ? 100 * (t - 3670) : 0 } }));
+      assert.ok(rates.span <= 32, `${rates.span} s at ${t}`);
+    }
+    assert.ok(rates.of('denials', 'private') > 50);
+    for (let t = 3690; t <= 3990; t += 60) rates.push(stats(t));
+    assert.equal(rates.span, 60, 'a tab in the background asks once a minute');
   });
 });
 
@@ -115,11 +140,19 @@ describe('timeline', () => {
     assert.deepEqual(line.columns(series), [[0], [null], [null]]);
     line.push({ at: 650, to_peer_bytes: 10, allocations: 1 });
     assert.equal(line.size, 2);
-    line.push({ at: 1, to_peer_bytes: 0, allocations: 0 });
-    assert.equal(line.size, 1, 'the server has started anew');
     line.load(undefined);
     line.load({ at: [] });
-    assert.equal(line.size, 1);
+    assert.equal(line.size, 2);
+  });
+
+  test('keeps what it has when an answer comes that was overtaken', () => {
+    const line = new Timeline();
+    line.load({ at: Array.from({ length: 120 }, (_, i) => 5 * i), allocations: Array(120).fill(1) });
+    // Asked before the history was, which a sample has been added to since.
+    line.push({ at: 594, allocations: 1 });
+    assert.equal(line.size, 120);
+    line.push({ at: 596, allocations: 1 });
+    assert.equal(line.size, 121);
   });
 });
 
@@ -176,6 +209,51 @@ describe('the state line', () => {
     });
   }
 
+  // What a rule is about, at a rate or a share: just below its threshold nothing is said, just above it is.
+  const packets = (each) => ({ relayed: { to_peer: { udp: { packets: 30 * each, bytes: 1 } }, to_client: {} } });
+  const silence = { relayed: { to_peer: {}, to_client: {} } };
+  const received = { udp: { received: 2_060_000, sent: 1, send_errors: 0, receive_drops: {} } };
+  const process = (cpu, fds = 1) => ({ process: { cpu_seconds: 200 + 60 * cpu, open_fds: fds, max_fds: 1000 } });
+  const messages = { ...stats(0).signaling, messages: 5150 };
+  const thresholds = [
+    ['oneWay', 5, packets, silence],
+    ['ports', 0.8, (share) => ({ ports: { used: 1000 * share, free: 1000 * (1 - share) } })],
+    ['full', 0.9, (share) => ({ allocations: { udp: 1000 * share }, limits: { allocations: 1000 } })],
+    ['certificate', 14 * 86_400, (left) => ({ certificate_expires: 1_800_001_030 + left }), {}, 'below'],
+    ['authentication', 1, (each) => ({ auth_failures: { wrong_password: 30 * each }, requests: { allocate: {} } }), { auth_failures: {}, requests: { allocate: {} } }],
+    ['allocating', 0.2, (share) => ({ requests: { allocate: { success: 1e4 * (1 - share), 486: 1e4 * share } } }), { requests: { allocate: {} } }],
+    ['buffers', 0.001, (share) => ({ udp: { ...received.udp, receive_drops: { relay: 60_000 * share } } })],
+    ['sending', 0.01, (share) => ({ udp: { ...received.udp, sent: 2_000_000 + 60_000 * (1 - share), send_errors: 60_000 * share } })],
+    ['cpu', 0.85, process],
+    ['descriptors', 0.85, (share) => process(0, 1000 * share)],
+    ['streams', 0.1, (each) => ({ streams: { open: {}, accepted: {}, refused: { tls_failed: 30 * each } } })],
+    ['hook', 0.1, (share) => ({ hook: { results: { found: 1e4 * (1 - share), timed_out: 1e4 * share }, waiting: 0 } })],
+    ['flood', 50, (each) => ({ drops: { source_rate: 30 * each } })],
+    ['scan', 5, (each) => ({ denials: { private: 30 * each } })],
+    ['throttled', 0.01, (share) => ({ drops: { bit_rate: 60_000 * share } })],
+    ['signaling', 0.2, (share) => ({ signaling: { ...messages, errors: { unauthorized: 150 * share } } })],
+  ];
+  for (const [rule, threshold, make, earlier, direction] of thresholds) {
+    test(`${rule} is told from ${threshold} on`, () => {
+      const [quiet, loud] = direction === 'below' ? [1.02, 0.98] : [0.98, 1.02];
+      const told = (factor) => findings(between(make(threshold * factor), earlier)).some(({ id }) => id === rule);
+      assert.equal(told(quiet), false);
+      assert.equal(told(loud), true);
+    });
+  }
+
+  test('has the thresholds of the alerts', () => {
+    const rules = readFileSync(new URL('../../deploy/prometheus/turnstone.rules.yaml', import.meta.url), 'utf8');
+    const alerts = { oneWay: 'RelayOneWay', allocating: 'AllocationsFailing', flood: 'FloodSuspected', scan: 'PeersDenied', descriptors: 'OpenFilesHigh',
+      cpu: 'CpuSaturated', ports: 'RelayPortsLow', hook: 'CredentialHookFailing', signaling: 'SignalingErrors', sending: 'SendErrors', buffers: 'ReceiveBufferDrops' };
+    for (const [rule, alert] of Object.entries(alerts)) {
+      const expr = new RegExp(`alert: Turnstone${alert}\n([\\s\\S]*?)labels:`).exec(rules);
+      assert.ok(expr, alert);
+      const [, threshold] = thresholds.find(([name]) => name === rule);
+      assert.ok([...expr[1].matchAll(/> ([\d.]+)/g)].some(([, value]) => Number(value) === threshold), `${alert}: ${expr[1]}`);
+    }
+  });
+
   test('knows what is part of normal operation', () => {
     assert.deepEqual(ids({ auth_failures: { no_credentials: 1e6, stale_nonce: 1e5 } }), []);
     assert.deepEqual(ids({ auth_failures: { wrong_password: 20 } }), [], 'some always mistype');
@@ -202,6 +280,95 @@ describe('the state line', () => {
   });
 });
 
+describe('the watch', () => {
+  /** A watch in a world whose time stands still: go(ms) lets it pass. */
+  function world() {
+    const w = { time: 0, hidden: false, asked: [], took: [], failed: [], plan: null };
+    w.watch = new Watch({
+      ask: () => new Promise((good, bad) => { w.asked.push({ good, bad, at: w.time }); }),
+      took: (answer) => w.took.push(answer), failed: (error) => w.failed.push(error), hidden: () => w.hidden, now: () => w.time,
+      later: (what, ms) => (w.plan = { what, at: w.time + ms }), never: (plan) => { if (w.plan === plan) w.plan = null; },
+    });
+    w.go = async (ms) => {
+      for (const end = w.time + ms; w.time < end;) {
+        w.time += 100;
+        if (w.plan && w.time >= w.plan.at) {
+          const { what } = w.plan;
+          w.plan = null;
+          what();
+        }
+        await null;
+      }
+    };
+    w.answer = async (i, what = i) => { w.asked[i].good(what); await null; await null; await null; };
+    return w;
+  }
+
+  test('asks two seconds after each answer, and one question at a time', async () => {
+    const w = world();
+    await w.go(2000);
+    assert.equal(w.asked.length, 1);
+    w.watch.look();
+    await w.go(5000);
+    assert.equal(w.asked.length, 1, 'the first one has no answer yet');
+    await w.answer(0);
+    assert.deepEqual(w.took, [0]);
+    await w.go(2000);
+    assert.equal(w.asked.length, 2);
+  });
+
+  test('of a server that is silent, since when', async () => {
+    const w = world();
+    await w.go(2000);
+    assert.equal(w.watch.silent, 2);
+    await w.go(7000);
+    assert.equal(w.watch.silent, 9);
+    w.asked[0].bad(new Error('gone'));
+    await w.go(3000);
+    assert.equal(w.failed.length, 1);
+    assert.equal(w.watch.silent, 12, 'an error is no answer');
+    await w.answer(1);
+    assert.equal(w.watch.silent, 0);
+  });
+
+  test('goes on while nobody looks, and is not silent because it did not ask', async () => {
+    const w = world();
+    w.hidden = true;
+    await w.go(2000);
+    await w.answer(0);
+    for (let i = 1; i < 6; i++) {
+      await w.go(9900);
+      assert.equal(w.watch.silent, 0, 'nobody was asked');
+      await w.go(100);
+      assert.equal(w.asked.length, i + 1);
+      await w.answer(i);
+    }
+    await w.go(18_000);
+    assert.ok(w.watch.silent > 8, 'and a server that has gone is told meanwhile');
+    w.asked[6].bad(new Error('gone'));
+    await w.go(1000);
+    w.hidden = false;
+    const asked = w.asked.length;
+    w.watch.look();
+    assert.equal(w.asked.length, asked + 1, 'at once, for who comes back');
+  });
+
+  test('of which nothing is left when it is stopped', async () => {
+    const w = world();
+    await w.go(2000);
+    w.watch.stop();
+    await w.answer(0);
+    await w.go(20_000);
+    w.watch.look();
+    assert.deepEqual([w.took.length, w.failed.length, w.asked.length, w.plan], [0, 0, 1, null]);
+  });
+});
+
+test('a rate that is an average says of how long', () => {
+  assert.equal(speed({ bits_per_second: 1e6, measured_seconds: 5 }), '1 Mbit/s');
+  assert.equal(speed({ bits_per_second: 1e6, measured_seconds: 7200 }), '1 Mbit/s over 2 h');
+});
+
 describe('api', () => {
   const api = (status, body, seen = []) => new Api('secret', 'http://127.0.0.1:8081/x/v1/', async (url, options) => {
     seen.push({ url: String(url), ...options });
@@ -213,19 +380,29 @@ describe('api', () => {
     await api(200, { a: 1 }, seen).get(['allocations'], { user: 'a&b', cursor: '' });
     assert.equal(seen[0].url, 'http://127.0.0.1:8081/x/v1/allocations?user=a%26b');
     assert.equal(seen[0].headers.Authorization, 'Bearer secret');
-    assert.equal(seen[0].credentials, 'omit');
+    assert.equal(seen[0].credentials, 'same-origin', 'for the certificates and cookies of a proxy');
     assert.equal(seen[0].redirect, 'error');
   });
 
   test('names what it is asked for and nothing else', async () => {
     const seen = [];
-    await api(200, {}, seen).remove(['rooms', 'a/b?c#d%', 'members', 'é ..'], { reason: 'bye' });
+    await api(200, {}, seen).remove(['members'], { room: 'a/b?c#d%', peer: 'x/../..', reason: 'bye' });
     assert.equal(seen[0].method, 'DELETE');
-    assert.equal(seen[0].url, 'http://127.0.0.1:8081/x/v1/rooms/a%2Fb%3Fc%23d%25/members/%C3%A9%20..?reason=bye');
-    for (const name of ['.', '..', '']) {
-      await assert.rejects(api(200, {}, seen).remove(['rooms', 'tea', 'members', name]), ApiError, 'it would close the room');
+    const url = new URL(seen[0].url);
+    assert.equal(url.pathname, '/x/v1/members', 'no proxy has a name to take for a path');
+    assert.deepEqual(Object.fromEntries(url.searchParams), { room: 'a/b?c#d%', peer: 'x/../..', reason: 'bye' });
+    for (const name of ['..', '.', 'é ..', 'tea/members/bob']) {
+      await api(200, {}, seen).remove(['rooms'], { room: name });
+      assert.equal(new URL(seen.at(-1).url).pathname, '/x/v1/rooms');
+      assert.equal(new URL(seen.at(-1).url).searchParams.get('room'), name);
     }
-    assert.equal(seen.length, 1);
+    const before = seen.length;
+    for (const id of ['.', '..', '', '1-2/..', '1%2F2', '..\\', 'é']) {
+      await assert.rejects(api(200, {}, seen).remove(['allocations', id]), ApiError, 'what is in the address bar may be anything');
+    }
+    assert.equal(seen.length, before);
+    await api(200, {}, seen).remove(['allocations', '0-17-3']);
+    assert.equal(new URL(seen.at(-1).url).pathname, '/x/v1/allocations/0-17-3');
   });
 
   test('tells errors in the words of the server', async () => {

@@ -57,7 +57,7 @@ struct Snapshot {
 /// Version, commit and compiler of this binary.
 BuildInfo build_info();
 
-/// Reads /proc/self; what cannot be read is 0.
-ProcessStats read_process_stats();
+/// Reads /proc/self; what cannot be read is 0. Descriptors are for others to count, since that may take long.
+ProcessStats read_process_stats(std::uint64_t open_fds);
 
 }  // namespace ts::metrics

@@ -150,10 +150,12 @@ Request request_for(const CtlOptions& options, const std::string& cursor) {
   if (command == "top") return {"GET", "/v1/top", {}};
   if (command == "allocation") return {"GET", "/v1/allocations/" + first, {}};
   if (command == "end") return {"DELETE", "/v1/allocations/" + first, {}};
-  if (command == "members") return {"GET", "/v1/rooms/" + first + "/members" + query, {}};
-  if (command == "close-room") return {"DELETE", "/v1/rooms/" + first + query, {}};
+  // In the query, which nobody on the way makes another path of.
+  const std::string more = query.empty() ? query : '&' + query.substr(1);
+  if (command == "members") return {"GET", "/v1/members?room=" + first + more, {}};
+  if (command == "close-room") return {"DELETE", "/v1/rooms?room=" + first + more, {}};
   if (command == "kick")
-    return {"DELETE", "/v1/rooms/" + first + "/members/" + encode(argument(1)) + query, {}};
+    return {"DELETE", "/v1/members?room=" + first + "&peer=" + encode(argument(1)) + more, {}};
   if (command == "revoke") {
     const auto until = options.parameters.find("until");
     const bool ends = until != options.parameters.end();

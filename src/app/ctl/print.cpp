@@ -95,6 +95,10 @@ std::optional<std::uint64_t> left_of(const Json& status) {
   return out;
 }
 
+bool is_complete(const Json& answer) {
+  return !answer.is_object() || !answer.contains("complete") || answer["complete"] != false;
+}
+
 std::string lines(const Json& object) {
   std::string out;
   if (!object.is_object()) return probe::printable(object.dump()) + '\n';

@@ -24,6 +24,9 @@ std::string json_text(const Json& value);
 /// What a drain still waits for, by an answer of /v1/status; nothing: it is none.
 std::optional<std::uint64_t> left_of(const Json& status);
 
+/// False: the answer says that it has not everything.
+bool is_complete(const Json& answer);
+
 /// An object: a line a member, lists indented.
 std::string lines(const Json& object);
 

@@ -48,8 +48,6 @@ class HttpListener::Impl : public std::enable_shared_from_this<HttpListener::Imp
   }
 
  private:
-  /// More than are served at a time: when it is full, whoever comes is made to wait by its own kernel, for
-  /// seconds, the operator too.
   static constexpr int kBacklog = 128;
   static constexpr std::chrono::milliseconds kRest{100};
 

@@ -27,6 +27,10 @@ namespace http = beast::http;
 using Parser = http::request_parser<http::string_body>;
 using SteadyClock = asio::steady_timer::clock_type;
 
+/// Handlers bound their work themselves, and answer 503 when it is too much: this is for one that has hung.
+/// What was left of the time for reading is not theirs.
+constexpr std::chrono::seconds kAnswerTime{60};
+
 class HttpSession final : public Connection, public std::enable_shared_from_this<HttpSession> {
  public:
   HttpSession(std::shared_ptr<HttpServer::Impl> server, Stream stream)
@@ -116,6 +120,7 @@ asio::awaitable<void> HttpSession::run() {
       co_await serve_engine();
       continue;
     }
+    limit(kAnswerTime);
     HttpResponse response = co_await server_->respond(request_);
     co_await write(std::move(response));
   }

@@ -33,17 +33,20 @@ export class Api {
     return this.#ask('POST', path, {}, body);
   }
 
-  /** `path`: segments, which may hold anything. What is empty in the query is left out. */
+  /** `path`: segments of our own words and ids. Names belong in the query, where what is empty is left out. */
   async #ask(method, path, query, body) {
-    // A URL takes them for steps (WHATWG URL §4.4), escaped or not: what was meant for a member would be done to its room.
-    if (path.some((part) => /^\.{0,2}$/.test(part))) throw new ApiError(0, 'no_such_name', 'a browser cannot ask for this name; turnstone ctl can');
-    const url = new URL(path.map((part) => encodeURIComponent(part)).join('/'), this.#base);
+    // Browsers take ".." for a step, escaped or not (WHATWG URL §4.4), and many a proxy takes %2F for a slash: what was meant
+    // for a member would be done to its room, or to another one.
+    if (!path.every((part) => /^[\w-]+$/.test(part))) throw new ApiError(0, 'no_such_name', 'there is no such thing');
+    const url = new URL(path.join('/'), this.#base);
     for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
     const headers = { Authorization: `Bearer ${this.#token}`, Accept: 'application/json' };
     if (body) headers['Content-Type'] = 'application/json';
     let answer;
     try {
-      answer = await this.#fetch(url, { method, headers, body: body && JSON.stringify(body), cache: 'no-store', credentials: 'omit',
+      answer = await this.#fetch(url, { method, headers, body: body && JSON.stringify(body), cache: 'no-store',
+        // What a proxy in front asks for: a client certificate, a cookie of its login (Fetch §2.2). The server itself has none.
+        credentials: 'same-origin',
         redirect: 'error', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(8000) });
     } catch (error) {
       throw new ApiError(0, 'unreachable', error.name === 'TimeoutError' ? 'the server did not answer in time' : 'the server does not answer');

@@ -2,14 +2,14 @@
 // The console: asks for the token, asks the server every two seconds, shows the state line and one view. The token is in
 // sessionStorage and in a header, and nowhere else.
 import { Api } from './api.mjs';
-import { byId, h, say } from './dom.mjs';
+import { byId, dismissed, h, say } from './dom.mjs';
 import { duration } from './format.mjs';
 import { Allocation, Allocations, Room, Rooms } from './lists.mjs';
 import { Overview } from './overview.mjs';
 import { Rates, Timeline } from './rates.mjs';
 import { findings, headline } from './state.mjs';
+import { Watch } from './watch.mjs';
 
-const PERIOD = 2000;
 const TOKEN = 'turnstone-admin-token';
 const MARKS = { bad: 'Trouble', warn: 'Look' };
 const VIEWS = { '': Overview, allocations: Allocations, allocation: Allocation, rooms: Rooms, room: Room };
@@ -32,14 +32,14 @@ const app = {
     farewell = text;
     location.hash = hash;
   },
-  /** Does something for the operator; what goes wrong is told. */
-  run: (what) => what().catch(trouble),
+  /** Does something for the operator; what goes wrong is told, unless the page is locked meanwhile. */
+  run: (what) => what().catch((error) => (app.api === null ? null : trouble(error))),
 };
 let view = null;
-let heard = 0;
+let watch = null;
+let ticking;
 let problem = '';
 let farewell = '';
-let timers = [];
 
 function trouble(error) {
   if (error.status === 401) lock('The server does not know this token (any more).');
@@ -51,15 +51,24 @@ function trouble(error) {
 function lock(why = '', keep = false) {
   if (!keep) store.remove();
   app.api = null;
-  for (const timer of timers) clearTimeout(timer);
-  timers = [];
-  view = null;
+  watch?.stop();
+  watch = null;
+  clearInterval(ticking);
+  leave();
+  dismissed();
   byId('view').replaceChildren();
   say(byId('notice'), '');
   show(false);
+  document.title = 'Turnstone console';
   say(byId('login-problem'), why);
   byId('token').value = '';
   byId('token').focus();
+}
+
+/** The view has an end, too. */
+function leave() {
+  view?.stop?.();
+  view = null;
 }
 
 function show(open) {
@@ -69,56 +78,36 @@ function show(open) {
 }
 
 async function enter(token) {
-  app.api = new Api(token, new URL('../v1/', location.href));
+  const api = app.api = new Api(token, new URL('../v1/', location.href));
   app.rates = new Rates();
   app.timeline = new Timeline();
-  const stats = await app.api.get(['stats']);
+  const stats = await api.get(['stats']);
+  if (api !== app.api) return;
+  // Nothing hangs on it: without, graphs begin now. What it has is newer than `stats`, or older.
+  const columns = await api.get(['history']).catch(() => null);
+  if (api !== app.api) return;
   store.set(token);
   say(byId('login-problem'), '');
   show(true);
+  app.timeline.load(columns);
+  watch = new Watch({ ask: () => api.get(['stats']), took, failed, hidden: () => document.hidden });
+  ticking = setInterval(tell, 1000);
   took(stats);
-  // Nothing hangs on it: without, graphs begin now.
-  await app.api.get(['history']).then((columns) => {
-    const newest = app.rates.now;
-    app.timeline = new Timeline();
-    app.timeline.load(columns);
-    app.timeline.push(newest.now);
-  }).catch(() => {});
   route();
-  repeat(PERIOD, poll);
-  timers.push(setInterval(tell, 1000));
 }
 
-/** Calls again and again, each time some while after the last one is done; not while nobody looks. */
-function repeat(period, what) {
-  const api = app.api;
-  const slot = timers.push(0) - 1;
-  const turn = async () => {
-    if (!document.hidden) await what();
-    if (api === app.api && api !== null) timers[slot] = setTimeout(turn, period);
-  };
-  timers[slot] = setTimeout(turn, period);
-}
-
-async function poll() {
-  const { api } = app;
-  try {
-    const stats = await api.get(['stats']);
-    if (api !== app.api) return;
-    problem = '';
-    took(stats);
-  } catch (error) {
-    if (api !== app.api) return;
-    if (error.status === 401) trouble(error);
-    else problem = error.message;
-  }
+function failed(error) {
+  if (error.status === 401) return trouble(error);
+  problem = error.message;
   tell();
 }
 
 function took(stats) {
-  heard = performance.now();
-  app.rates.push(stats);
-  app.timeline.push(stats.now);
+  problem = '';
+  const what = app.rates.push(stats);
+  if (what === 'restart') app.timeline = new Timeline();
+  // One of two questions that were overtaken by each other: the other one said more.
+  if (what !== 'late') app.timeline.push(stats.now);
   say(byId('node'), `${location.host}, ${stats.version}, up ${duration(stats.uptime_seconds)}`);
   tell();
   view?.update?.();
@@ -126,8 +115,8 @@ function took(stats) {
 
 /** The state line. Its title alone is read out when it changes: numbers change all the time. */
 function tell() {
-  if (app.api === null) return;
-  const silent = (performance.now() - heard) / 1000;
+  if (watch === null) return;
+  const { silent } = watch;
   const found = findings(app.rates);
   const line = headline(app.rates, found, silent);
   byId('state').dataset.level = line.level;
@@ -150,7 +139,7 @@ function tell() {
 
 /** Shows what the address names: #/view/argument?query */
 function route() {
-  if (app.api === null) return;
+  if (watch === null) return;
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
   const [name, ...rest] = path.split('/');
   let words;
@@ -162,6 +151,7 @@ function route() {
   const wants = name === 'allocation' || name === 'room';
   const View = Object.hasOwn(VIEWS, name) && (!wants || words[0]) ? VIEWS[name] : Overview;
   const place = byId('view');
+  leave();
   place.replaceChildren();
   app.notice(farewell);
   farewell = '';
@@ -190,7 +180,8 @@ function live(shown) {
 byId('login').addEventListener('submit', async (event) => {
   event.preventDefault();
   const token = byId('token').value.trim();
-  if (!token) return;
+  // One at a time.
+  if (!token || app.api !== null) return;
   await enter(token).catch((error) => {
     app.api = null;
     say(byId('login-problem'), error.status === 401 ? 'The server does not know this token.' : `That did not work: ${error.message}.`);
@@ -202,7 +193,7 @@ addEventListener('hashchange', () => {
   byId('main').focus({ preventScroll: true });
   scrollTo(0, 0);
 });
-document.addEventListener('visibilitychange', () => { if (!document.hidden && app.api) poll(); });
+document.addEventListener('visibilitychange', () => { if (!document.hidden) watch?.look(); });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => view?.restyle?.());
 
 const kept = store.get();

@@ -67,6 +67,9 @@ export function duration(seconds) {
   return parts.filter(Boolean).join(' ');
 }
 
+/** Bytes of a text as it is sent. */
+export const byteLength = (text) => new TextEncoder().encode(text).length;
+
 /** "1 room", "2 rooms". */
 export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
 

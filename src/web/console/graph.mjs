@@ -15,6 +15,7 @@ export class Graph {
   #caption;
   #plot = null;
   #data = null;
+  #observer = new ResizeObserver(() => this.#plot?.setSize({ width: this.#place.clientWidth, height: HEIGHT }));
 
   constructor(parent, { title, series, format }) {
     this.#series = series;
@@ -23,7 +24,7 @@ export class Graph {
     this.#caption = h('p', { class: 'legend' });
     this.#place = h('div', { class: 'plot', 'aria-hidden': 'true' });
     parent.append(h('figure', { class: 'card' }, h('figcaption', null, h('h2', null, title), this.#caption), this.#place));
-    new ResizeObserver(() => this.#plot?.setSize({ width: this.#place.clientWidth, height: HEIGHT })).observe(this.#place);
+    this.#observer.observe(this.#place);
   }
 
   /** Made anew, in the colours of the scheme. */
@@ -31,6 +32,14 @@ export class Graph {
     this.#plot?.destroy();
     this.#plot = null;
     if (this.#data) this.#draw();
+  }
+
+  /** For the end: uPlot knows, and measures at each resize, what nobody has destroyed. */
+  stop() {
+    this.#observer.disconnect();
+    this.#plot?.destroy();
+    this.#plot = null;
+    this.#data = null;
   }
 
   show(timeline) {

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocations and rooms: lists with filters, and one of each with what can be done to it. Lists stand still, so that nobody ends
 // what has just moved under the pointer; one allocation is live.
-import { confirmed, h, named, replaceKeeping, table } from './dom.mjs';
+import { addRows, confirmed, h, named, replaceKeeping, say, table } from './dom.mjs';
 import { bits, bytes, count, duration, each, plural } from './format.mjs';
 
 const PAGE = 100;
 
 /** A list by pages: filters, a table that grows, and "more". */
-class Pages {
+export class Pages {
   #app;
   #ask;
   #row;
   #columns;
   #caption;
-  #rows = [];
+  #shown = 0;
   #next = '';
+  #loading = false;
   #place = h('div', { class: 'scroll' });
-  #more = h('button', { type: 'button', onclick: () => this.#app.run(() => this.load()) }, 'More');
+  #more = h('button', { type: 'button', 'data-testid': 'more', onclick: () => this.#app.run(() => this.load()) }, 'More');
 
   constructor(app, place, { caption, columns, ask, row }) {
     this.#app = app;
@@ -28,17 +29,33 @@ class Pages {
     place.append(this.#place, this.#more);
   }
 
+  /** The next page, one at a time. */
   async load() {
+    if (this.#loading) return;
+    this.#loading = true;
+    say(this.#more, 'Loading…');
     // A page may be short, or empty, and have a next one: a filter that finds little is asked for again, but not for ever.
-    const wanted = this.#rows.length + PAGE;
-    for (let i = 0; i < 20; i++) {
-      const { items, next } = await this.#ask({ limit: PAGE, cursor: this.#next });
-      this.#rows.push(...items);
-      this.#next = next ?? '';
-      if (!this.#next || this.#rows.length >= wanted) break;
+    const wanted = this.#shown + PAGE;
+    try {
+      for (let i = 0; i < 20; i++) {
+        const { items, next } = await this.#ask({ limit: PAGE, cursor: this.#next });
+        this.#next = next ?? '';
+        this.#append(items);
+        if (!this.#next || this.#shown >= wanted) break;
+      }
+    } finally {
+      this.#loading = false;
+      this.#more.hidden = !this.#next;
+      say(this.#more, 'More');
     }
-    this.#more.hidden = !this.#next;
-    replaceKeeping(this.#place, table(this.#caption, this.#columns, this.#rows.map((item) => this.#row(item)), this.#next ? 'Nothing found so far.' : 'There are none.'));
+  }
+
+  /** What is shown stays as it is: who was removed there may have come back under the same name. */
+  #append(items) {
+    const rows = items.map((item) => this.#row(item));
+    if (this.#shown === 0) this.#place.replaceChildren(table(this.#caption, this.#columns, rows, this.#next ? 'Nothing found so far.' : 'There are none.'));
+    else addRows(this.#place, this.#columns, rows);
+    this.#shown += items.length;
   }
 }
 
@@ -208,7 +225,7 @@ export class Room {
       h('button', { type: 'button', class: 'danger', 'data-testid': 'close-room', onclick: () => app.run(async () => {
         const sure = await confirmed({ title: 'Close this room?', text: ['All members of ', named(room), ' are removed, and lose their relays where credentials are bound to the room.'], action: 'Close it', withReason: true });
         if (!sure) return;
-        await app.api.remove(['rooms', room], { reason: sure.reason });
+        await app.api.remove(['rooms'], { room, reason: sure.reason });
         app.go('#/rooms', 'The room was closed.');
       }) }, 'Close it')));
     const card = h('div', { class: 'card', 'data-testid': 'members' });
@@ -217,7 +234,7 @@ export class Room {
       caption: 'Members',
       columns: [['Member'], ['Subject'], ['Client'], ['Speaks'], ['Connected'], ['']],
       ask: async (page) => {
-        const { members, next } = await app.api.get(['rooms', room, 'members'], page);
+        const { members, next } = await app.api.get(['members'], { room, ...page });
         return { items: members, next };
       },
       row: (member) => [named(member.peer), named(member.subject ?? ''), member.elsewhere ? 'at another node' : member.client, member.dialect ?? '', member.lost ? 'lost, may resume' : 'yes', this.#kickButton(app, room, member)],
@@ -233,7 +250,7 @@ export class Room {
       const button = event.currentTarget;
       const sure = await confirmed({ title: 'Remove this member?', text: [named(member.peer), ' leaves the room ', named(room), '. It may come back, unless its token forbids that.'], action: 'Remove it', withReason: true });
       if (!sure) return;
-      await app.api.remove(['rooms', room, 'members', member.peer], { reason: sure.reason });
+      await app.api.remove(['members'], { room, peer: member.peer, reason: sure.reason });
       app.notice('The member was removed.');
       button.disabled = true;
       button.textContent = 'Removed';

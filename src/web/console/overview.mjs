@@ -7,6 +7,8 @@ import { at, total } from './rates.mjs';
 import { NORMAL_AUTH } from './state.mjs';
 
 const REASONS = 14;
+/** Seconds, of a rate that is an average rather than the rate now. */
+const LONG = 60;
 /** Everything that may go wrong, by where it is told. */
 const TROUBLES = [
   ['Login', ['auth_failures']],
@@ -87,6 +89,9 @@ export function facts(now) {
   ];
 }
 
+/** A rate; and over how long it is, where that is not about now. */
+export const speed = ({ bits_per_second: value, measured_seconds: over }) => (over > LONG ? `${bits(value)} over ${duration(over)}` : bits(value));
+
 export class Overview {
   title = 'Overview';
   period = 5000;
@@ -131,10 +136,14 @@ export class Overview {
   async refresh() {
     const { allocations, complete } = await this.#app.api.get(['top']);
     const rows = allocations.map((a) => [
-      h('a', { href: `#/allocation/${a.id}`, 'data-key': a.id }, a.id), named(a.user), a.client, a.transport, bits(a.bits_per_second),
+      h('a', { href: `#/allocation/${a.id}`, 'data-key': a.id }, a.id), named(a.user), a.client, a.transport, speed(a),
       rate(a.packets_per_second), bytes(a.to_peer.bytes + a.to_client.bytes), duration(a.age_seconds)]);
     replaceKeeping(this.#talkers, table('Top talkers', [['Allocation'], ['User'], ['Client'], ['Via'], ['Rate', true], ['Packets', true], ['In all', true], ['Age', true]],
-      rows, 'Nobody relays anything.'), complete ? null : h('p', { class: 'muted' }, 'There are more allocations than are looked at; others may talk more.'));
+      rows, 'Nobody relays anything.'), complete ? null : h('p', { class: 'muted' }, 'There are more allocations than one look reaches; others may talk more. The next look goes on with them.'));
+  }
+
+  stop() {
+    for (const graph of this.#graphs) graph.stop();
   }
 
   restyle() {

@@ -23,7 +23,13 @@ export function total(stats, path, without = []) {
   return sum;
 }
 
-/** Keeps answers for some seconds and tells how fast counters grow. A restart of the server begins anew. */
+/** When the server started, as far as clocks tell: answers have whole seconds. */
+const started = (stats) => stats.time - stats.uptime_seconds;
+const SAME_START = 2;
+/** So many times as long as asked for a rate may reach back where answers were far apart (a tab in the background). */
+const FAR = 3;
+
+/** Keeps answers for some seconds and tells how fast counters grow. A restart of the server, or a long silence, begins anew. */
 export class Rates {
   #seconds;
   #kept = [];
@@ -32,13 +38,17 @@ export class Rates {
     this.#seconds = seconds;
   }
 
+  /** What the answer is: "next", or "restart"; "late" when it is not newer than the newest one, and of no use. */
   push(stats) {
     const last = this.now;
-    if (last && stats.uptime_seconds < last.uptime_seconds) this.#kept = [];
-    if (last && stats.uptime_seconds === last.uptime_seconds) return;
+    const restart = last !== undefined && Math.abs(started(stats) - started(last)) > SAME_START;
+    if (restart) this.#kept = [];
+    else if (last && stats.uptime_seconds <= last.uptime_seconds) return 'late';
     this.#kept.push(stats);
+    while (stats.uptime_seconds - this.#kept[0].uptime_seconds > FAR * this.#seconds) this.#kept.shift();
     // The oldest one that is kept is as old as asked for, or older.
     while (this.#kept.length > 2 && stats.uptime_seconds - this.#kept[1].uptime_seconds >= this.#seconds) this.#kept.shift();
+    return restart ? 'restart' : 'next';
   }
 
   /** The newest answer. */
@@ -97,10 +107,10 @@ export class Timeline {
     }
   }
 
+  /** What is not newer than the newest one is left out. A server that has started anew needs a new timeline. */
   push(moment) {
     const last = this.#moments.at(-1);
-    if (last && moment.at < last.at) this.#moments = [];
-    else if (last && moment.at === last.at) return;
+    if (last && moment.at <= last.at) return;
     this.#moments.push(moment);
     while (moment.at - this.#moments[0].at > this.#seconds) this.#moments.shift();
   }

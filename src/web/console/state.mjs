@@ -81,7 +81,7 @@ const RULES = [
 
   function oneWay(rates) {
     const packets = (direction) => Object.keys(rates.now.relayed?.[direction] ?? {}).reduce((sum, via) => sum + rates.of('relayed', direction, via, 'packets'), 0);
-    if (rates.span < 20 || packets('to_peer') <= 50 || packets('to_client') > 0) return null;
+    if (rates.span < 20 || packets('to_peer') <= 5 || packets('to_client') > 0) return null;
     return { level: 'bad', title: 'Nothing comes back from peers', text: `${each(packets('to_peer'), 'packet')} go out, none come in.`,
       hint: 'A firewall closes the relay ports, or the advertised address is wrong.' };
   },

@@ -120,26 +120,49 @@ async function allocations() {
 }
 
 async function rooms() {
-  const [room, peer] = ['tea/<i>room</i>', '<b>mallory</b>'];
+  // Of the second member, a path would name the room; of the first one and the room, markup.
+  const [room, peer, step] = ['tea/<i>room</i>', '<b>mallory</b>', 'x/../..'];
   const member = await context.newPage();
   await member.goto(options.home);
-  await member.evaluate(async ([name, id]) => {
+  await member.evaluate(async ([name, ...ids]) => {
     const { connect } = await import('/client/turnstone.js');
-    window.member = connect({ peer: id });
-    await window.member.ready(10_000);
-    await window.member.join(name);
-  }, [room, peer]);
+    window.members = ids.map((id) => connect({ peer: id }));
+    for (const one of window.members) {
+      await one.ready(10_000);
+      await one.join(name);
+    }
+  }, [room, peer, step]);
+  const members = () => api('GET', `members?room=${encodeURIComponent(room)}`);
   await show('#/rooms');
   const link = page.getByRole('link', { name: room });
   check('console: lists rooms', await until(async () => await link.count() === 1));
   await link.click();
   check('console: shows who is in a room', await until(async () => (await at('members').innerText()).includes(peer)), await at('members').innerText());
   await shoot('room');
-  await at('kick').click();
+  await page.locator('tr', { hasText: step }).getByTestId('kick').click();
+  await page.locator('#reason').fill('я'.repeat(129));
+  await at('confirm').click();
+  check('console: tells of a reason that is too long', /258 bytes/.test(await at('dialog').innerText()), await at('dialog').innerText());
   await page.locator('#reason').fill('bye');
   await at('confirm').click();
-  check('console: kicks a member', await until(async () => (await api('GET', `rooms/${encodeURIComponent(room)}/members`)).status === 404));
+  const left = await until(async () => { const { body } = await members(); return body.total === 1 && body.members[0].peer; });
+  check('console: kicks a member, and nobody else, whatever its name', left === peer, JSON.stringify((await members()).body));
+  await at('close-room').click();
+  await at('confirm').click();
+  check('console: closes a room', await until(async () => (await members()).status === 404));
   await member.close();
+}
+
+async function background() {
+  await show('#/');
+  const hide = (hidden) => page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+  await hide(true);
+  await page.waitForTimeout(11_000);
+  check('console: a tab in the background does not take its own silence for the server\'s', !(await page.title()).includes(TITLES.gone), await page.title());
+  await hide(false);
 }
 
 async function trouble() {
@@ -169,7 +192,7 @@ async function leaving() {
 }
 
 try {
-  for (const part of [login, overview, storm, allocations, rooms, trouble, leaving]) await part();
+  for (const part of [login, overview, storm, allocations, rooms, background, trouble, leaving]) await part();
 } catch (error) {
   await shoot('failed').catch(() => {});
   check('console: runs to its end', false, error.stack);

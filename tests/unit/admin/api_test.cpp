@@ -106,6 +106,49 @@ TEST(Route, PathsAndMethods) {
   EXPECT_EQ(status_of(allowed("DELETE", "/v1/rooms//members/x")), 404);
 }
 
+// What normalises paths (nginx with a URI in proxy_pass, a browser) decodes %2F and takes ".." for a step.
+TEST(Route, NamesThatAPathCannotCarryStandInTheQuery) {
+  for (const char* name : {"tea/members/bob", "x/../..", "..", ".", "a?b#c%2F", "//"}) {
+    std::string escaped;
+    for (const char c : std::string_view(name)) {
+      const auto byte = static_cast<unsigned char>(c);
+      escaped += {'%', "0123456789ABCDEF"[byte >> 4U], "0123456789ABCDEF"[byte & 15U]};
+    }
+    Request request = allowed("DELETE", "/v1/rooms");
+    request.query = "room=" + escaped + "&reason=bye";
+    const auto close = route(request);
+    ASSERT_TRUE(close) << name;
+    EXPECT_EQ(close->operation, Operation::CloseRoom);
+    EXPECT_EQ(close->text("room"), name);
+    request = allowed("DELETE", "/v1/members");
+    request.query = "room=tea&peer=" + escaped;
+    const auto kick = route(request);
+    ASSERT_TRUE(kick) << name;
+    EXPECT_EQ(kick->operation, Operation::RemoveMember);
+    EXPECT_EQ(kick->text("room"), "tea");
+    EXPECT_EQ(kick->text("peer"), name);
+    request = allowed("GET", "/v1/members");
+    request.query = "limit=5&room=" + escaped;
+    const auto list = route(request);
+    ASSERT_TRUE(list) << name;
+    EXPECT_EQ(list->operation, Operation::ListMembers);
+    EXPECT_EQ(list->text("room"), name);
+    EXPECT_EQ(list->limit(), 5U);
+  }
+  Request lost = allowed("DELETE", "/v1/rooms");
+  EXPECT_EQ(status_of(lost), 400) << "a query that was lost on the way closes nothing";
+  lost.query = "room=";
+  EXPECT_EQ(status_of(lost), 400);
+  lost = allowed("DELETE", "/v1/members");
+  lost.query = "room=tea";
+  EXPECT_EQ(status_of(lost), 400) << "nor does half of it";
+  lost.query = "peer=bob";
+  EXPECT_EQ(status_of(lost), 400);
+  lost = allowed("DELETE", "/v1/rooms/tea");
+  lost.query = "room=coffee";
+  EXPECT_EQ(status_of(lost), 400) << "one name, at one place";
+}
+
 TEST(Route, Queries) {
   Request request = allowed("GET", "/v1/allocations");
   request.query = "user=al+ice&limit=7&cursor=0-12";

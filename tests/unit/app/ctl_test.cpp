@@ -73,6 +73,26 @@ TEST(Ctl, EveryCommandMakesARequestThatTheServerKnows) {
   }
 }
 
+TEST(Ctl, NamesAreInNoPath) {
+  CtlOptions options;
+  options.command = "kick";
+  options.arguments = {"tea", "x/../.."};
+  options.parameters["reason"] = "b&ye";
+  EXPECT_EQ(ctl::request_for(options, "").target, "/v1/members?room=tea&peer=x%2F..%2F..&reason=b%26ye");
+  options.parameters.clear();
+  options.command = "close-room";
+  options.arguments = {".."};
+  EXPECT_EQ(ctl::request_for(options, "").target, "/v1/rooms?room=..");
+  options.command = "members";
+  EXPECT_EQ(ctl::request_for(options, "9").target, "/v1/members?room=..&cursor=9");
+}
+
+TEST(Ctl, KnowsAnAnswerThatHasNotEverything) {
+  EXPECT_FALSE(ctl::is_complete(ctl::Json::parse(R"({"complete":false,"allocations":[]})")));
+  EXPECT_TRUE(ctl::is_complete(ctl::Json::parse(R"({"complete":true,"allocations":[]})")));
+  EXPECT_TRUE(ctl::is_complete(ctl::Json::parse(R"({"rooms":[]})")));
+}
+
 TEST(Ctl, JsonIsHarmlessToo) {
   const ctl::Json told = ctl::Json::parse(R"({"user":"\u009b31m\u202eroot\u007f","at":"é"})");
   const std::string text = ctl::json_text(told);

@@ -13,7 +13,10 @@ struct Draining : ::testing::Test {
   Drain::Hands hands() {
     Drain::Hands out;
     out.refuse = [this](bool on) { refuses = on; };
-    out.send_away = [this](const signal::Farewell& how) { farewell = how; };
+    out.send_away = [this](const signal::Farewell& how) {
+      farewell = how;
+      ++farewells;
+    };
     out.welcome = [this] { ++welcomes; };
     out.disconnect = [this] { ++disconnects; };
     out.count = [this](std::function<void(Remaining)> told) { told(left); };
@@ -28,6 +31,7 @@ struct Draining : ::testing::Test {
   Remaining left;
   bool refuses = false;
   std::optional<signal::Farewell> farewell;
+  int farewells = 0;
   int welcomes = 0;
   int disconnects = 0;
   int ends = 0;
@@ -53,6 +57,44 @@ TEST_F(Draining, WithoutAnEndTheSpreadIsAsWritten) {
   EXPECT_TRUE(drain.cancel());
   EXPECT_FALSE(refuses);
   EXPECT_EQ(welcomes, 1);
+}
+
+// "turnstone ctl drain" before SIGTERM, as a preStop hook does it.
+TEST_F(Draining, AnEndThatComesLaterShortensTheSpread) {
+  left.sessions = 1;
+  drain.begin(options(2100ms, 10min), nullptr);
+  ASSERT_EQ(farewell->spread, 10min);
+  drain.begin(options(2100ms, 10min), nullptr);
+  EXPECT_EQ(farewells, 1) << "nothing new";
+  drain.begin(options(2100ms, 10min), [this] { ++ends; });
+  EXPECT_EQ(farewells, 2);
+  EXPECT_EQ(farewell->spread, 100ms);
+  context.run_for(3s);
+  EXPECT_EQ(ends, 1);
+  EXPECT_EQ(disconnects, 1) << "whoever was told to go has gone when it ends";
+}
+
+TEST_F(Draining, AnEndThatIsLateEnoughTellsNobodyAnew) {
+  left.sessions = 1;
+  drain.begin(options(60s, 5s), nullptr);
+  drain.begin(options(60s, 5s), [this] { ++ends; });
+  EXPECT_EQ(farewells, 1);
+  EXPECT_EQ(farewell->spread, 5s);
+  left.sessions = 0;
+  context.run_for(1s);
+  EXPECT_EQ(ends, 1);
+}
+
+TEST_F(Draining, WhoWasCutOffIsNotSentAwayAgain) {
+  left.sessions = 1;
+  drain.begin(options(60s, 0s), nullptr);
+  context.run_for(2500ms);
+  ASSERT_EQ(disconnects, 1);
+  drain.begin(options(3s, 0s), [this] { ++ends; });
+  EXPECT_EQ(farewells, 1);
+  context.run_for(4s);
+  EXPECT_EQ(ends, 1);
+  EXPECT_EQ(disconnects, 1);
 }
 
 TEST_F(Draining, NobodyComesBackToAServerThatHasDrained) {

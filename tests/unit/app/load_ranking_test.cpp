@@ -55,6 +55,31 @@ TEST_F(Ranking, LaterOnesGoByWhatCameSinceTheLookBefore) {
   EXPECT_DOUBLE_EQ(top[0].seconds, 5);
 }
 
+// Nobody looked for the night: what was done since then on the average is not what is done now.
+TEST_F(Ranking, AnOldLookIsForgotten) {
+  ranking.begin();
+  see(0, 1'000'000, seconds(10));
+  ranking.finish();
+  now += seconds(61);
+  ranking.begin();
+  see(0, 2'000'000, seconds(71));
+  EXPECT_DOUBLE_EQ(ranking.finish().at(0).seconds, 71) << "since it began";
+}
+
+TEST_F(Ranking, WhatOneLookDoesNotReachIsComparedWithTheOneBeforeThat) {
+  for (const std::uint32_t place : {0U, 1U}) {
+    ranking.begin();
+    see(place, 1'000'000);
+    ranking.finish();
+    now += seconds(5);
+  }
+  ranking.begin();
+  see(0, 1'001'000);
+  const auto top = ranking.finish();
+  EXPECT_DOUBLE_EQ(top.at(0).seconds, 10);
+  EXPECT_DOUBLE_EQ(top[0].bytes_per_second, 100);
+}
+
 TEST_F(Ranking, AnotherAllocationAtThePlaceIsAnotherOne) {
   ranking.begin();
   see(0, 1'000'000);
