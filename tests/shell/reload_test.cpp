@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <future>
+#include <string_view>
 
 #include <fcntl.h>
 #include <openssl/pem.h>
@@ -332,7 +333,10 @@ class ServeProcess {
   explicit ServeProcess(const std::string& config) : log_(config + ".log") {
     const std::string variable = "TS_TEST_SERVE=" + config;
     std::vector<char*> environment;
-    for (char** at = environ; *at != nullptr; ++at) environment.push_back(*at);
+    for (char** at = environ; *at != nullptr; ++at) {
+      // Its results are not this program's.
+      if (!std::string_view(*at).starts_with("GTEST_OUTPUT=")) environment.push_back(*at);
+    }
     environment.push_back(const_cast<char*>(variable.c_str()));
     environment.push_back(nullptr);
     std::vector<std::string> words = {"test_shell", "--gtest_brief=1", "--gtest_also_run_disabled_tests",
