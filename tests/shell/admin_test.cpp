@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin API of the whole server, and `turnstone ctl` as its client.
 #include <array>
-#include <fstream>
 
 #include <turnstone/admin/api.hpp>
 #include <turnstone/app/cli.hpp>
 
 #include "admin_client.hpp"
+#include "common/temporary_folder.hpp"
 
 namespace ts::shell_test {
 namespace {
@@ -22,7 +22,7 @@ struct Admin : ::testing::Test {
     std::vector<std::string> all{"turnstone", "ctl"};
     all.insert(all.end(), words.begin(), words.end());
     const std::string url = "http://" + admin.server().to_string();
-    all.insert(all.end(), {"--url", url, "--token-file", token_.path});
+    all.insert(all.end(), {"--url", url, "--token-file", token_file_});
     std::vector<const char*> arguments;
     for (const std::string& word : all) arguments.push_back(word.c_str());
     ::testing::internal::CaptureStdout();
@@ -35,16 +35,8 @@ struct Admin : ::testing::Test {
     return status == 0 ? out : "failed: " + problem;
   }
 
-  struct TokenFile {
-    TokenFile() {
-      char name[] = "/tmp/turnstone-token-XXXXXX";
-      ::close(::mkstemp(name));
-      path = name;
-      std::ofstream(path) << AdminClient::kToken << '\n';
-    }
-    ~TokenFile() { ::unlink(path.c_str()); }
-    std::string path;
-  } token_;
+  test::TemporaryFolder folder_;
+  std::string token_file_ = folder_.write("token", std::string(AdminClient::kToken) + '\n');
 };
 
 TEST(AdminOff, WithoutATokenThereIsNoListener) {
@@ -212,15 +204,14 @@ TEST(AdminOfIPv6, CtlFindsItByTheConfiguration) {
   config::Config config = admin_config();
   config.admin.bind = *IpAddress::parse("::");
   const Server server(std::move(config));
-  char file[] = "/tmp/turnstone-admin-XXXXXX";
-  ::close(::mkstemp(file));
-  std::ofstream(file) << "dev: true\nadmin: {bind: '::', port: " << server.runtime->ports().admin
-                      << ", token: " << AdminClient::kToken << "}\n";
-  const std::array<const char*, 5> words{"turnstone", "ctl", "status", "--config", file};
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("turnstone.yaml", "dev: true\nadmin: {bind: '::', port: " +
+                                                              std::to_string(server.runtime->ports().admin) +
+                                                              ", token: " + AdminClient::kToken + "}\n");
+  const std::array<const char*, 5> words{"turnstone", "ctl", "status", "--config", file.c_str()};
   ::testing::internal::CaptureStdout();
   EXPECT_EQ(app::run(app::parse_command_line(static_cast<int>(words.size()), words.data())), 0);
   EXPECT_NE(::testing::internal::GetCapturedStdout().find("uptime"), std::string::npos);
-  ::unlink(file);
 }
 
 TEST_F(Admin, ManyRequestsOnOneConnectionAndManyConnections) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The external source of credentials through the whole server, with an HTTP server of the test's that
 // answers, refuses, sleeps, talks nonsense and dies.
+#include "common/temporary_folder.hpp"
 #include "fake_http.hpp"
 
 namespace ts::shell_test {
@@ -221,7 +222,9 @@ TEST(CredentialHook, OverHttpsTheServerIsKnownByItsCertificate) {
     EXPECT_EQ(TurnClient(Via::Udp, server.turn()).allocate(), 500) << "nobody vouches for it";
     EXPECT_TRUE(hook.requests().empty());
   }
-  config.auth.hook.ca_file = write_certificate(**made);
+  const test::TemporaryFolder folder;
+  config.auth.hook.ca_file = folder.at("ca.pem");
+  write_certificate(**made, config.auth.hook.ca_file);
   {
     const Server server(config);
     EXPECT_EQ(TurnClient(Via::Udp, server.turn()).allocate(), 0);
@@ -236,7 +239,7 @@ TEST(CredentialHook, OverHttpsTheServerIsKnownByItsCertificate) {
     EXPECT_EQ(TurnClient(Via::Udp, server.turn()).allocate(), 500);
     EXPECT_TRUE(six.requests().empty());
   }
-  ::unlink(config.auth.hook.ca_file.c_str());
+  std::filesystem::remove(config.auth.hook.ca_file);
   app::Runtime::Made refused = app::Runtime::make(config);
   ASSERT_EQ(refused.problems.size(), 1U);
   EXPECT_NE(refused.problems[0].find("auth.hook_ca_file"), std::string::npos) << refused.problems[0];

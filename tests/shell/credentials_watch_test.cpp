@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A users file that changes while the server runs.
-#include <cstdlib>
-#include <fstream>
-
+#include "common/temporary_folder.hpp"
 #include "turn_client.hpp"
 
 namespace ts::shell_test {
 namespace {
 
 /// A file of its own, gone at the end.
-class TemporaryFile {
- public:
-  TemporaryFile() {
-    char name[] = "/tmp/turnstone-users-XXXXXX";
-    const int descriptor = ::mkstemp(name);
-    if (descriptor >= 0) ::close(descriptor);
-    path = name;
-  }
-  ~TemporaryFile() { ::unlink(path.c_str()); }
-  void write(const std::string& text) const { std::ofstream(path, std::ios::trunc) << text; }
-  std::string path;
+struct TemporaryFile {
+  void write(const std::string& text) const { (void)folder.write("users", text); }
+  test::TemporaryFolder folder;
+  std::string path = folder.at("users");
 };
 
 /// True once an Allocate of a new client is answered so.

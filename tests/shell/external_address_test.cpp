@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // relay.discover against fakes of a cloud's metadata service, of Kubernetes' API server and of a STUN server.
-#include <filesystem>
-#include <fstream>
 
 #include "../../src/app/external/discover.hpp"
 #include "../../src/app/external/services.hpp"
+#include "common/temporary_folder.hpp"
 #include "fake_http.hpp"
 
 namespace ts::shell_test {
@@ -175,29 +174,25 @@ class Pod {
   explicit Pod(FakeHttpServer::Reply reply)
       : tls_(*net::TlsContext::self_signed({"localhost"}, {*IpAddress::parse("127.0.0.1")})),
         api_(std::move(reply), at("127.0.0.1"), tls_) {
-    std::string path = "/tmp/turnstone-account-XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr) throw std::system_error(errno, std::system_category(), path);
-    directory_ = path;
-    std::filesystem::rename(write_certificate(*tls_), directory_ / "ca.crt");
-    std::ofstream(directory_ / "token") << "s3cret\n";
+    write_certificate(*tls_, directory_.at("ca.crt"));
+    directory_.write("token", "s3cret\n");
   }
-  ~Pod() { std::filesystem::remove_all(directory_); }
 
   Surroundings surroundings() const {
     Surroundings out;
     out.kubernetes_host = "127.0.0.1";
     out.kubernetes_port = std::to_string(api_.local().port);
     out.node = "node-1";
-    out.account_directory = directory_;
+    out.account_directory = directory_.path();
     return out;
   }
   const FakeHttpServer& api() const { return api_; }
-  const std::filesystem::path& directory() const { return directory_; }
+  const std::filesystem::path& directory() const { return directory_.path(); }
 
  private:
   std::shared_ptr<const net::TlsContext> tls_;
   FakeHttpServer api_;
-  std::filesystem::path directory_;
+  test::TemporaryFolder directory_;
 };
 
 const std::string kNode =

@@ -135,16 +135,13 @@ class FakeHttpServer {
   std::jthread thread_;
 };
 
-/// The certificate of a context in a PEM file.
-inline std::string write_certificate(const net::TlsContext& context) {
-  std::string path = "/tmp/turnstone-ca-XXXXXX";
-  const int fd = ::mkstemp(path.data());
-  FILE* file = ::fdopen(fd, "w");
-  if (file == nullptr) throw std::system_error(errno, std::system_category(), path);
+/// Writes the certificate of a context as PEM.
+inline void write_certificate(const net::TlsContext& context, const std::string& path) {
+  FILE* file = std::fopen(path.c_str(), "w");
+  if (file == nullptr) throw std::system_error(errno, std::generic_category(), path);
   const net::TlsSession session = context.accept(-1);
   PEM_write_X509(file, SSL_get_certificate(session.get()));
   std::fclose(file);
-  return path;
 }
 
 }  // namespace ts::shell_test

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A realm beside the default one over real sockets, with a users file that changes.
-#include <cstdlib>
-#include <fstream>
-
+#include "common/temporary_folder.hpp"
 #include "turn_client.hpp"
 
 namespace ts::shell_test {
@@ -22,12 +20,8 @@ int answer_until(const Server& server, Via via, int code) {
 }
 
 TEST(RealmsShell, ARealmsUsersFileCountsOnEveryShard) {
-  char path[] = "/tmp/turnstone-realm-XXXXXX";
-  const int descriptor = ::mkstemp(path);
-  ASSERT_GE(descriptor, 0);
-  ::close(descriptor);
-  const auto write = [&](const std::string& text) { std::ofstream(path, std::ios::trunc) << text; };
-  write("bob:builder\n");
+  const test::TemporaryFolder folder;
+  const auto write = [&](const std::string& text) { return folder.write("users", text); };
 
   config::Config config = loopback_config(2);
   config.auth.realm = "main";
@@ -38,7 +32,7 @@ TEST(RealmsShell, ARealmsUsersFileCountsOnEveryShard) {
   realm.users = {{"bob", "builder"}};
   config.auth.realms = {realm};
   config::CredentialFiles files;
-  files.users = path;
+  files.users = write("bob:builder\n");
   config.secret_files.realms = {files};
   config.turn.realms = {turn::RealmQuotas{}};
   {
@@ -47,7 +41,6 @@ TEST(RealmsShell, ARealmsUsersFileCountsOnEveryShard) {
     write(std::string(TurnClient::user) + ":" + TurnClient::password + "\n");
     for (const Via via : {Via::Udp, Via::Tcp}) EXPECT_EQ(answer_until(server, via, 0), 0);
   }
-  ::unlink(path);
 }
 
 }  // namespace

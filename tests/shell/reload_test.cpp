@@ -3,18 +3,18 @@
 #include <algorithm>
 #include <fstream>
 #include <future>
-#include <string_view>
 
 #include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 
 #include <turnstone/app/cli.hpp>
 
 #include "admin_client.hpp"
+#include "common/temporary_folder.hpp"
+#include "spawn_self.hpp"
 
 namespace ts::shell_test {
 namespace {
@@ -22,21 +22,8 @@ namespace {
 constexpr std::uint16_t kChannel = 0x4001;
 
 /// A folder with a configuration, a certificate and what else is written into it.
-class Folder {
+class Folder : public test::TemporaryFolder {
  public:
-  Folder() {
-    char name[] = "/tmp/turnstone-reload-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~Folder() {
-    for (const std::string& file : files_) ::unlink(at(file).c_str());
-    ::rmdir(path_.c_str());
-  }
-  std::string at(const std::string& file) const { return path_ + '/' + file; }
-  void write(const std::string& file, const std::string& text) {
-    files_.insert(files_.end(), file);
-    std::ofstream(at(file), std::ios::trunc) << text;
-  }
   /// A new self-signed certificate and its key.
   void write_certificate() {
     EVP_PKEY* key = EVP_EC_gen("P-256");
@@ -46,7 +33,6 @@ class Folder {
     X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
     X509_set_pubkey(cert, key);
     X509_sign(cert, key, EVP_sha256());
-    files_.insert(files_.end(), {"cert.pem", "key.pem"});
     FILE* file = std::fopen(at("cert.pem").c_str(), "w");
     PEM_write_X509(file, cert);
     std::fclose(file);
@@ -59,8 +45,6 @@ class Folder {
   long serial() const { return serial_; }
 
  private:
-  std::string path_;
-  std::vector<std::string> files_;
   long serial_ = 0;
 };
 
@@ -331,25 +315,10 @@ TEST_F(Reload, ACertificateThatWasReplacedIsNoticed) {
 class ServeProcess {
  public:
   explicit ServeProcess(const std::string& config) : log_(config + ".log") {
-    const std::string variable = "TS_TEST_SERVE=" + config;
-    std::vector<char*> environment;
-    for (char** at = environ; *at != nullptr; ++at) {
-      // Its results are not this program's.
-      if (!std::string_view(*at).starts_with("GTEST_OUTPUT=")) environment.push_back(*at);
-    }
-    environment.push_back(const_cast<char*>(variable.c_str()));
-    environment.push_back(nullptr);
-    std::vector<std::string> words = {"test_shell", "--gtest_brief=1", "--gtest_also_run_disabled_tests",
-                                      "--gtest_filter=ServeProcess.DISABLED_Main"};
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     ::posix_spawn_file_actions_addopen(&actions, 2, log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments.data(), environment.data()) != 0)
-      std::abort();
+    pid_ = spawn_self("ServeProcess.DISABLED_Main", {"TS_TEST_SERVE=" + config}, actions);
     ::posix_spawn_file_actions_destroy(&actions);
   }
   ServeProcess(const ServeProcess&) = delete;

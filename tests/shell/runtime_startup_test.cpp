@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is wrong at start-up is said at once, all of it, with what to do.
 #include <array>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <thread>
 
@@ -12,6 +10,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "common/temporary_folder.hpp"
 #include "turn_client.hpp"
 
 namespace ts::shell_test {
@@ -110,14 +109,11 @@ TEST(Startup, AnAddressThatIsNotThisHosts) {
 class Certificates : public testing::Test {
  protected:
   Certificates() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tls-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
     write_pair("one", EVP_EC_gen("P-256"));
     write_pair("two", EVP_EC_gen("P-256"));
-    std::ofstream(folder_ / "garbage.pem") << "this is no certificate\n";
+    folder_.write("garbage.pem", "this is no certificate\n");
   }
-  ~Certificates() override { std::filesystem::remove_all(folder_); }
-  std::string file(const std::string& name) const { return (folder_ / name).string(); }
+  std::string file(const std::string& name) const { return folder_.at(name); }
   std::vector<std::string> problems_with(const std::string& cert, const std::string& key) const {
     config::Config config = loopback_config();
     config.net.tls_cert_file = file(cert);
@@ -143,7 +139,7 @@ class Certificates : public testing::Test {
   }
 
  private:
-  std::filesystem::path folder_;
+  test::TemporaryFolder folder_;
 };
 
 TEST_F(Certificates, GoodOnesAreServed) {

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "spawn_self.hpp"
+
 namespace ts::shell_test {
 namespace {
 
@@ -59,25 +61,11 @@ ServerProcess::ServerProcess(unsigned descriptors, unsigned threads) {
   const std::string report = std::string(kReport) + '=' + std::to_string(kReportDescriptor);
   const std::string most = std::string(kDescriptors) + '=' + std::to_string(descriptors);
   const std::string shards = std::string(kThreads) + '=' + std::to_string(threads);
-  std::vector<char*> environment;
-  for (char** at = environ; *at != nullptr; ++at) environment.push_back(*at);
-  for (const std::string* text : {&report, &most, &shards}) {
-    environment.push_back(const_cast<char*>(text->c_str()));
-  }
-  environment.push_back(nullptr);
-  std::vector<std::string> words = {"test_shell", "--gtest_brief=1", "--gtest_also_run_disabled_tests",
-                                    "--gtest_filter=ServerProcess.DISABLED_Main"};
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, to_child[0], kEnd);
-  ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions, from_child[1], kReportDescriptor);
-  if (::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments.data(), environment.data()) != 0) {
-    std::abort();
-  }
+  pid_ = spawn_self("ServerProcess.DISABLED_Main", {report, most, shards}, actions);
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(to_child[0]);
   ::close(from_child[1]);

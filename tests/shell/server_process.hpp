@@ -5,7 +5,6 @@
 
 #include <string>
 
-#include <spawn.h>
 #include <sys/wait.h>
 
 #include "turn_client.hpp"

@@ -3,33 +3,15 @@
 // not pages, so that the figure is the same under every allocator.
 #include <cstdlib>
 
-#include <malloc.h>
 #include <sys/resource.h>
 
+#include "common/allocated_bytes.hpp"
 #include "turn_client.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TS_SANITIZED 1
-#endif
-#endif
-#ifdef TS_SANITIZED
-extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
-#endif
 
 namespace ts::shell_test {
 namespace {
 
-std::int64_t allocated_bytes() {
-#ifdef TS_SANITIZED
-  return static_cast<std::int64_t>(__sanitizer_get_current_allocated_bytes());
-#else
-  const struct mallinfo2 info = ::mallinfo2();
-  return static_cast<std::int64_t>(info.uordblks + info.hblkhd);
-#endif
-}
+using test::allocated_bytes;
 
 /// TS_STREAMS: more of them, for a measurement.
 std::size_t stream_count() {

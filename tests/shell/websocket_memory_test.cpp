@@ -7,32 +7,13 @@
 #include <string>
 #include <vector>
 
-#include <malloc.h>
-
+#include "common/allocated_bytes.hpp"
 #include "http_support.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TS_SANITIZED 1
-#endif
-#endif
-#ifdef TS_SANITIZED
-extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
-#endif
 
 namespace ts::net::http_test {
 namespace {
 
-std::int64_t allocated_bytes() {
-#ifdef TS_SANITIZED
-  return static_cast<std::int64_t>(__sanitizer_get_current_allocated_bytes());
-#else
-  const struct mallinfo2 info = ::mallinfo2();
-  return static_cast<std::int64_t>(info.uordblks + info.hblkhd);
-#endif
-}
+using test::allocated_bytes;
 
 /// The gate of the benchmark is for pages; this is for what is allocated in them.
 constexpr std::int64_t kIdleBytes = 3000;

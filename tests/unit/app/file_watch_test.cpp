@@ -3,12 +3,13 @@
 #include "../../../src/app/file_watch.hpp"
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 
 #include <gtest/gtest.h>
+
+#include "common/temporary_folder.hpp"
 
 namespace ts::app {
 namespace {
@@ -20,17 +21,10 @@ constexpr std::chrono::milliseconds kInterval = 20ms;
 
 struct Watching : ::testing::Test {
   void SetUp() override {
-    char name[] = "/tmp/turnstone-watch-XXXXXX";
-    ASSERT_NE(::mkdtemp(name), nullptr);
-    folder = name;
-    path = folder / "file";
+    path = folder.path() / "file";
     std::ofstream(path) << "one";
   }
-  void TearDown() override {
-    watch.reset();
-    std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
-    std::filesystem::remove_all(folder);
-  }
+  void TearDown() override { watch.reset(); }
   void start() {
     watch = std::make_unique<FileWatch>(
         context, std::vector<std::string>{path}, [this] { ++changes; }, kInterval);
@@ -46,7 +40,7 @@ struct Watching : ::testing::Test {
     return changes;
   }
 
-  std::filesystem::path folder;
+  test::TemporaryFolder folder;
   std::filesystem::path path;
   boost::asio::io_context context;
   std::unique_ptr<FileWatch> watch;
@@ -87,7 +81,7 @@ TEST_F(Watching, WhatChangesWhileTheFilesAreReadIsReadOnceMore) {
   context.run_for(4 * kInterval);
   EXPECT_EQ(changes, 0) << "nothing has come";
   watch->mark();
-  watch->watch({path, folder / "other"});
+  watch->watch({path, folder.at("other")});
   EXPECT_EQ(told(), 1) << "nobody has looked at the other one";
 }
 
