@@ -10,8 +10,6 @@
 namespace ts::dialect {
 namespace {
 
-constexpr TimePoint kNever = TimePoint::max();
-
 std::uint64_t seed_of(RandomSource& random) {
   const auto bytes = random.bytes<8>();
   return load_be64(bytes.data());

@@ -8,7 +8,6 @@
 namespace ts::signal {
 namespace {
 
-constexpr TimePoint kNever = TimePoint::max();
 /// Renewal is not planned further ahead than this.
 constexpr std::chrono::hours kMaxIceLife{24 * 365};
 

@@ -12,7 +12,6 @@
 namespace ts::signal {
 namespace {
 
-constexpr TimePoint kNever = TimePoint::max();
 constexpr std::size_t kFingerprintBytes = 16;
 
 std::string mark_of(std::initializer_list<ByteView> parts) {

@@ -10,7 +10,6 @@
 namespace ts::signal {
 namespace {
 
-constexpr TimePoint kNever = TimePoint::max();
 /// What a client turned away for want of room is told.
 constexpr std::chrono::seconds kRetryWhenFull{10};
 

@@ -8,8 +8,6 @@
 namespace ts::shell_test {
 namespace {
 
-constexpr std::uint16_t kChannel = 0x4001;
-
 config::Config draining_config(std::chrono::milliseconds timeout) {
   config::Config out = admin_config(2);
   out.shutdown.drain_timeout = timeout;

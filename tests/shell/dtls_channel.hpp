@@ -6,8 +6,6 @@
 
 namespace ts::shell_test {
 
-inline constexpr std::uint16_t kChannel = 0x4000;
-
 struct DtlsChannel {
   explicit DtlsChannel(const Server& server)
       : socket(std::make_shared<UdpSocket>(at("127.0.0.1"))),

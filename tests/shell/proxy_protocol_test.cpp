@@ -11,7 +11,6 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-constexpr const char* kRefused = "turnstone_streams_refused_total";
 const std::string kLine = "PROXY TCP4 192.0.2.1 198.51.100.9 4660 3478\r\n";
 const std::string kLine6 = "PROXY TCP6 2001:db8::1 2001:db8::9 4660 3478\r\n";
 const std::string kUnknown = "PROXY UNKNOWN\r\n";

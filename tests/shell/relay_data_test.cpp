@@ -8,8 +8,6 @@
 namespace ts::shell_test {
 namespace {
 
-constexpr std::uint16_t kChannel = 0x4001;
-
 /// Sends until it comes back: on a busy machine a datagram may be lost.
 template <class Send>
 bool comes_back(TurnClient& client, const Bytes& data, const Send& send) {

@@ -37,8 +37,6 @@ std::optional<Told> next_error(TurnClient& client, std::chrono::milliseconds pat
 /// An address where nobody listens.
 Endpoint closed_port(const char* host) { return UdpSocket(at(host)).local(); }
 
-bool has_v6() { return UdpSocket(at("::1")).ok(); }
-
 std::chrono::microseconds cpu_time() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);

@@ -5,8 +5,6 @@
 namespace ts::shell_test {
 namespace {
 
-bool has_v6() { return UdpSocket(at("::1")).ok(); }
-
 void set(int fd, int level, int option, int value) {
   ASSERT_EQ(::setsockopt(fd, level, option, &value, sizeof value), 0);
 }

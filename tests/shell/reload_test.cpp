@@ -19,8 +19,6 @@
 namespace ts::shell_test {
 namespace {
 
-constexpr std::uint16_t kChannel = 0x4001;
-
 /// A folder with a configuration, a certificate and what else is written into it.
 class Folder : public test::TemporaryFolder {
  public:

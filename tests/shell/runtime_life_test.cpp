@@ -7,8 +7,6 @@
 namespace ts::shell_test {
 namespace {
 
-constexpr std::uint16_t kChannel = 0x4001;
-
 TEST(Log, TellsWhoseAllocationBeganAndEnded) {
   ::testing::internal::CaptureStderr();
   {

@@ -5,8 +5,6 @@
 namespace ts::shell_test {
 namespace {
 
-constexpr std::uint16_t kChannel = 0x4001;
-
 bool is_ok(const std::string& response) { return response.starts_with("HTTP/1.1 200"); }
 
 class EveryPort : public testing::TestWithParam<const char*> {

@@ -9,9 +9,6 @@
 namespace ts::shell_test {
 namespace {
 
-constexpr const char* kRefused = "turnstone_streams_refused_total";
-constexpr std::uint16_t kChannel = 0x4001;
-
 /// A Binding request as long as that, the most of it one attribute that may be ignored.
 Bytes large_binding(std::size_t bytes) {
   Bytes out(bytes);

@@ -9,8 +9,6 @@
 namespace ts::shell_test {
 namespace {
 
-constexpr const char* kRefused = "turnstone_streams_refused_total";
-
 Socket connect_from(std::string_view source, const Endpoint& to) {
   Socket out(SOCK_STREAM, at(source));
   EXPECT_TRUE(out.connect(to));

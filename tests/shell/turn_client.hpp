@@ -46,6 +46,10 @@ using Clock = std::chrono::steady_clock;
 /// How long a thing that must happen may take on a busy machine, and a thing that must not is waited for.
 inline constexpr std::chrono::milliseconds kPatience{15'000};
 inline constexpr std::chrono::milliseconds kSilence{100};
+/// The first channel number (RFC 8656 §12).
+inline constexpr std::uint16_t kChannel = 0x4000;
+/// Counts streams that were not let in.
+inline constexpr const char* kRefused = "turnstone_streams_refused_total";
 
 inline Endpoint at(std::string_view address, std::uint16_t port = 0) {
   return Endpoint{IpAddress::parse(address).value(), port};
@@ -162,6 +166,8 @@ class UdpSocket {
  private:
   Socket socket_;
 };
+
+inline bool has_v6() { return UdpSocket(at("::1")).ok(); }
 
 /// A connected stream, plain or TLS.
 class Wire {

@@ -209,7 +209,6 @@ TEST_P(Coalesced, DelaysAreShown) {
   config.net.udp_engine = net::UdpEngineKind::Epoll;  // pauses of io_uring end when much has come
   const Server server(std::move(config));
   const EchoPeer peer;
-  constexpr std::uint16_t kChannel = 0x4000;
   std::vector<std::unique_ptr<TurnClient>> clients;
   for (int i = 0; i < 8; ++i) {
     const Via via = GetParam()[static_cast<std::size_t>(i) % GetParam().size()];

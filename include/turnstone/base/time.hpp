@@ -18,6 +18,8 @@ struct MonotonicClock {
 using Duration = MonotonicClock::duration;
 /// For everything that expires here: lifetimes, nonces, permissions. Never jumps.
 using TimePoint = MonotonicClock::time_point;
+/// Later than anything.
+inline constexpr TimePoint kNever = TimePoint::max();
 /// For everything whose time somebody else wrote down: credential and certificate expiry. May jump.
 using WallTime = std::chrono::sys_seconds;
 
