@@ -124,7 +124,7 @@ void add_signaling(std::vector<Key>& t) {
   t.push_back(one<BoolCodec>(
       TS_AT(signal.closed_relay),
       {"signaling.closed_relay", "", kAny,
-       "What they allocate reaches only what room-mates announce as candidates.", "Write true or false."}));
+       "Members' allocations reach only what room-mates announce as candidates.", "Write true or false."}));
   t.push_back(
       one<MillisecondsCodec>(TS_AT(signal.hello_timeout), {"signaling.hello_timeout",
                                                            "",
