@@ -32,14 +32,20 @@ signal::IceServers MemberIce::servers(const Now& now, std::string_view room, std
   auth::Policy policy;
   policy.room = room;
   policy.member = given.member;
+  policy.closed = is_closed_ && is_closed_();
   const WallTime expiry = now.wall + ttl_;
   auto made = mint_(peer, policy, expiry);
   if (!made) {
     // Too long with both names in it. The user is the peer's id anyway.
+    if (given.until != WallTime{}) revoke_(given.member, given.until, signal::LeaveReason::Left);
     policy.member = given.member = given.member.substr(given.member.rfind('~'));
     made = mint_(peer, policy, expiry);
   }
   if (!made) return out;
+  if (policy.closed && !given.told) {
+    given.told = true;
+    tell_({turn::ReachChange::Kind::Grant, std::string(room), std::string(peer), given.member, {}});
+  }
   given.until = std::max(given.until, expiry);  // the clock may have been set back
   out.servers.push_back(signal::IceServer{turn_urls_, std::move(made->username), std::move(made->password)});
   out.ttl = ttl_;
@@ -52,6 +58,7 @@ bool MemberIce::ended(std::string_view room, std::string_view peer, signal::Leav
   const Grant given = std::move(found->second);
   grants_.erase(found);
   revoke_(given.member, given.until, why);
+  if (given.told) tell_({turn::ReachChange::Kind::Forget, {}, {}, given.member, {}});
   return true;
 }
 

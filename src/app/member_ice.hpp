@@ -15,6 +15,7 @@
 #include <turnstone/auth/policy.hpp>
 #include <turnstone/base/random.hpp>
 #include <turnstone/signal/ice.hpp>
+#include <turnstone/turn/reach.hpp>
 
 namespace ts::app {
 
@@ -31,6 +32,15 @@ class MemberIce final : public signal::IceProvider {
   MemberIce(const std::vector<std::string>& urls, std::chrono::seconds ttl, RandomSource& random, Mint mint,
             Revoke revoke);
 
+  /// Whether credentials made now are for a closed relay.
+  using IsClosed = std::function<bool()>;
+  using TellReach = std::function<void(turn::ReachChange)>;
+  /// From now on asks `is_closed`, and says of each closed credential whose it is, before anybody gets it.
+  void close(IsClosed is_closed, TellReach tell) {
+    is_closed_ = std::move(is_closed);
+    tell_ = std::move(tell);
+  }
+
   signal::IceServers servers(const Now& now, std::string_view room, std::string_view peer) override;
   bool ended(std::string_view room, std::string_view peer, signal::LeaveReason why) override;
   void released(std::string_view room, std::string_view peer) override;
@@ -42,6 +52,8 @@ class MemberIce final : public signal::IceProvider {
     /// revoked with what it was before.
     std::string member;
     WallTime until;
+    /// Shards know whose it is.
+    bool told = false;
   };
 
   static std::string key_of(std::string_view room, std::string_view peer);
@@ -53,6 +65,8 @@ class MemberIce final : public signal::IceProvider {
   RandomSource& random_;
   Mint mint_;
   Revoke revoke_;
+  IsClosed is_closed_;
+  TellReach tell_;
   boost::unordered_flat_map<std::string, Grant> grants_;
 };
 

@@ -40,6 +40,7 @@
 #include "member_ice.hpp"
 #include "process_stats.hpp"
 #include "reload.hpp"
+#include "room_reach.hpp"
 #include "run_loop.hpp"
 #include "signal_keys.hpp"
 #include "start_problem.hpp"
@@ -122,6 +123,7 @@ class Runtime::Impl {
         drain_(http_context_, drain_hands()),
         work_(http_context_.get_executor()) {
     dialects_.mount(http_);
+    if (binds_turn()) router_.set_candidate_listener(&room_reach_);
     if (config_.admin.is_enabled()) open_admin();
     for (net::ShardSockets& sockets : listeners.shards) {
       const std::size_t index = shards_.size();
@@ -287,11 +289,20 @@ class Runtime::Impl {
     };
   }
 
+  bool binds_turn() const { return !auth_.secrets.empty() && config_.signal.bind_turn; }
+
+  void tell_reach(turn::ReachChange change) {
+    const auto shared = std::make_shared<const turn::ReachChange>(std::move(change));
+    for (const auto& shard : shards_) {
+      shard->with_server(
+          [shared](turn::Server& server, Now now, turn::Outbox& out) { server.reach(now, *shared, out); });
+    }
+  }
+
   std::unique_ptr<signal::IceProvider> make_ice() {
     const std::vector<std::string>& urls = config_.signal.ice_urls;
-    if (auth_.secrets.empty() || !config_.signal.bind_turn)
-      return std::make_unique<signal::UrlIceProvider>(urls, minter());
-    return std::make_unique<MemberIce>(
+    if (!binds_turn()) return std::make_unique<signal::UrlIceProvider>(urls, minter());
+    auto out = std::make_unique<MemberIce>(
         urls, auth_.credential_ttl, random_,
         [this](std::string_view user, const auth::Policy& policy, WallTime expiry) {
           if (auth_.secrets.empty()) return std::optional<auth::Minted>();
@@ -303,6 +314,9 @@ class Runtime::Impl {
               turn::Revocation{turn::Revocation::Kind::Member, member, until, auth::kDefaultRealm,
                                removed ? turn::RevocationCause::Removal : turn::RevocationCause::Departure});
         });
+    out->close([this] { return now_.signal.closed_relay; },
+               [this](turn::ReachChange change) { tell_reach(std::move(change)); });
+    return out;
   }
 
   Drain::Hands drain_hands() {
@@ -573,6 +587,7 @@ class Runtime::Impl {
   net::SharedLedger ledger_;
   net::StreamBudget stream_budget_;  // outlives every stream
   std::uint64_t max_streams_ = 0;    // that there may be, for want of descriptors too
+  RoomReach room_reach_{[this](turn::ReachChange change) { tell_reach(std::move(change)); }};
   std::unique_ptr<signal::IceProvider> ice_;
   signal::JwtAuthenticator authenticator_;
   signal::Router router_;

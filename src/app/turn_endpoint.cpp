@@ -19,7 +19,8 @@ Result<net::TurnCredential, net::TurnRefusal> TurnEndpoint::answer(
     return forbidden("whoever has this token may not have ICE servers");
   if (!question.sid.empty()) return of_session(now, identity, question);
   // The shared token is nobody's in particular, and its session would be as good as any other that it begins.
-  if (bound_ && !identity.credential.empty())
+  // Where relays are closed, one that is nobody's could reach nothing, or anything.
+  if (bound_ && (!identity.credential.empty() || options_.closed_relay))
     return forbidden("credentials are bound to a session here: name sid and session_key of the welcome");
   if (!mint) return net::TurnRefusal{404, "not_found", "there is nothing here"};
   if (!identity.peer.empty() && !question.user.empty() && question.user != identity.peer)

@@ -63,7 +63,8 @@ bool read_networks(std::string_view text, std::vector<IpNetwork>& out) {
   return true;
 }
 
-constexpr std::array<std::string_view, 7> kKeys{"room", "member", "peers", "bps", "pps", "allocations", "ip"};
+constexpr std::array<std::string_view, 8> kKeys{"room", "member",      "peers", "bps",
+                                                "pps",  "allocations", "ip",    "closed"};
 
 bool read_value(std::size_t key, std::string_view value, Policy& out) {
   constexpr std::uint32_t kMost = std::numeric_limits<std::uint32_t>::max();
@@ -75,6 +76,7 @@ bool read_value(std::size_t key, std::string_view value, Policy& out) {
     case 4: return read_number(value, kMost, out.max_packets_per_second);
     case 5: return read_number(value, kMost, out.max_allocations);
     case 6: return read_networks(value, out.clients);
+    case 7: return out.closed = value == "1";
     default: return false;
   }
 }
@@ -147,7 +149,8 @@ std::string format_policy(const Policy& policy) {
                                                      number(policy.max_bits_per_second),
                                                      number(policy.max_packets_per_second),
                                                      number(policy.max_allocations),
-                                                     joined(policy.clients)};
+                                                     joined(policy.clients),
+                                                     policy.closed ? "1" : std::string()};
   std::string out;
   for (std::size_t key = 0; key < kKeys.size(); ++key) {
     if (values[key].empty()) continue;

@@ -90,6 +90,7 @@ bool read_rule(const std::string& key, const json& value, Policy& out) {
   if (key == "bps") return read_number(value, kMaxPolicyBitsPerSecond, out.max_bits_per_second);
   if (key == "pps") return read_number(value, kMost, out.max_packets_per_second);
   if (key == "allocations") return read_number(value, kMost, out.max_allocations);
+  if (key == "closed") return out.closed = value == json(true);  // false would be a rule that is none
   return key == "ip" && read_networks(value, out.clients);
 }
 
@@ -127,6 +128,7 @@ json to_json(const Policy& policy) {
   if (policy.max_packets_per_second != 0) out["pps"] = policy.max_packets_per_second;
   if (policy.max_allocations != 0) out["allocations"] = policy.max_allocations;
   add_networks("ip", policy.clients);
+  if (policy.closed) out["closed"] = true;
   return out;
 }
 

@@ -40,6 +40,7 @@ class Checks {
     rights();
     key_files();
     redis();
+    closed_relay();
     ice();
     admin();
     shutdown();
@@ -295,6 +296,12 @@ class Checks {
       problem({"signaling.token_can"}, "join, create, send, ice, room, kick or ban", name,
               "Write names of rights.");
     }
+  }
+
+  void closed_relay() {
+    if (!c_.signal.closed_relay || c_.signal.bind_turn) return;
+    problem({"signaling.closed_relay", "signaling.bind_turn"}, "credentials that are bound to members",
+            "closed_relay without bind_turn", "Write signaling.bind_turn: true, or closed_relay: false.");
   }
 
   void ice() {

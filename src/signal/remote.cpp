@@ -108,6 +108,7 @@ void Router::remote_join(const Now& now, ConnectionId id, std::string_view name,
     out.end();
   }
   take_place(at, r, order, c->peer);
+  tell_entered(*c, room);
   deliver_waiting(now, *c, room, out);
 }
 
@@ -170,6 +171,7 @@ std::vector<std::string_view> Router::remote_message(ConnectionId from, const Re
   Connection* c = connections_.find(handle_of_any(from));
   if (c == nullptr || !c->remote) return {message.to.begin(), message.to.end()};
   const SlotHandle room = room_handle(message.room);
+  hear_candidates(*c, room, false, message.to, message.data);
   out.begin(Message{message.room, c->peer, message.kind, message.data});
   for (const std::string_view name : message.to) {
     Connection* to = peer(name);

@@ -65,6 +65,7 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
     for (const SlotHandle other : r.members) out.to(connections_.find(other)->receiver());
     out.end();
     r.members.push_back(*at);
+    tell_entered(c, room);
     ++counters_.memberships;
     if (watcher_ != nullptr) {
       watcher_->joined(c.peer, r.name, own->order, own->meta);
@@ -106,6 +107,7 @@ void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReas
     --counters_.memberships;
     if (watcher_ != nullptr) watcher_->left(c.peer, r.name, why);
   }
+  if (!keeps_ice) tell_left(c, room);
   std::erase(r.members, at);
   std::erase_if(c.rooms, [&](const Membership& m) { return m.room == room; });
   if (r.members.empty()) {

@@ -296,6 +296,7 @@ void Router::use(const Options& options) {
   fresh.max_resume_bytes = options_.max_resume_bytes;
   fresh.max_resume_total_bytes = options_.max_resume_total_bytes;
   options_ = std::move(fresh);
+  follow_candidates();
 }
 
 void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {

@@ -44,6 +44,7 @@ Result<Sent, Failure> Router::send(const Now& now, ConnectionId id, const SendRe
   if (!request.everyone && request.queue.count() > 0 && !named && c.rooms.size() > 1) {
     return Failure{ErrorCode::BadRequest, "queue needs a room"};
   }
+  hear_candidates(c, named ? room : SlotHandle{}, request.everyone, request.to, request.data);
   out.begin(Message{named ? std::string_view(rooms_.find(room)->name) : std::string_view(), c.peer,
                     request.kind, request.data});
   Sending s{now, request, *at, c, room, out, {}, false};

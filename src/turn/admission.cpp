@@ -83,10 +83,12 @@ void Server::join_shares(Allocation& allocation, TimePoint now) {
 }
 
 std::optional<Denial> Server::denied_by_credential(const Allocation& allocation,
-                                                   const IpAddress& peer) const noexcept {
+                                                   const IpAddress& peer) const {
   if (allocation.policy == nullptr) return std::nullopt;
   const IpAddress at = embedded_v4(peer).value_or(peer);
-  return allocation.policy->admits_peer(at) ? std::nullopt : std::optional(Denial::DeniedByCredential);
+  if (!allocation.policy->admits_peer(at)) return Denial::DeniedByCredential;
+  const bool closed = allocation.policy->closed && !reach_.reaches(allocation.policy->member, at);
+  return closed ? std::optional(Denial::ClosedRelay) : std::nullopt;
 }
 
 bool Server::names_too_many(Allocation& allocation, std::size_t added, TimePoint now) const noexcept {

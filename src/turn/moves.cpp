@@ -166,6 +166,7 @@ std::optional<SlotHandle> Server::arrive(Now now, Letter& letter, Outbox& out) {
     look_again_at(handle, allocation, now.mono);
     join_shares(allocation, now.mono);
     come_to_member(handle, allocation);
+    confine(handle, allocation, now.mono, out);
     tell_flows(handle, allocation, now.mono, out);
     // Both shards were told of a revocation while the allocation was on its way between them.
     const Bearer bearer{allocation.username, allocation.account, allocation.policy.get()};

@@ -2,7 +2,7 @@
 // What an ephemeral credential allows, as a tail of its username: the password is a MAC over the username, so
 // that nobody but who has the shared secret can change it, and unmodified browsers carry it.
 //
-//   <expiry>:<user>;ts1;room=R;member=M;peers=10.0.0.0/8+2001:db8::/32;bps=2000000;pps=500;allocations=2;ip=…
+//   <expiry>:<user>;ts1;room=R;member=M;peers=10.0.0.0/8+2001:db8::/32;bps=2000000;pps=500;allocations=2;ip=…;closed=1
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,8 @@ struct Policy {
   std::uint32_t max_allocations = 0;
   /// Where the client may be.
   std::vector<IpNetwork> clients;
+  /// Peers are only what the room-mates of `member` have announced (signaling.closed_relay).
+  bool closed = false;
 
   bool empty() const noexcept { return *this == Policy{}; }
   /// True when a client at this address may use the credential.

@@ -43,7 +43,7 @@ inline constexpr std::array<std::string_view, turn::kDenialCount> kDenialLabels{
     "own_address",      "own_endpoint",      "denied_by_rule", "no_permission", "quota_user",
     "quota_total",      "quota_permissions", "quota_channels", "no_port",       "denied_by_credential",
     "quota_credential", "new_peer_rate",     "mobility_off",   "wrong_ticket",  "quota_connections",
-    "draining"};
+    "draining",         "closed_relay"};
 constexpr std::string_view label(turn::Denial value) noexcept {
   return kDenialLabels[static_cast<std::size_t>(value)];
 }

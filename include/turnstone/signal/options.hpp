@@ -70,6 +70,8 @@ struct Options {
   std::vector<std::string> ice_urls;
   /// Bind those credentials to the membership, and revoke them with it.
   bool bind_turn = true;
+  /// What those credentials make may reach only what room-mates announce in candidates.
+  bool closed_relay = false;
 
   std::chrono::milliseconds hello_timeout{10'000};
   /// Clients ping this often; a connection silent for more than twice as long is closed.

@@ -23,6 +23,7 @@
 #include <turnstone/base/result.hpp>
 #include <turnstone/base/slot_map.hpp>
 #include <turnstone/base/time.hpp>
+#include <turnstone/signal/candidates.hpp>
 #include <turnstone/signal/counters.hpp>
 #include <turnstone/signal/failure.hpp>
 #include <turnstone/signal/ice.hpp>
@@ -298,6 +299,10 @@ class Router {
   /// Members at other nodes stay, and their nodes are told.
   void close_all(CloseCode code, std::string_view why, Outbox& out);
 
+  /// Tells `listener`, which must outlive this object, what members announce, from the moment on that
+  /// Options::closed_relay is set.
+  void set_candidate_listener(CandidateListener* listener);
+
   // Members at other nodes: signal::Cluster calls these, and nothing does without it.
 
   /// Tells `watcher`, which must outlive this object, what members here do.
@@ -353,6 +358,8 @@ class Router {
     SlotHandle room;
     std::uint64_t order = 0;
     std::string meta;
+    /// With a CandidateListener; at most kMaxAnnounced.
+    std::vector<IpAddress> announced{};
   };
   /// What a resume needs.
   struct Session {
@@ -474,6 +481,13 @@ class Router {
   std::shared_ptr<const Identity> newer_identity(const Now& now, const Hello& hello,
                                                  const Connection& old) const;
 
+  // candidates.cpp
+  void follow_candidates();
+  void tell_entered(const Connection& c, SlotHandle room) const;
+  void tell_left(const Connection& c, SlotHandle room) const;
+  void hear_candidates(Connection& c, SlotHandle named, bool everyone, std::span<const std::string_view> to,
+                       std::string_view data);
+
   SlotHandle open_room(std::string_view name);
   void leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReason why, Outbox& out,
                   bool keeps_ice = false);
@@ -514,6 +528,8 @@ class Router {
   Authenticator& authenticator_;
   Counters counters_;
   Watcher* watcher_ = nullptr;  // null: this is the only node
+  CandidateListener* candidate_listener_ = nullptr;
+  bool listening_ = false;
   bool draining_ = false;
   Farewell farewell_;
   std::uint64_t joins_ = 0;

@@ -91,8 +91,9 @@ enum class Denial : std::uint8_t {
   WrongTicket,
   QuotaConnections,  ///< RFC 6062: peer data connections of an allocation
   Draining,          ///< the server is about to stop
+  ClosedRelay,       ///< no room-mate has announced the peer
 };
-inline constexpr std::size_t kDenialCount = 21;
+inline constexpr std::size_t kDenialCount = 22;
 
 /// Why a datagram or message was dropped without an answer.
 enum class Drop : std::uint8_t {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,6 +43,12 @@ class MemberIndex {
     std::vector<SlotHandle> out = std::move(at->second);
     allocations_.erase(at);
     return out;
+  }
+
+  /// The member's allocations, valid until the next call that changes something.
+  std::span<const SlotHandle> of(std::string_view member) const {
+    const auto at = allocations_.find(member);
+    return at == allocations_.end() ? std::span<const SlotHandle>() : std::span(at->second);
   }
 
   /// Members that have an allocation.

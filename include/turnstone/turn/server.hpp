@@ -26,6 +26,7 @@
 #include <turnstone/turn/options.hpp>
 #include <turnstone/turn/outbox.hpp>
 #include <turnstone/turn/peer_policy.hpp>
+#include <turnstone/turn/reach.hpp>
 #include <turnstone/turn/revocation.hpp>
 #include <turnstone/turn/source_limiter.hpp>
 
@@ -140,6 +141,10 @@ class Server {
   /// Ends the live allocations that the revocation means; their credentials are answered with 403 until it
   /// lapses.
   void revoke(Now now, const Revocation& revocation, Outbox& out);
+
+  /// Whom closed relays may reach has changed: what they may reach no longer ends at once, with its
+  /// permissions, channels and connections.
+  void reach(Now now, const ReachChange& change, Outbox& out);
 
   /// True: from now on new allocations are refused, with 300 where Options has a server for the client, else
   /// with 508; what is there goes on. False: they are welcome again.
@@ -350,8 +355,9 @@ class Server {
   void leave_shares(Allocation& allocation);
   void join_shares(Allocation& allocation, TimePoint now);
   /// The credential does not allow this peer.
-  std::optional<Denial> denied_by_credential(const Allocation& allocation,
-                                             const IpAddress& peer) const noexcept;
+  std::optional<Denial> denied_by_credential(const Allocation& allocation, const IpAddress& peer) const;
+  /// A credential for a closed relay keeps to what the member may reach now.
+  void confine(SlotHandle handle, Allocation& allocation, TimePoint now, Outbox& out);
   /// Too many new peers in a short time; when not, they are counted.
   bool names_too_many(Allocation& allocation, std::size_t added, TimePoint now) const noexcept;
   /// False: dropped and counted.
@@ -376,6 +382,7 @@ class Server {
   Counters counters_;
   RevocationList revocations_;
   MemberIndex members_;
+  ReachTable reach_;
   std::unique_ptr<Shares> shares_;
   SlotMap<Allocation> allocations_;
   boost::unordered_flat_map<FiveTuple, SlotHandle, TupleHash> by_tuple_;

@@ -121,6 +121,10 @@ void add_signaling(std::vector<Key>& t) {
                                                "Bind those credentials to the member and its room: they are "
                                                "revoked, and allocations end, when it leaves.",
                                                "Write true or false."}));
+  t.push_back(one<BoolCodec>(
+      TS_AT(signal.closed_relay),
+      {"signaling.closed_relay", "", kAny,
+       "Members' allocations reach only what room-mates announce as candidates.", "Write true or false."}));
   t.push_back(
       one<MillisecondsCodec>(TS_AT(signal.hello_timeout), {"signaling.hello_timeout",
                                                            "",

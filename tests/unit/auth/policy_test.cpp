@@ -108,6 +108,19 @@ TEST(Policy, WritesWhatItReads) {
   EXPECT_EQ(parse(std::string_view(format_policy(odd)).substr(kPolicyMarker.size())), odd);
 }
 
+TEST(Policy, IsClosedOrDoesNotSay) {
+  Policy closed;
+  closed.closed = true;
+  EXPECT_FALSE(closed.empty());
+  EXPECT_EQ(format_policy(closed), ";ts1;closed=1");
+  EXPECT_EQ(parse("closed=1"), closed);
+  for (const char* text : {"closed", "closed=", "closed=0", "closed=01", "closed=true", "closed=1;closed=1"})
+    EXPECT_FALSE(parse(text)) << text;
+  EXPECT_EQ(parse_policy_json(R"({"closed":true})"), closed);
+  for (const char* text : {R"({"closed":false})", R"({"closed":1})", R"({"closed":"1"})"})
+    EXPECT_FALSE(parse_policy_json(text)) << text;
+}
+
 TEST(Policy, SplitsAtTheFirstMarker) {
   EXPECT_FALSE(split_username("1:alice").policy);
   EXPECT_FALSE(split_username("1:alice;ts1").policy);
