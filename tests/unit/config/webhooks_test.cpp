@@ -15,8 +15,8 @@ LoadResult loaded(const std::string& text) {
   const FileReader files = [](const std::string& path) {
     return path == "/secret" ? FileText{kSecret + "\n", ""} : FileText{"", "No such file or directory"};
   };
-  return load("auth: {users: ['alice:wonderland']}\nrelay: {addresses: [192.0.2.1]}\n" + text, "test.yaml", {},
-              {}, files);
+  return load("auth: {users: ['alice:wonderland']}\nrelay: {addresses: [192.0.2.1]}\n" + text, "test.yaml",
+              {}, {}, files);
 }
 
 TEST(WebhookConfig, SecretsMayComeFromFiles) {
