@@ -42,10 +42,12 @@
 #include "reload.hpp"
 #include "room_reach.hpp"
 #include "run_loop.hpp"
+#include "signal_hook.hpp"
 #include "signal_keys.hpp"
 #include "start_problem.hpp"
 #include "startup.hpp"
 #include "turn_endpoint.hpp"
+#include "webhooks.hpp"
 
 namespace ts::app {
 namespace {
@@ -118,12 +120,17 @@ class Runtime::Impl {
         signal_keys_watch_(http_context_, config_.signal.jwt_key_files, [this] { read_signal_keys_anew(); }),
         certificate_watch_(http_context_, certificate_files(config_), [this] { read_certificate_anew(); }),
         hook_(make_hook()),
+        signal_hook_(http_context_, router_, dialects_, random_),
+        webhooks_(http_context_, random_),
         backplane_({http_context_, config_, router_, dialects_, random_,
                     [this](const turn::Revocation& revocation) { revoke_here(revocation); }}),
         drain_(http_context_, drain_hands()),
         work_(http_context_.get_executor()) {
     dialects_.mount(http_);
     if (binds_turn()) router_.set_candidate_listener(&room_reach_);
+    if (config_.signaling_enabled) need(signal_hook_.use(config_.signal.hook));
+    need(webhooks_.use(config_.webhooks));
+    router_.set_observer(&webhooks_);
     if (config_.admin.is_enabled()) open_admin();
     for (net::ShardSockets& sockets : listeners.shards) {
       const std::size_t index = shards_.size();
@@ -151,8 +158,10 @@ class Runtime::Impl {
       certificate_watch_.stop();
       if (admin_) admin_->stop();
       if (hook_) hook_->stop();
+      signal_hook_.stop();
       backplane_.stop();
       http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
+      webhooks_.finish();
     });
     for (const auto& shard : shards_) shard->stop();
     thread_.join();
@@ -212,12 +221,20 @@ class Runtime::Impl {
           asio::post(http_context_,
                      [this, stream = std::move(stream)]() mutable { http_.serve(std::move(stream)); });
         },
-        log_allocation,
+        [this](const turn::AllocationEvent& event) {
+          log_allocation(event);
+          if (event.ended) webhooks_.allocation_ended(event);
+        },
         [this, index](turn::AskCredential ask) { put_to_hook(index, std::move(ask)); },
         forgotten_revocations_log(index),
         offload_.get(),
         &shards_,
         shard};
+  }
+
+  /// Throws what is wrong; empty: nothing.
+  static void need(const std::string& problem) {
+    if (!problem.empty()) throw StartProblem(problem);
   }
 
   /// Throws what is wrong with the options.
@@ -405,6 +422,7 @@ class Runtime::Impl {
     if (plan.tls) use(plan.tls);
     authenticator_.use(now_.signal, plan.signal_keys);
     if (plan.touches("signaling.")) router_.use(router_options(now_));
+    use_hooks();
     http_.set_access(now_.metrics.allow_from, now_.signal.allowed_origins);
     if (admin_) admin_->use(now_.admin);
     if (plan.touches("log.level")) log::set_level(now_.log.level);
@@ -412,6 +430,15 @@ class Runtime::Impl {
     if (config_.signaling_enabled) signal_keys_watch_.watch(now_.signal.jwt_key_files);
     if (tls_) certificate_watch_.watch(certificate_files(now_));
     reloader_.done(plan);
+  }
+
+  /// A file of certificates that was good when it was checked may be gone: then what was stays.
+  void use_hooks() {
+    std::vector<std::string> problems{webhooks_.use(now_.webhooks)};
+    if (config_.signaling_enabled) problems.push_back(signal_hook_.use(now_.signal.hook));
+    for (const std::string& problem : problems) {
+      if (!problem.empty()) log::error("not reloaded, what was stays", {{"problem", problem}});
+    }
   }
 
   void open_admin() {
@@ -553,6 +580,8 @@ class Runtime::Impl {
     }
     if (offload_) add_offloaded(snapshot);
     snapshot.signal = router_.counters();
+    snapshot.hello_hook = router_.doorman().counters();
+    snapshot.webhooks = webhooks_.counters();
     dialects_.count(snapshot);
     backplane_.count(snapshot);
     snapshot.bugs = g_bugs;
@@ -598,6 +627,8 @@ class Runtime::Impl {
   FileWatch signal_keys_watch_;
   FileWatch certificate_watch_;
   std::unique_ptr<net::CredentialHook> hook_;  // null: there is none
+  SignalHook signal_hook_;
+  Webhooks webhooks_;
   Backplane backplane_;
   ProcessFigures process_;
   Drain drain_;

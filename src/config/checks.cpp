@@ -27,6 +27,8 @@ class Checks {
     tls_file("listen.tls_cert_file", c_.net.tls_cert_file);
     tls_file("listen.tls_key_file", c_.net.tls_key_file);
     tls_file("auth.hook_ca_file", c_.auth.hook.ca_file);
+    tls_file("signaling.hook_ca_file", c_.signal.hook.ca_file);
+    tls_file("webhooks.ca_file", c_.webhooks.ca_file);
     credentials();
     check_realms(loading_);
     check_shared_secrets(loading_);
@@ -34,6 +36,7 @@ class Checks {
     discovery();
     relay_ports();
     hook();
+    check_webhooks(loading_);
     lifetimes();
     signaling();
     resume_sizes();

@@ -17,6 +17,9 @@ void check_realms(Loading& loading);
 /// Signaling's secrets must not be those of TURN credentials.
 void check_shared_secrets(Loading& loading);
 
+/// The same for what is posted to applications: secrets, names of events and rights.
+void check_webhooks(Loading& loading);
+
 /// Appends a problem for each contradiction between keys, naming all keys it is about.
 void check(Loading& loading, const FileReader& reader);
 

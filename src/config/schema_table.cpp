@@ -56,6 +56,21 @@ constexpr std::array kLive{std::string_view("listen.tls_cert_file"),
                            std::string_view("signaling.jwt_key_files"),
                            std::string_view("signaling.jwt_audience"),
                            std::string_view("signaling.jwt_issuer"),
+                           std::string_view("signaling.hook_url"),
+                           std::string_view("signaling.hook_secret"),
+                           std::string_view("signaling.hook_secret_file"),
+                           std::string_view("signaling.hook_ca_file"),
+                           std::string_view("signaling.hook_timeout"),
+                           std::string_view("signaling.hook_max_in_flight"),
+                           std::string_view("signaling.hook_can"),
+                           std::string_view("webhooks.urls"),
+                           std::string_view("webhooks.secrets"),
+                           std::string_view("webhooks.secret_file"),
+                           std::string_view("webhooks.events"),
+                           std::string_view("webhooks.ca_file"),
+                           std::string_view("webhooks.timeout"),
+                           std::string_view("webhooks.retry_time"),
+                           std::string_view("webhooks.max_queue"),
                            std::string_view("signaling.allowed_origins"),
                            std::string_view("signaling.closed_relay"),
                            std::string_view("signaling.max_members_per_room"),
@@ -79,7 +94,7 @@ std::span<const Key> key_table() {
   static const std::vector<Key> kTable = [] {
     std::vector<Key> table;
     for (const auto add : {add_listen, add_auth, add_realms, add_relay, add_signaling, add_socketio,
-                           add_peerjs, add_redis, add_operation, add_rest})
+                           add_peerjs, add_redis, add_webhooks, add_operation, add_rest})
       add(table);
     for (Key& key : table)
       key.info.live = std::find(kLive.begin(), kLive.end(), key.info.path) != kLive.end();
@@ -89,7 +104,7 @@ std::span<const Key> key_table() {
 }
 
 std::span<const Section> sections() {
-  static const std::array<Section, 13> kSections{{
+  static const std::array<Section, 14> kSections{{
       {"listen", "Where clients reach the server."},
       {"auth", "Who may use the relay. At least one source is needed: users, secrets, OAuth keys or a hook."},
       {"relay", "TURN: what clients are relayed from, and to whom."},
@@ -98,6 +113,7 @@ std::span<const Section> sections() {
       {"signaling.peerjs", "PeerJS signaling."},
       {"signaling.redis", "What several nodes meet over, with signaling.backplane: redis."},
       {"signaling.compat", "What servers did that Turnstone replaces, and that is not open by itself."},
+      {"webhooks", "What the server tells applications of (docs/webhooks.md). Off unless there is a URL."},
       {"admin", "The admin API (docs/admin.md): HTTP on a listener of its own. Off unless there is a token."},
       {"shutdown",
        "How the server ends on SIGTERM (docs/operations.md). SIGINT, and a second SIGTERM, end it at once."},

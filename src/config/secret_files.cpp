@@ -152,6 +152,13 @@ void read_secret_files(Loading& loading, const FileReader& reader) {
              config.secret_files.token);
   read_token(loading, reader, "auth.hook_token", "auth.hook_token_file", config.auth.hook.token,
              config.secret_files.hook_token);
+  read_token(loading, reader, "signaling.hook_secret", "signaling.hook_secret_file",
+             config.signal.hook.secret, config.secret_files.signal_hook_secret);
+  const std::string before = config.webhooks.secrets.empty() ? "" : config.webhooks.secrets.front();
+  std::string secret = before;
+  read_token(loading, reader, "webhooks.secrets", "webhooks.secret_file", secret,
+             config.secret_files.webhook_secret);
+  if (!secret.empty() && secret != before) config.webhooks.secrets = {secret};
   read_token(loading, reader, "signaling.redis.password", "signaling.redis.password_file",
              config.signal.cluster.redis_password, config.secret_files.redis_password);
   read_token(loading, reader, "admin.token", "admin.token_file", config.admin.token,

@@ -112,15 +112,16 @@ void EngineIo::set_stranger(EngineSession session, bool stranger) noexcept {
   stranger ? ++strangers_ : --strangers_;
 }
 
-EngineSession EngineIo::open(const Now& now, EngineTransport transport, std::uint64_t source) {
+EngineSession EngineIo::open(const Now& now, EngineTransport transport, const IpAddress& from) {
   const auto [at, s] = sessions_.emplace();
   do {
     random_.fill(s.key);
   } while (by_key_.contains(load_be64(s.key.data())));
   by_key_.emplace(load_be64(s.key.data()), at);
   s.transport = transport;
-  s.source = source;
-  if (transport == EngineTransport::Polling) ++sources_[source];
+  s.address = from;
+  s.source = source_key(from);
+  if (transport == EngineTransport::Polling) ++sources_[s.source];
   s.due = now.mono + options_.ping_interval;
   s.upgrade_due = s.armed = kNever;
   arm(at, s, false);
@@ -150,7 +151,7 @@ void EngineIo::get(const Now& now, EngineRequestId request, const EngineQuery& q
   if (query.sid.empty()) {
     const std::uint64_t key = source_key(source);
     if (const auto why = admit(EngineTransport::Polling, key)) return reject(request, *why);
-    const EngineSession at = open(now, EngineTransport::Polling, key);
+    const EngineSession at = open(now, EngineTransport::Polling, source);
     actions_.emplace_back(EngineAnswer{request, false, open_packet(*sessions_.find(at))});
     return upper_.engine_opened(now, at);
   }
@@ -228,7 +229,7 @@ void EngineIo::socket_opened(const Now& now, EngineSocketId socket, const Engine
                              const IpAddress& source) {
   if (query.sid.empty()) {
     if (admit(EngineTransport::WebSocket, 0)) return close_socket(socket);
-    const EngineSession at = open(now, EngineTransport::WebSocket, source_key(source));
+    const EngineSession at = open(now, EngineTransport::WebSocket, source);
     Session& s = *sessions_.find(at);
     s.socket = socket;
     sockets_.emplace(socket, at);
@@ -437,6 +438,11 @@ void EngineIo::probe(const Now& now, EngineSession session) {
 std::uint64_t* EngineIo::user(EngineSession session) noexcept {
   Session* s = sessions_.find(session);
   return s == nullptr ? nullptr : &s->user;
+}
+
+IpAddress EngineIo::address(EngineSession session) const noexcept {
+  const Session* s = sessions_.find(session);
+  return s == nullptr ? IpAddress() : s->address;
 }
 
 // Time.

@@ -5,6 +5,7 @@
 
 #include <turnstone/dialect/native.hpp>
 
+#include "native_call.hpp"
 #include "native_encode.hpp"
 #include "native_request.hpp"
 
@@ -18,16 +19,6 @@ using signal::ConnectionId;
 using signal::ErrorCode;
 using signal::Failure;
 using signal::MessageType;
-
-/// One message under way.
-struct Native::Call {
-  const Now& now;
-  ConnectionId connection;
-  const Request& request;
-  Frames& out;
-
-  std::string_view id() const noexcept { return request.id.raw; }
-};
 
 namespace {
 
@@ -113,8 +104,11 @@ void Native::bad_request(const Call& call, std::string_view message) {
   router_.rejected(call.connection, ErrorCode::BadRequest, outbox_);
 }
 
-void Native::opened(const Now& now, ConnectionId connection, const Endpoint& remote, Frames& out) {
+void Native::opened(const Now& now, ConnectionId connection, const Endpoint& remote, Frames& out,
+                    std::string_view origin) {
   const auto result = router_.opened(now, connection, remote, id_, outbox_);
+  if (result && !origin.empty() && router_.doorman().is_on())
+    origins_.emplace(connection, origin.substr(0, signal::kMaxOriginBytes));
   if (!result) push(connection, shared(native::encode_error({}, result.error())), out);
   deliver(out);
 }
@@ -123,7 +117,7 @@ void Native::text(const Now& now, ConnectionId connection, std::string_view mess
   if (!router_.knows(connection)) return;
   router_.counters().received.add(message.size());
   Request request;
-  const Call call{now, connection, request, out};
+  const Call call{now, connection, request, message, out};
   const auto admitted = router_.admit(now, connection, outbox_);
   std::optional<Failure> failure;
   if (message.size() > router_.options().max_message_bytes) {
@@ -136,6 +130,8 @@ void Native::text(const Now& now, ConnectionId connection, std::string_view mess
   } else if (failure) {
     refuse(call, *failure);
     router_.rejected(connection, failure->code, outbox_);
+  } else if (parked_.contains(connection)) {
+    hold(call, message);
   } else {
     handle(call);
   }
@@ -170,7 +166,7 @@ void Native::handle(const Call& call) {
   refuse(call, Failure{ErrorCode::UnknownType, "no such message type"});
 }
 
-void Native::handle_hello(const Call& call) {
+void Native::handle_hello(const Call& call, const std::shared_ptr<const signal::Identity>& identity) {
   const Request& r = call.request;
   if (!r.v.is(json::Kind::Number)) return bad_request(call, "v: a number is needed");
   if (json::to_integer(r.v) != 1U) {
@@ -186,8 +182,11 @@ void Native::handle_hello(const Call& call) {
   if (!native::read_resume(r.resume, resume)) return bad_request(call, "resume: sid, key and seq are needed");
   signal::Hello hello{token.view(), peer.view(), r.meta.raw, true, std::nullopt};
   if (resume) hello.resume = signal::Resume{resume->sid, resume->key, resume->seq};
+  hello.identity = identity;
+  if (wait_for_answer(call, hello)) return;
   const auto welcome = router_.hello(call.now, call.connection, hello, outbox_);
   if (!welcome) return refuse(call, welcome.error());
+  origins_.erase(call.connection);
   reply(call, native::encode_welcome(call.id(), *welcome, router_.options()));
   for (const signal::Replay::Kept& kept : welcome->missed) {
     push(call.connection, shared(native::with_number(*kept.text, kept.seq)), call.out);
@@ -325,6 +324,7 @@ void Native::handle_ban(const Call& call) {
 void Native::alive(const Now& now, ConnectionId connection) noexcept { router_.alive(now, connection); }
 
 void Native::closed(const Now& now, ConnectionId connection, CloseReason reason, Frames& out) {
+  withdraw(connection);
   router_.closed(now, connection, reason, outbox_);
   deliver(out);
 }

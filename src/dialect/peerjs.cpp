@@ -13,6 +13,9 @@ namespace {
 
 /// Peers that somebody was told of as absent, at a time.
 constexpr std::size_t kMaxTold = 64;
+/// What a client may send before its OPEN, while the application is asked about it.
+constexpr std::size_t kMaxHeldMessages = 32;
+constexpr std::size_t kMaxHeldBytes = 16'384;
 
 std::string quoted(std::string_view text) {
   std::string out;
@@ -156,13 +159,57 @@ std::shared_ptr<const signal::Identity> PeerJs::authenticate(const Now& now, con
   const bool common = equal_constant_time(as_bytes(query.key), as_bytes(options_.key));
   why = common ? PeerJsOpen::InvalidToken : PeerJsOpen::InvalidKey;
   if (!common && router_.options().open) return nullptr;
-  auto who = router_.authenticate(now, common ? query.token : query.key);
+  auto who = router_.authenticate(now, credential_of(query));
   return who ? std::move(*who) : nullptr;
 }
 
 void PeerJs::opened(const Now& now, signal::ConnectionId connection, const Endpoint& remote,
                     const PeerJsQuery& query) {
-  const PeerJsOpen how = admit(now, connection, remote, query);
+  if (wait_for_answer(now, connection, remote, query)) return;
+  settle_opening(now, connection, admit(now, connection, remote, query, nullptr));
+}
+
+/// The configured key is no credential.
+std::string_view PeerJs::credential_of(const PeerJsQuery& query) const noexcept {
+  return equal_constant_time(as_bytes(query.key), as_bytes(options_.key)) ? query.token : query.key;
+}
+
+/// True when the client has been dealt with: it waits, or too many do.
+bool PeerJs::wait_for_answer(const Now& now, signal::ConnectionId connection, const Endpoint& remote,
+                             const PeerJsQuery& query) {
+  if (query.id.empty() || query.token.empty() || query.key.empty() || router_.is_draining()) return false;
+  if (!router_.must_ask(now, credential_of(query))) return false;
+  signal::HelloQuestion asked;
+  asked.token = credential_of(query);
+  asked.peer = query.id;
+  asked.origin = query.origin.substr(0, signal::kMaxOriginBytes);
+  asked.dialect = "peerjs";
+  asked.client = remote.address;
+  const auto question = router_.doorman().ask(
+      std::move(asked), [this, connection](const Now& at, const signal::Verdict& verdict) {
+        answered(at, connection, verdict);
+      });
+  if (question) {
+    parked_.emplace(connection, Parked{*question, remote, query, {}, 0});
+  } else {
+    settle_opening(now, connection, PeerJsOpen::Unavailable);
+  }
+  return true;
+}
+
+void PeerJs::answered(const Now& now, signal::ConnectionId connection, const signal::Verdict& verdict) {
+  const auto at = parked_.find(connection);
+  if (at == parked_.end()) return;
+  const Parked parked = std::move(at->second);
+  parked_.erase(at);
+  const PeerJsOpen how = verdict.identity != nullptr
+                             ? admit(now, connection, parked.remote, parked.query, verdict.identity)
+                             : refusal_of(verdict.failure.code);
+  settle_opening(now, connection, how);
+  for (const std::string& message : parked.held) text(now, connection, message);
+}
+
+void PeerJs::settle_opening(const Now& now, signal::ConnectionId connection, PeerJsOpen how) {
   ++counters_.opened[static_cast<std::size_t>(how)];
   if (how != PeerJsOpen::Accepted && how != PeerJsOpen::Replaced) return refuse(connection, how);
   ++counters_.connections;
@@ -182,11 +229,11 @@ void PeerJs::refuse(signal::ConnectionId connection, PeerJsOpen why) {
 }
 
 PeerJsOpen PeerJs::admit(const Now& now, signal::ConnectionId connection, const Endpoint& remote,
-                         const PeerJsQuery& query) {
+                         const PeerJsQuery& query, const std::shared_ptr<const signal::Identity>& known) {
   if (query.id.empty() || query.token.empty() || query.key.empty()) return PeerJsOpen::BadRequest;
   if (router_.is_draining()) return PeerJsOpen::Unavailable;
   PeerJsOpen how = PeerJsOpen::Accepted;
-  auto who = authenticate(now, query, how);
+  const auto who = known != nullptr ? known : authenticate(now, query, how);
   if (who == nullptr) return how;
   how = PeerJsOpen::Accepted;
   const std::string token = digest(query.token);
@@ -244,6 +291,11 @@ void PeerJs::forget(signal::ConnectionId connection) {
 }
 
 void PeerJs::closed(const Now& now, signal::ConnectionId connection, signal::CloseReason reason) {
+  if (const auto waits = parked_.find(connection); waits != parked_.end()) {
+    const signal::QuestionId question = waits->second.question;
+    parked_.erase(waits);
+    return router_.doorman().withdraw(question);
+  }
   if (!peers_.contains(connection)) return;
   forget(connection);
   --counters_.connections;
@@ -264,6 +316,14 @@ void PeerJs::push(signal::ConnectionId connection, std::string text) {
 }
 
 void PeerJs::text(const Now& now, signal::ConnectionId connection, std::string_view message) {
+  if (const auto waits = parked_.find(connection); waits != parked_.end()) {
+    Parked& parked = waits->second;
+    // What is one too many is lost, as it would be before an OPEN.
+    if (parked.held.size() >= kMaxHeldMessages || parked.bytes + message.size() > kMaxHeldBytes) return;
+    parked.bytes += message.size();
+    parked.held.emplace_back(message);
+    return;
+  }
   if (!peers_.contains(connection)) return;
   if (!router_.admit(now, connection, outbox_)) return settle(now);
   const auto parsed = parse_peerjs(message);

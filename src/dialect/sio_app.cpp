@@ -62,10 +62,50 @@ std::string_view SioApp::room_of(const sio::Auth& wanted, const signal::Identity
   return wanted.room.empty() ? who.home_room(options_.default_room) : std::string_view(wanted.room);
 }
 
+bool SioApp::must_wait(const Now& now, SioTicket ticket, std::string_view auth, const IpAddress& client) {
+  const sio::Auth wanted(auth);
+  if (router_.is_draining() || !router_.must_ask(now, wanted.token)) return false;
+  signal::HelloQuestion question;
+  question.token = wanted.token;
+  question.room = wanted.room_is_valid ? wanted.room : std::string();
+  question.dialect = "socketio";
+  question.client = client;
+  const auto asked = router_.doorman().ask(std::move(question),
+                                           [this, ticket](const Now& at, const signal::Verdict& verdict) {
+                                             asked_.erase(ticket);
+                                             verdict_ = &verdict;
+                                             sio_.decide(at, ticket);
+                                             verdict_ = nullptr;
+                                           });
+  if (asked) asked_.emplace(ticket, *asked);
+  return asked.has_value();
+}
+
+void SioApp::gave_up(SioTicket ticket) {
+  const auto asked = asked_.find(ticket);
+  if (asked == asked_.end()) return;
+  const signal::QuestionId question = asked->second;
+  asked_.erase(asked);
+  router_.doorman().withdraw(question);
+}
+
+Result<std::shared_ptr<const signal::Identity>, signal::Failure> SioApp::who_is(
+    const Now& now, std::string_view token) const {
+  if (verdict_ != nullptr) {
+    if (verdict_->identity != nullptr) return verdict_->identity;
+    return verdict_->failure;
+  }
+  // Too many wait: what nobody here knows may be good all the same.
+  if (router_.must_ask(now, token)) return signal::Failure{signal::ErrorCode::Unavailable, "too many wait"};
+  return router_.authenticate(now, token);
+}
+
 std::optional<std::string> SioApp::refuses(const Now& now, std::string_view auth) {
   const sio::Auth wanted(auth);
-  const auto who = router_.authenticate(now, wanted.token);
+  const auto who = who_is(now, wanted.token);
   if (!who) {
+    if (who.error().code == signal::ErrorCode::Unavailable)
+      return R"({"message":"Authentication unavailable","data":{"code":"unavailable","retryAfter":2}})";
     if (who.error().code != signal::ErrorCode::TokenExpired) return R"({"message":"Authentication error"})";
     return R"({"message":"Authentication error","data":{"code":"token_expired"}})";
   }

@@ -11,6 +11,8 @@ namespace {
 
 /// Of one session, before it is closed.
 constexpr std::uint8_t kMaxRefusedConnects = 8;
+/// Of an `auth` that may wait for an answer; longer ones are judged at once.
+constexpr std::size_t kMaxWaitingAuthBytes = 16'384;
 /// Answers to CONNECT of one session at once; later, one a second.
 constexpr std::uint32_t kConnectBurst = 16;
 
@@ -124,6 +126,10 @@ void SocketIo::engine_closed(const Now& now, EngineSession session, EngineEnd wh
   SlotHandle at;
   Client* client = client_of(session, at);
   if (client == nullptr) return;
+  if (client->waiting) {
+    waiting_.erase(client->waiting->ticket);
+    spaces_[client->waiting->space].application->gave_up(client->waiting->ticket);
+  }
   const std::vector<SioSocket> sockets = std::move(client->sockets);
   for (const SioSocket socket : sockets) {
     Socket* s = sockets_.find(socket);
@@ -199,18 +205,44 @@ void SocketIo::handle_connect(const Now& now, SlotHandle at, const SioPacket& pa
   SioSocket present;
   if (in(client, *space, present) != nullptr) return refuse(now, at);
   const std::string_view auth = packet.data.absent() ? std::string_view("{}") : packet.data.raw;
-  Application& application = *spaces_[*space].application;
+  if (client.waiting) return refuse(now, at);
+  if (auth.size() <= kMaxWaitingAuthBytes) {
+    const SioTicket ticket = ++tickets_;
+    const IpAddress from = engine_.address(client.session);
+    if (spaces_[*space].application->must_wait(now, ticket, auth, from)) {
+      client.waiting = std::make_unique<Waiting>(Waiting{ticket, *space, std::string(auth)});
+      waiting_.emplace(ticket, at);
+      return;
+    }
+  }
+  answer_connect(now, at, *space, auth);
+}
+
+bool SocketIo::decide(const Now& now, SioTicket ticket) {
+  const auto known = waiting_.find(ticket);
+  if (known == waiting_.end()) return false;
+  const SlotHandle at = known->second;
+  waiting_.erase(known);
+  const std::unique_ptr<Waiting> waiting = std::move(clients_.find(at)->waiting);
+  answer_connect(now, at, waiting->space, waiting->auth);
+  return true;
+}
+
+void SocketIo::answer_connect(const Now& now, SlotHandle at, std::uint32_t space, std::string_view auth) {
+  Client& client = *clients_.find(at);
+  const auto answered = [&](SioConnect how) { ++counters_.connects[static_cast<std::size_t>(how)]; };
+  Application& application = *spaces_[space].application;
   if (const auto refusal = application.refuses(now, auth)) {
     answered(SioConnect::Refused);
-    if (too_many()) return refuse(now, at);
-    return say(client.session, SioType::ConnectError, packet.nsp, *refusal);
+    if (++client.refused_connects > kMaxRefusedConnects) return refuse(now, at);
+    return say(client.session, SioType::ConnectError, spaces_[space].name, *refusal);
   }
   client.joined = true;
   engine_.set_stranger(client.session, false);
-  if (recover(now, at, *space, auth)) return answered(SioConnect::Recovered);
+  if (recover(now, at, space, auth)) return answered(SioConnect::Recovered);
   if (clients_.find(at) == nullptr) return;  // the end of its ghost was its own
   answered(SioConnect::Accepted);
-  join(now, at, *space, auth);
+  join(now, at, space, auth);
 }
 
 void SocketIo::welcome(Client& client, const Socket& socket) {

@@ -284,6 +284,30 @@ constexpr std::array kSocketIo{
            [](const Snapshot& s, Samples& out) { out.add(s.socketio.crowded_out); }},
 };
 
+constexpr std::array kHooks{
+    Metric{{"turnstone_signaling_hook_requests_total", kCounter,
+            "Hellos that the application (signaling.hook_url) was to judge, by result.", "result"},
+           [](const Snapshot& s, Samples& out) { each<signal::HookResult>(out, s.hello_hook.results); }},
+    Metric{{"turnstone_signaling_hook_waiting", kGauge, "Hellos that wait for the application's answer.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.hello_hook.waiting); }},
+    Metric{{"turnstone_webhook_events_total", kCounter,
+            "What happened while applications (webhooks.urls) wanted to know, by event.", "event"},
+           [](const Snapshot& s, Samples& out) { each<net::WebhookEvent>(out, s.webhooks.events); }},
+    Metric{{"turnstone_webhook_posts_total", kCounter, "Posts to them that have ended, by result.", "result"},
+           [](const Snapshot& s, Samples& out) {
+             out.add(s.webhooks.delivered, {"delivered"});
+             out.add(s.webhooks.failed, {"failed"});
+           }},
+    Metric{{"turnstone_webhook_dropped_total", kCounter,
+            "Events that are not posted any more, once for each URL, by reason: newer ones needed the place "
+            "(full), retry_time was over (late), the URL answered 410 (gone), too many allocations ended at "
+            "once (churn), the server ended or the URL was taken out (stopped).",
+            "reason"},
+           [](const Snapshot& s, Samples& out) { each<net::WebhookDrop>(out, s.webhooks.dropped); }},
+    Metric{{"turnstone_webhook_waiting", kGauge, "Events that wait, once for each URL.", ""},
+           [](const Snapshot& s, Samples& out) { out.add(s.webhooks.waiting); }},
+};
+
 constexpr std::array kPeerJs{
     Metric{{"turnstone_peerjs_connections", kGauge, "PeerJS clients that are connected.", ""},
            [](const Snapshot& s, Samples& out) { out.add(s.peerjs.connections); }},
@@ -408,6 +432,7 @@ std::span<const Metric> metric_table() {
     std::vector<Metric> out(kTurn.begin(), kTurn.end());
     out.insert(out.end(), kNet.begin(), kNet.end());
     out.insert(out.end(), kSignal.begin(), kSignal.end());
+    out.insert(out.end(), kHooks.begin(), kHooks.end());
     out.insert(out.end(), kSocketIo.begin(), kSocketIo.end());
     out.insert(out.end(), kPeerJs.begin(), kPeerJs.end());
     out.insert(out.end(), kCluster.begin(), kCluster.end());

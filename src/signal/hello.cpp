@@ -32,6 +32,24 @@ Result<void, Failure> Router::check_names(const Identity& identity, const Hello&
   return {};
 }
 
+bool Router::must_ask(const Now& now, std::string_view token) const {
+  if (!doorman_.is_on() || options_.open || token.empty() || token.size() > kMaxHookTokenBytes) return false;
+  const auto known = authenticate(now, token);
+  return !known && !known.error().final;
+}
+
+bool Router::must_ask(const Now& now, ConnectionId id, const Hello& hello) const {
+  const Connection* c = connections_.find(handle(id));
+  if (c == nullptr || c->member || draining_ || hello.identity != nullptr) return false;
+  const Connection* old = hello.resume ? connections_.find(session_of(*hello.resume)) : nullptr;
+  return (old == nullptr || old->identity->expires <= now.wall) && must_ask(now, hello.token);
+}
+
+IpAddress Router::address_of(ConnectionId id) const noexcept {
+  const Connection* c = connections_.find(handle(id));
+  return c == nullptr ? IpAddress() : c->client.address;
+}
+
 Result<Welcome, Failure> Router::hello(const Now& now, ConnectionId id, const Hello& hello, Outbox& out) {
   const SlotHandle at = handle(id);
   const Connection* c = connections_.find(at);
@@ -133,7 +151,7 @@ Welcome Router::admit_member(const Now& now, SlotHandle at, std::shared_ptr<cons
   c.wants_ice = hello.wants_ice;
   c.watched = hello.watched;
   c.peer = hello.peer.empty() ? new_peer_name() : std::string(hello.peer);
-  c.meta = hello.meta;
+  c.meta = identity->meta.empty() ? hello.meta : std::string_view(identity->meta);
   c.identity = std::move(identity);
   peers_.emplace(c.peer, at);
   ++counters_.members;

@@ -53,15 +53,17 @@ Result<std::shared_ptr<const Identity>, Failure> JwtAuthenticator::authenticate(
   auto claims = auth::read_token(token, *keys_, rules_, now.wall);
   if (claims) {
     if (!claims->peer.empty() && (claims->peer == "*" || !valid_name(claims->peer, kMaxPeerNameBytes)))
-      return Failure{ErrorCode::Unauthorized, "the token names a peer id that cannot be"};
+      return Failure{ErrorCode::Unauthorized, "the token names a peer id that cannot be", {}, true};
     return std::make_shared<const Identity>(identity_of(std::move(*claims), token, default_rights_));
   }
   switch (claims.error()) {
     case auth::Failure::Expired:
-      return Failure{ErrorCode::TokenExpired, "the token has expired, or is not good yet"};
+      return Failure{ErrorCode::TokenExpired, "the token has expired, or is not good yet", {}, true};
     case auth::Failure::BadPolicy:
       return Failure{ErrorCode::Unauthorized,
-                     "the token is for another server, or has a claim that is malformed"};
+                     "the token is for another server, or has a claim that is malformed",
+                     {},
+                     true};
     // A shared token may look like one.
     case auth::Failure::UnknownUser:
     case auth::Failure::WrongPassword: break;

@@ -51,7 +51,7 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
   SlotHandle room = room_handle(name);
   Membership* own = c.in(room);
   if (own != nullptr) {
-    if (!meta.empty()) set_meta(*at, c, *own, meta, out);
+    if (!meta.empty() && c.identity->meta.empty()) set_meta(*at, c, *own, meta, out);
   } else {
     if (const auto allowed = may_join(now, c, name, options); !allowed) return allowed.error();
     if (rooms_.find(room) == nullptr) {
@@ -60,7 +60,8 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
       if (may_shape) apply(*rooms_.find(room), options);
     }
     Room& r = *rooms_.find(room);
-    own = &c.rooms.emplace_back(Membership{room, ++joins_, meta.empty() ? c.meta : std::string(meta)});
+    own = &c.rooms.emplace_back(
+        Membership{room, ++joins_, meta.empty() || !c.identity->meta.empty() ? c.meta : std::string(meta)});
     out.begin(PeerJoined{r.name, c.peer, own->meta, true});
     for (const SlotHandle other : r.members) out.to(connections_.find(other)->receiver());
     out.end();
@@ -70,6 +71,10 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
     if (watcher_ != nullptr) {
       watcher_->joined(c.peer, r.name, own->order, own->meta);
       if (r.members.size() == 1 && r.changed != 0) tell_options(r);
+    }
+    if (observer_ != nullptr) {
+      if (r.members.size() == 1) observer_->room_opened(r.name);
+      observer_->member_joined({r.name, c.peer, c.identity->subject, c.dialect});
     }
     deliver_waiting(now, c, room, out);
   }
@@ -106,6 +111,10 @@ void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReas
     end_ice(c, r.name, why, keeps_ice);
     --counters_.memberships;
     if (watcher_ != nullptr) watcher_->left(c.peer, r.name, why);
+    if (observer_ != nullptr) {
+      observer_->member_left({r.name, c.peer, c.identity->subject, c.dialect}, why);
+      if (r.members.size() == 1) observer_->room_emptied(r.name);
+    }
   }
   if (!keeps_ice) tell_left(c, room);
   std::erase(r.members, at);
@@ -139,6 +148,7 @@ Result<void, Failure> Router::update(ConnectionId id, std::string_view name, std
   if (!at) return at.error();
   if (meta.size() > kMaxMetaBytes) return Failure{ErrorCode::TooLarge, "meta is too large"};
   Connection& c = *connections_.find(*at);
+  if (!c.identity->meta.empty()) return Failure{ErrorCode::Forbidden, "the application has set the meta"};
   if (!name.empty()) {
     Membership* m = c.in(room_handle(name));
     if (m == nullptr) return Failure{ErrorCode::NotJoined, "not in this room"};

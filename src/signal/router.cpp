@@ -52,7 +52,9 @@ Router::Router(Options options, RandomSource& random, IceProvider& ice, Authenti
       by_id_(0, hash_),
       peers_(0, hash_),
       sessions_(0, hash_),
-      room_names_(0, hash_) {}
+      room_names_(0, hash_) {
+  doorman_.use(Rights::of(options_.hook.can), Rights::of(options_.token_can));
+}
 
 SlotHandle Router::handle_of_any(ConnectionId id) const noexcept {
   const auto at = by_id_.find(id);
@@ -151,6 +153,7 @@ Failure Router::refuse_hello(SlotHandle at, ErrorCode code, std::string_view mes
       break;
     // Not for good: the former owner may be a ghost that is about to time out.
     case ErrorCode::PeerTaken: reason = CloseReason::PeerTaken, close_code = CloseCode::Limit; break;
+    case ErrorCode::Unavailable: reason = CloseReason::Limit, close_code = CloseCode::Limit; break;
     case ErrorCode::ServerDraining: reason = CloseReason::Drain, close_code = CloseCode::Restart; break;
     default: break;
   }
@@ -297,6 +300,7 @@ void Router::use(const Options& options) {
   fresh.max_resume_total_bytes = options_.max_resume_total_bytes;
   options_ = std::move(fresh);
   follow_candidates();
+  doorman_.use(Rights::of(options_.hook.can), Rights::of(options_.token_can));
 }
 
 void Router::close_all(CloseCode code, std::string_view why, Outbox& out) {

@@ -2,9 +2,11 @@
 // Everything an operator may set, as one value. Data only; loading it is <turnstone/config/load.hpp>.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <turnstone/auth/options.hpp>
@@ -56,6 +58,29 @@ struct AdminOptions {
 /// Shorter tokens could be guessed.
 inline constexpr std::size_t kMinAdminTokenBytes = 16;
 
+/// What an application may be told of as it happens.
+inline constexpr std::array<std::string_view, 5> kWebhookEvents{"member.joined", "member.left", "room.opened",
+                                                                "room.empty", "allocation.ended"};
+
+/// Posts to applications of what happens here.
+struct WebhookOptions {
+  /// http or https; each is told everything. Empty: off.
+  std::vector<std::string> urls;
+  /// Standard Webhooks secrets: each one signs, so that they can be rotated.
+  std::vector<std::string> secrets;
+  /// Of kWebhookEvents; empty: all.
+  std::vector<std::string> events;
+  /// PEM; empty: the system's authorities.
+  std::string ca_file;
+  std::chrono::milliseconds timeout{10'000};
+  /// How long an event is tried again.
+  std::chrono::milliseconds retry_time{600'000};
+  /// Events that wait for one URL; beyond them the oldest is dropped.
+  std::uint32_t max_queue = 10'000;
+
+  bool operator==(const WebhookOptions&) const = default;
+};
+
 /// Files that a realm's credentials were read from; the values are where they belong. Empty: none.
 struct CredentialFiles {
   std::string secrets;
@@ -71,6 +96,8 @@ struct CredentialFiles {
 struct SecretFiles : CredentialFiles {
   std::string token;
   std::string hook_token;
+  std::string signal_hook_secret;
+  std::string webhook_secret;
   std::string redis_password;
   std::string admin_token;
   /// As auth.realms.
@@ -101,6 +128,7 @@ struct Config {
   dialect::SocketIoOptions socketio;
   dialect::PeerJsOptions peerjs;
   MetricsOptions metrics;
+  WebhookOptions webhooks;
   AdminOptions admin;
   ShutdownOptions shutdown;
   LogOptions log;

@@ -180,6 +180,8 @@ class EngineIo {
   void set_stranger(EngineSession session, bool stranger) noexcept;
   /// A number of the upper side's own; 0 at first.
   std::uint64_t* user(EngineSession session) noexcept;
+  /// Where its client came from; unspecified when it is gone.
+  IpAddress address(EngineSession session) const noexcept;
 
   // Time and the end.
 
@@ -212,6 +214,7 @@ class EngineIo {
     bool probed = false;
     bool dirty = false;
     bool stranger = false;
+    IpAddress address;
     std::uint64_t source = 0;
     std::uint64_t user = 0;
     EngineRequestId get = 0;
@@ -237,7 +240,7 @@ class EngineIo {
   EngineSession of(const Table<EngineSession>& table, std::uint64_t id) const noexcept;
   std::optional<EngineError> check(const Now& now, const EngineQuery& query, bool get, bool upgrade);
   std::optional<EngineError> admit(EngineTransport transport, std::uint64_t source) noexcept;
-  EngineSession open(const Now& now, EngineTransport transport, std::uint64_t source);
+  EngineSession open(const Now& now, EngineTransport transport, const IpAddress& from);
   void greet(const Now& now, EngineSession at);
   void reject(EngineRequestId request, EngineError why);
   void answer(EngineRequestId& request, std::string payload);

@@ -10,7 +10,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <turnstone/base/address.hpp>
 #include <turnstone/base/time.hpp>
@@ -43,7 +46,9 @@ class Native {
 
   /// A WebSocket is open. `connection` must be new; ids are never used twice. May close it at once (draining,
   /// limit).
-  void opened(const Now& now, signal::ConnectionId connection, const Endpoint& remote, Frames& out);
+  /// `origin`: of the web page, or empty.
+  void opened(const Now& now, signal::ConnectionId connection, const Endpoint& remote, Frames& out,
+              std::string_view origin = {});
   /// A text message, whole and unmasked; its encoding is checked here. Of a connection that was closed:
   /// ignored.
   void text(const Now& now, signal::ConnectionId connection, std::string_view message, Frames& out);
@@ -62,6 +67,9 @@ class Native {
   /// Takes what a call of ours says to members who speak another dialect. It may call the Router.
   void set_others(std::function<void(const signal::Outbox&)> others) { others_ = std::move(others); }
 
+  /// What answers to hellos that waited have brought about, since they come in their own time.
+  Frames take_frames() { return std::exchange(late_, {}); }
+
   /// Does what is due; call at next_deadline() or later.
   void tick(const Now& now, Frames& out);
   /// When tick() has something to do; nothing: never.
@@ -75,9 +83,20 @@ class Native {
 
  private:
   struct Call;
+  /// A hello that waits for the application's answer, and what its client has sent meanwhile.
+  struct Parked {
+    signal::QuestionId question = 0;
+    std::string hello;
+    std::vector<std::string> held;
+    std::size_t bytes = 0;
+  };
 
   void handle(const Call& call);
-  void handle_hello(const Call& call);
+  void handle_hello(const Call& call, const std::shared_ptr<const signal::Identity>& identity = nullptr);
+  bool wait_for_answer(const Call& call, const signal::Hello& hello);
+  void hold(const Call& call, std::string_view message);
+  void answered(const Now& now, signal::ConnectionId connection, const signal::Verdict& verdict);
+  void withdraw(signal::ConnectionId connection);
   void handle_join(const Call& call);
   void handle_leave(const Call& call);
   void handle_send(const Call& call);
@@ -102,6 +121,10 @@ class Native {
   signal::DialectId id_;
   signal::Outbox outbox_;
   std::function<void(const signal::Outbox&)> others_;
+  boost::unordered_flat_map<signal::ConnectionId, Parked> parked_;
+  /// Of connections without a hello, while somebody wants to know.
+  boost::unordered_flat_map<signal::ConnectionId, std::string> origins_;
+  Frames late_;
 };
 
 }  // namespace ts::dialect

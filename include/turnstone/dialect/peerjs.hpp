@@ -27,6 +27,8 @@ struct PeerJsQuery {
   std::string key;
   std::string id;
   std::string token;
+  /// Of the web page; empty: none was sent.
+  std::string origin{};
 };
 
 /// One message of a client. Views into its text, but for what had escapes.
@@ -98,10 +100,24 @@ class PeerJs {
     std::vector<Told> told;
   };
 
+  /// Somebody who waits for the application's answer, and what it has sent meanwhile.
+  struct Parked {
+    signal::QuestionId question = 0;
+    Endpoint remote;
+    PeerJsQuery query;
+    std::vector<std::string> held;
+    std::size_t bytes = 0;
+  };
+
+  std::string_view credential_of(const PeerJsQuery& query) const noexcept;
+  bool wait_for_answer(const Now& now, signal::ConnectionId connection, const Endpoint& remote,
+                       const PeerJsQuery& query);
+  void answered(const Now& now, signal::ConnectionId connection, const signal::Verdict& verdict);
+  void settle_opening(const Now& now, signal::ConnectionId connection, PeerJsOpen how);
   std::shared_ptr<const signal::Identity> authenticate(const Now& now, const PeerJsQuery& query,
                                                        PeerJsOpen& why) const;
   PeerJsOpen admit(const Now& now, signal::ConnectionId connection, const Endpoint& remote,
-                   const PeerJsQuery& query);
+                   const PeerJsQuery& query, const std::shared_ptr<const signal::Identity>& known);
   void replace(signal::ConnectionId old);
   void refuse(signal::ConnectionId connection, PeerJsOpen why);
   void relay(const Now& now, signal::ConnectionId connection, const PeerJsMessage& message);
@@ -118,6 +134,7 @@ class PeerJs {
   std::function<void(const Now&, const signal::Outbox&)> others_;
   Frames frames_;
   boost::unordered_flat_map<signal::ConnectionId, Peer> peers_;
+  boost::unordered_flat_map<signal::ConnectionId, Parked> parked_;
   /// Ordered: strangers choose the names.
   std::map<std::string, signal::ConnectionId, std::less<>> names_;
   PeerJsCounters counters_;

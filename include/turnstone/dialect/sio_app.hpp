@@ -45,6 +45,8 @@ class SioApp final : public SocketIo::Application {
   void tick(const Now& now);
 
   // SocketIo::Application.
+  bool must_wait(const Now& now, SioTicket ticket, std::string_view auth, const IpAddress& client) override;
+  void gave_up(SioTicket ticket) override;
   std::optional<std::string> refuses(const Now& now, std::string_view auth) override;
   void connected(const Now& now, SioSocket socket, std::string_view auth) override;
   void event(const Now& now, SioSocket socket, const SioEvent& event) override;
@@ -115,6 +117,8 @@ class SioApp final : public SocketIo::Application {
   static signal::ConnectionId connection_of(SlotHandle at) noexcept;
   Peer* peer_of(signal::ConnectionId id, SlotHandle& at) noexcept;
 
+  Result<std::shared_ptr<const signal::Identity>, signal::Failure> who_is(const Now& now,
+                                                                          std::string_view token) const;
   /// The room that a client means: the one that it names, else its token's, else the default one.
   std::string_view room_of(const sio::Auth& wanted, const signal::Identity& who) const noexcept;
   void ready(const Now& now, SlotHandle at, const SioEvent& event);
@@ -152,6 +156,10 @@ class SioApp final : public SocketIo::Application {
   Names<SlotHandle> names_;
   DeadlineQueue<SlotHandle> contests_due_;
   Admitted admitted_;
+  /// Whom the application is asked about.
+  boost::unordered_flat_map<SioTicket, signal::QuestionId> asked_;
+  /// What it has said about the one who is judged now.
+  const signal::Verdict* verdict_ = nullptr;
 };
 
 }  // namespace ts::dialect

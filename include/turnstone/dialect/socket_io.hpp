@@ -92,6 +92,9 @@ class SioMessage {
 /// One client in one namespace; keeps its name while its connection is lost and may be recovered.
 using SioSocket = SlotHandle;
 
+/// A client that waits to be let in. Never used again.
+using SioTicket = std::uint64_t;
+
 class SocketIo final : public EngineIo::Upper {
  public:
   /// What a namespace does. Calls may emit, acknowledge and disconnect as they like.
@@ -101,6 +104,14 @@ class SocketIo final : public EngineIo::Upper {
     Application(const Application&) = delete;
     Application& operator=(const Application&) = delete;
     virtual ~Application() = default;
+    /// True when it takes a while to say whether somebody with this `auth` may come in. SocketIo::decide() is
+    /// then to be called with the ticket, not before this returns, unless gave_up() was.
+    virtual bool must_wait(const Now& /*now*/, SioTicket /*ticket*/, std::string_view /*auth*/,
+                           const IpAddress& /*client*/) {
+      return false;
+    }
+    /// The client that waits has gone.
+    virtual void gave_up(SioTicket /*ticket*/) {}
     /// May somebody with this `auth` (a JSON object; "{}" when none was sent) come in? Else a JSON object
     /// with `message`. If so, the next call is about the same client: may_recover() or connected().
     virtual std::optional<std::string> refuses(const Now& now, std::string_view auth) = 0;
@@ -130,6 +141,9 @@ class SocketIo final : public EngineIo::Upper {
   EngineIo& engine() noexcept { return engine_; }
 
   // For applications. Sockets that are gone are ignored.
+
+  /// Goes on with a client that must_wait(): asks refuses() about it. False: it is gone.
+  bool decide(const Now& now, SioTicket ticket);
 
   void emit(const Now& now, SioSocket socket, SioMessage& message);
   /// `arguments` as in SioMessage.
@@ -176,6 +190,12 @@ class SocketIo final : public EngineIo::Upper {
     std::size_t bytes = 0;
     std::vector<std::string> attachments;
   };
+  /// A CONNECT that waits for its application.
+  struct Waiting {
+    SioTicket ticket = 0;
+    std::uint32_t space = 0;
+    std::string auth;
+  };
   struct Client {
     EngineSession session;
     bool joined = false;
@@ -185,6 +205,7 @@ class SocketIo final : public EngineIo::Upper {
     TimePoint connect_due{};
     std::vector<SioSocket> sockets;
     std::unique_ptr<Assembly> assembly;
+    std::unique_ptr<Waiting> waiting;
   };
   struct Sent {
     std::uint64_t number = 0;
@@ -238,6 +259,7 @@ class SocketIo final : public EngineIo::Upper {
   void handle(const Now& now, SlotHandle client, const SioPacket& packet,
               std::span<const std::string> attachments);
   void handle_connect(const Now& now, SlotHandle client, const SioPacket& packet);
+  void answer_connect(const Now& now, SlotHandle client, std::uint32_t space, std::string_view auth);
   void join(const Now& now, SlotHandle client, std::uint32_t space, std::string_view auth);
   bool recover(const Now& now, SlotHandle client, std::uint32_t space, std::string_view auth);
   void welcome(Client& client, const Socket& socket);
@@ -266,6 +288,8 @@ class SocketIo final : public EngineIo::Upper {
   std::deque<Kept> order_;
   std::size_t kept_messages_ = 0;
   std::uint64_t numbers_ = 0;
+  SioTicket tickets_ = 0;
+  boost::unordered_flat_map<SioTicket, SlotHandle> waiting_;
   SocketIoCounters counters_;
 };
 

@@ -38,6 +38,8 @@ struct Snapshot {
   /// Nothing where all is relayed by the sockets. Its packets are counted in `turn` too.
   std::optional<offload::Counters> offload;
   signal::Counters signal;
+  signal::HookCounters hello_hook;
+  net::WebhookCounters webhooks;
   /// Nothing where this is the only node.
   std::optional<signal::ClusterCounters> cluster;
   dialect::SocketIoCounters socketio;

@@ -95,4 +95,39 @@ struct Counters {
   }
 };
 
+/// What applications are told of; in the order of config::kWebhookEvents.
+enum class WebhookEvent : std::uint8_t { MemberJoined, MemberLeft, RoomOpened, RoomEmpty, AllocationEnded };
+inline constexpr std::size_t kWebhookEventCount = 5;
+
+/// Label of a metric, and `type` of the event.
+constexpr std::string_view label(WebhookEvent event) noexcept {
+  constexpr std::array<std::string_view, kWebhookEventCount> names{
+      "member.joined", "member.left", "room.opened", "room.empty", "allocation.ended"};
+  return names[static_cast<std::size_t>(event)];
+}
+
+/// Why an event is not told any more. Full: newer ones needed its place; Late: it was tried for too long;
+/// Gone: the URL answered 410; Churn: more allocations ended at once than are taken note of; Stopped: the
+/// server ended, or the URL was taken out of the configuration.
+enum class WebhookDrop : std::uint8_t { Full, Late, Gone, Churn, Stopped };
+inline constexpr std::size_t kWebhookDropCount = 5;
+
+/// Label of a metric.
+constexpr std::string_view label(WebhookDrop why) noexcept {
+  constexpr std::array<std::string_view, kWebhookDropCount> names{"full", "late", "gone", "churn", "stopped"};
+  return names[static_cast<std::size_t>(why)];
+}
+
+struct WebhookCounters {
+  /// That happened while somebody wanted to know.
+  std::array<std::uint64_t, kWebhookEventCount> events{};
+  /// Posts that were taken, and that were not.
+  std::uint64_t delivered = 0;
+  std::uint64_t failed = 0;
+  /// Events, once for each URL.
+  std::array<std::uint64_t, kWebhookDropCount> dropped{};
+  /// Gauge: events that wait, once for each URL.
+  std::uint64_t waiting = 0;
+};
+
 }  // namespace ts::net

@@ -50,9 +50,10 @@ enum class ErrorCode : std::uint8_t {
   QueueFull,
   SlowConsumer,
   ServerDraining,
+  Unavailable,
   Internal
 };
-inline constexpr std::size_t kErrorCodeCount = 19;
+inline constexpr std::size_t kErrorCodeCount = 20;
 
 /// What a relayed message is for.
 enum class Kind : std::uint8_t { Offer, Answer, Candidate, End, Custom };
@@ -97,7 +98,7 @@ constexpr std::string_view label(ErrorCode code) noexcept {
       "ok",           "bad_json",      "bad_request",     "unknown_type", "unsupported_version",
       "unauthorized", "token_expired", "forbidden",       "not_joined",   "room_full",
       "room_locked",  "peer_taken",    "unknown_target",  "too_large",    "rate_limited",
-      "queue_full",   "slow_consumer", "server_draining", "internal"};
+      "queue_full",   "slow_consumer", "server_draining", "unavailable",  "internal"};
   return names[static_cast<std::size_t>(code)];
 }
 
@@ -132,6 +133,25 @@ constexpr std::string_view label(ClusterLoss loss) noexcept {
   constexpr std::array<std::string_view, kClusterLossCount> names{"link", "node", "left"};
   return names[static_cast<std::size_t>(loss)];
 }
+
+/// What became of a question to the application about a hello. BadAnswer: not understood; Busy: too many
+/// waited to ask; Withdrawn: the client went away.
+enum class HookResult : std::uint8_t { Allowed, Refused, BadAnswer, TimedOut, Unreachable, Busy, Withdrawn };
+inline constexpr std::size_t kHookResultCount = 7;
+
+/// Label of a metric.
+constexpr std::string_view label(HookResult result) noexcept {
+  constexpr std::array<std::string_view, kHookResultCount> names{
+      "allowed", "refused", "bad_answer", "timed_out", "unreachable", "busy", "withdrawn"};
+  return names[static_cast<std::size_t>(result)];
+}
+
+/// Of one signal::Doorman.
+struct HookCounters {
+  std::array<std::uint64_t, kHookResultCount> results{};
+  /// Gauge: hellos that wait for an answer.
+  std::uint64_t waiting = 0;
+};
 
 /// Of one signal::Cluster, and of what carries its frames.
 struct ClusterCounters {

@@ -47,6 +47,10 @@ class Rights {
   /// Names that are not known are left out.
   static Rights of(const std::vector<std::string>& names) noexcept;
   constexpr void add(Right right) noexcept { bits_ |= 1U << static_cast<unsigned>(right); }
+  constexpr Rights common_with(Rights other) const noexcept {
+    other.bits_ &= bits_;
+    return other;
+  }
   constexpr bool has(Right right) const noexcept {
     return (bits_ & (1U << static_cast<unsigned>(right))) != 0;
   }
@@ -69,6 +73,8 @@ struct Identity {
   std::string credential;
   /// The one peer id that it may have; empty: any.
   std::string peer;
+  /// The meta that it has everywhere, whatever it says itself; empty: its own.
+  std::string meta;
   /// It may enter rooms of any name.
   bool all_rooms = true;
   /// Else these: a name, or the beginning of one with `*` behind it.

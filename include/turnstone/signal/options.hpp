@@ -37,6 +37,22 @@ struct ClusterOptions {
   std::string redis_prefix = "turnstone";
 };
 
+/// An application that is asked about tokens that this server cannot judge by itself.
+struct HookOptions {
+  /// http or https; empty: off.
+  std::string url;
+  /// Signs the questions; empty: they are not signed. A secret.
+  std::string secret;
+  /// PEM; empty: the system's authorities.
+  std::string ca_file;
+  std::chrono::milliseconds timeout{3000};
+  std::uint32_t max_in_flight = 32;
+  /// The most that an answer may grant (signal::Right).
+  std::vector<std::string> can = default_token_rights();
+
+  bool is_enabled() const noexcept { return !url.empty(); }
+};
+
 struct CommonRoom {
   std::string name;
   /// 0 is no limit.
@@ -46,7 +62,7 @@ struct CommonRoom {
 struct Options {
   /// True when somebody could be let in.
   bool lets_anybody_in() const noexcept {
-    return open || !token.empty() || !jwt_secrets.empty() || !jwt_key_files.empty();
+    return open || !token.empty() || !jwt_secrets.empty() || !jwt_key_files.empty() || hook.is_enabled();
   }
 
   /// Shared token that a hello must carry. Empty: nobody is let in, unless `open`.
@@ -60,6 +76,7 @@ struct Options {
   std::vector<std::string> jwt_key_files;
   std::string jwt_audience;
   std::string jwt_issuer;
+  HookOptions hook;
   /// Everybody is let in, with all rights (development).
   bool open = false;
   /// Origins (scheme://host[:port]) of web pages that may open a WebSocket, besides pages of this very host;

@@ -25,10 +25,12 @@
 #include <turnstone/base/time.hpp>
 #include <turnstone/signal/candidates.hpp>
 #include <turnstone/signal/counters.hpp>
+#include <turnstone/signal/doorman.hpp>
 #include <turnstone/signal/failure.hpp>
 #include <turnstone/signal/ice.hpp>
 #include <turnstone/signal/identity.hpp>
 #include <turnstone/signal/inspect.hpp>
+#include <turnstone/signal/observer.hpp>
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
 #include <turnstone/signal/remote.hpp>
@@ -205,6 +207,14 @@ class Router {
     return authenticator_.authenticate(now, token);
   }
 
+  /// True when nobody here can judge this token, and the application is asked about such.
+  bool must_ask(const Now& now, std::string_view token) const;
+  /// The same about a hello, as things are now: it may name a session whose key says enough. Whoever has the
+  /// answer says hello again, with the identity.
+  bool must_ask(const Now& now, ConnectionId id, const Hello& hello) const;
+  Doorman& doorman() noexcept { return doorman_; }
+  const Doorman& doorman() const noexcept { return doorman_; }
+
   /// Whether somebody of this identity could join the room now, if there is one: forbidden, room_locked or
   /// room_full. For dialects in which one hears a room before one is a member.
   Result<void, Failure> may_enter(const Now& now, const Identity& identity, std::string_view room) const;
@@ -303,6 +313,9 @@ class Router {
   /// Options::closed_relay is set.
   void set_candidate_listener(CandidateListener* listener);
 
+  /// Tells `observer`, which must outlive this object, what members here do; null: nobody.
+  void set_observer(Observer* observer) noexcept { observer_ = observer; }
+
   // Members at other nodes: signal::Cluster calls these, and nothing does without it.
 
   /// Tells `watcher`, which must outlive this object, what members here do.
@@ -348,6 +361,8 @@ class Router {
   bool knows(ConnectionId id) const noexcept { return connections_.find(handle(id)) != nullptr; }
   /// True when its hello was accepted.
   bool is_member(ConnectionId id) const noexcept;
+  /// Where an open connection comes from.
+  IpAddress address_of(ConnectionId id) const noexcept;
   const Options& options() const noexcept { return options_; }
   const Counters& counters() const noexcept { return counters_; }
   /// For the dialects, which count messages and frames.
@@ -526,7 +541,9 @@ class Router {
   IceProvider& ice_;
   TokenAuthenticator shared_token_;
   Authenticator& authenticator_;
+  Doorman doorman_;
   Counters counters_;
+  Observer* observer_ = nullptr;
   Watcher* watcher_ = nullptr;  // null: this is the only node
   CandidateListener* candidate_listener_ = nullptr;
   bool listening_ = false;

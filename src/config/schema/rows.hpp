@@ -135,9 +135,11 @@ void add_auth(std::vector<Key>& table);
 void add_realms(std::vector<Key>& table);
 void add_relay(std::vector<Key>& table);
 void add_signaling(std::vector<Key>& table);
+void add_signaling_hook(std::vector<Key>& table);
 void add_socketio(std::vector<Key>& table);
 void add_peerjs(std::vector<Key>& table);
 void add_redis(std::vector<Key>& table);
+void add_webhooks(std::vector<Key>& table);
 /// admin, shutdown.
 void add_operation(std::vector<Key>& table);
 /// Metrics, log and the development mode.

@@ -97,6 +97,7 @@ void add_signaling(std::vector<Key>& t) {
        "Write some of: join, create, send, ice, room, kick, ban.",
        "join, create, send, ice"}));
   add_tokens(t);
+  add_signaling_hook(t);
   t.push_back(one<BoolCodec>(
       TS_AT(signal.open), {"signaling.open", "", kAny, "Let everybody in without a token (for development).",
                            "Write true or false."}));

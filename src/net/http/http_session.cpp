@@ -284,7 +284,7 @@ asio::awaitable<bool> HttpSession::upgrade() {
   dialect::PeerJsQuery query;
   if (spoken == Spoken::PeerJs) {
     query = {request_.parameter("key").value_or(""), request_.parameter("id").value_or(""),
-             request_.parameter("token").value_or("")};
+             request_.parameter("token").value_or(""), std::string(request_.header("Origin"))};
   }
   start_websocket(server_, std::move(stream_), request_, spoken, query);
   co_return true;

@@ -71,7 +71,8 @@ void HttpServer::Impl::finish_if_empty() noexcept {
 }
 
 signal::ConnectionId HttpServer::Impl::socket_opened(Socket& socket, const Endpoint& remote,
-                                                     const dialect::PeerJsQuery& query) {
+                                                     const dialect::PeerJsQuery& query,
+                                                     std::string_view origin) {
   const signal::ConnectionId id = ++last_id_;
   sockets_.emplace(id, &socket);
   ++counters.websockets_open;
@@ -83,7 +84,7 @@ signal::ConnectionId HttpServer::Impl::socket_opened(Socket& socket, const Endpo
   if (socket.spoken == Spoken::PeerJs) {
     peerjs_.dialect->opened(at, id, remote, query);
   } else {
-    native_->opened(at, id, remote, frames_);
+    native_->opened(at, id, remote, frames_, origin);
   }
   deliver(at);
   return id;
@@ -158,7 +159,9 @@ EngineEndpoint* HttpServer::Impl::engine_at(std::string_view path) noexcept {
 }
 
 void HttpServer::Impl::deliver(const signal::Outbox& outbox) {
-  if (native_ != nullptr) native_->deliver(outbox, frames_);
+  if (native_ == nullptr) return;
+  std::ranges::move(native_->take_frames(), std::back_inserter(frames_));  // they are older
+  native_->deliver(outbox, frames_);
 }
 
 void HttpServer::Impl::deliver_frames(const Now& at) {
@@ -187,6 +190,7 @@ void HttpServer::Impl::deliver(const Now& at) {
   while (more) {
     deliver_frames(at);
     more = false;
+    if (native_ != nullptr) std::ranges::move(native_->take_frames(), std::back_inserter(frames_));
     for (const auto& engine : engines_) more = engine->carry_out(at) || more;
     if (native_ != nullptr && peerjs_.dialect != nullptr)
       std::ranges::move(peerjs_.dialect->take_frames(), std::back_inserter(frames_));

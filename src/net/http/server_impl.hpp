@@ -103,7 +103,7 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
 
   // Signaling. Ids are never used twice.
   signal::ConnectionId socket_opened(Socket& socket, const Endpoint& remote,
-                                     const dialect::PeerJsQuery& query);
+                                     const dialect::PeerJsQuery& query, std::string_view origin);
   void socket_text(signal::ConnectionId id, const Socket& socket, std::string_view text);
   void socket_alive(signal::ConnectionId id, const Socket& socket) noexcept;
   void socket_closed(signal::ConnectionId id, const Socket& socket, signal::CloseReason reason);

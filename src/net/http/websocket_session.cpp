@@ -75,7 +75,7 @@ class WebSocketSession final : public Socket, public WsLink, public SilenceWatch
 void WebSocketSession::start(const HttpRequest& request, const dialect::PeerJsQuery& query) {
   const bool offered = spoken == Spoken::Native && !request.header("Sec-WebSocket-Protocol").empty();
   accept(request, offered ? dialect::kNativeSubprotocol : std::string_view());
-  id_ = host().socket_opened(*this, request.remote, query);
+  id_ = host().socket_opened(*this, request.remote, query, request.header("Origin"));
   if (is_over()) return host().socket_closed(id_, *this, signal::CloseReason::Lost);
   if (is_closing()) return;
   const std::chrono::milliseconds beat = host().beat();
