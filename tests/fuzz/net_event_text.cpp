@@ -16,7 +16,8 @@ void check_body(std::string_view body) {
   const char* last = whole.data();
   std::size_t bytes = 0;
   while (const auto message = take_message(body)) {
-    if (message->data() < last || message->empty() || message->find('\n') != std::string_view::npos) std::abort();
+    if (message->data() < last || message->empty() || message->find('\n') != std::string_view::npos)
+      std::abort();
     last = message->data() + message->size();
     bytes += message->size();
   }

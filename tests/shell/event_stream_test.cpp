@@ -73,7 +73,8 @@ class Events {
 
  private:
   void open(std::string_view fields, std::string_view version) {
-    down_.send("GET /v1/events HTTP/" + std::string(version) + "\r\nHost: test\r\n" + std::string(fields) + "\r\n");
+    down_.send("GET /v1/events HTTP/" + std::string(version) + "\r\nHost: test\r\n" + std::string(fields) +
+               "\r\n");
     head_ = down_.answer(true);
     if (head_.status != 200) return;
     chunked_ = head_.field("transfer-encoding") == "chunked";
@@ -178,7 +179,11 @@ TEST(EventStream, AndAWebSocketTalkBothWays) {
   const Event joined = ada.next();
   EXPECT_THAT(joined.data, HasSubstr("peer-joined"));
   EXPECT_EQ(joined.id, "2") << "the number of the message";
-  bob.text(R"({"t":"send","room":"r","to":"ada","kind":"custom","data":{"a":)" "\n" R"(1,)" "\r\n" R"("b":2}})");
+  bob.text(R"({"t":"send","room":"r","to":"ada","kind":"custom","data":{"a":)"
+           "\n"
+           R"(1,)"
+           "\r\n"
+           R"("b":2}})");
   EXPECT_THAT(ada.next_text(), HasSubstr("\"data\":{\"a\":\n1,\n\"b\":2}"));
   EXPECT_EQ(ada.post(R"({"t":"send","room":"r","to":"bob","kind":"custom","data":"hi"})").status, 204U);
   EXPECT_THAT(bob.next_text(), HasSubstr("\"from\":\"ada\",\"kind\":\"custom\",\"data\":\"hi\""));
@@ -212,14 +217,18 @@ TEST(EventStream, ManyMessagesOfOnePostKeepTheirOrder) {
   std::string body;
   for (int i = 1; i <= 50; ++i) body += "{\"t\":\"ping\",\"id\":" + std::to_string(i) + "}\r\n\n";
   EXPECT_EQ(ada.post(body, "Content-Type: application/x-ndjson\r\n").status, 204U);
-  for (int i = 1; i <= 50; ++i) EXPECT_EQ(ada.next_text(), "{\"t\":\"pong\",\"id\":" + std::to_string(i) + "}");
+  for (int i = 1; i <= 50; ++i)
+    EXPECT_EQ(ada.next_text(), "{\"t\":\"pong\",\"id\":" + std::to_string(i) + "}");
 }
 
 TEST(EventStream, ABadMessageBetweenGoodOnesIsAnError) {
   Server server(open_settings());
   Events ada(server);
   enter(ada, "ada");
-  EXPECT_EQ(ada.post("{\"t\":\"ping\",\"id\":1}\n{\"t\":\"ping\",\"id\":2}\n{\"t\":\n{\"t\":\"ping\",\"id\":4}").status, 204U);
+  EXPECT_EQ(
+      ada.post("{\"t\":\"ping\",\"id\":1}\n{\"t\":\"ping\",\"id\":2}\n{\"t\":\n{\"t\":\"ping\",\"id\":4}")
+          .status,
+      204U);
   EXPECT_EQ(ada.next_text(), R"({"t":"pong","id":1})");
   EXPECT_EQ(ada.next_text(), R"({"t":"pong","id":2})");
   EXPECT_THAT(ada.next_text(), HasSubstr("bad_json"));
@@ -247,7 +256,8 @@ TEST(EventStream, UnknownAndMissingIds) {
   for (const std::string& id : {std::string(), std::string("x"), ada.id() + "x", ada.id().substr(1)})
     EXPECT_EQ(client.ask("POST", "/v1/events?c=" + id, "", "{}").status, 404U) << id;
   for (const char* number : {"0", "-1", "1x", "", "99999999999999999999999"})
-    EXPECT_EQ(client.ask("POST", "/v1/events?c=" + ada.id() + "&n=" + number, "", "{}").status, 400U) << number;
+    EXPECT_EQ(client.ask("POST", "/v1/events?c=" + ada.id() + "&n=" + number, "", "{}").status, 400U)
+        << number;
   const Answer answer = client.ask("PUT", "/v1/events?c=" + ada.id(), "", "{}");
   EXPECT_EQ(answer.status, 405U);
   EXPECT_EQ(answer.field("allow"), "GET, POST, OPTIONS");
@@ -340,7 +350,8 @@ TEST(EventStream, IsResumedLikeAWebSocket) {
   {
     Events ada(server);
     const std::string welcome = enter(ada, "ada");
-    session = R"("resume":{"sid":")" + member_of(welcome, "sid") + R"(","key":")" + member_of(welcome, "key") + "\",";
+    session = R"("resume":{"sid":")" + member_of(welcome, "sid") + R"(","key":")" +
+              member_of(welcome, "key") + "\",";
     EXPECT_THAT(bob.next_text(), HasSubstr("peer-joined"));
   }
   EXPECT_TRUE(server.settles_at(2)) << "the client's end is noticed without a message";

@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+
 #include <turnstone/net/clock.hpp>
 
 #include "event_text.hpp"
@@ -114,9 +115,9 @@ void EventStream::probe() {
 void EventStream::close(std::uint16_t code, std::string_view reason) {
   if (std::exchange(closing_, true)) return;
   withdraw();
-  append(event_text::event("close", 0,
-                           "{\"code\":" + std::to_string(code) +
-                               ",\"reason\":" + http_text::json_string(reason) + "}"));
+  append(event_text::event(
+      "close", 0,
+      "{\"code\":" + std::to_string(code) + ",\"reason\":" + http_text::json_string(reason) + "}"));
   if (chunked_) append({});
   // Not at once: the client's end may be there already, and who has called us tells first why it is over.
   asio::post(server_->context, [self = shared_from_this()] {

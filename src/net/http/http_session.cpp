@@ -180,7 +180,8 @@ asio::awaitable<bool> HttpSession::read_request() {
   engine_ = server_->engine_at(request_.path);
   if (engine_ != nullptr && !wants_websocket()) exchange_ = engine_->begin(request_);
   if (!parser_->is_done()) {
-    const std::size_t most = exchange_ ? engine_->max_body_bytes(*exchange_) : server_->max_body_bytes(request_);
+    const std::size_t most =
+        exchange_ ? engine_->max_body_bytes(*exchange_) : server_->max_body_bytes(request_);
     if (parser_->content_length().value_or(0) > most) co_return co_await refuse(http::error::body_limit);
     parser_->body_limit(most);
     limit(options.body_timeout);

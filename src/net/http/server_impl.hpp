@@ -58,8 +58,8 @@ class Socket : public Connection {
  public:
   explicit Socket(Spoken language) noexcept : spoken(language) {}
   const Spoken spoken;
-  /// Queues a text message, whose number in its session is `number` (0: it has none); what waits to be sent by
-  /// then, in bytes.
+  /// Queues a text message, whose number in its session is `number` (0: it has none); what waits to be sent
+  /// by then, in bytes.
   virtual std::size_t send(std::string_view text, std::uint64_t number) = 0;
   /// Sends what is queued and begins the closing handshake. Idempotent.
   virtual void close(std::uint16_t code, std::string_view reason) = 0;
