@@ -144,7 +144,9 @@ class Signal:
         elif kind == "msg" and isinstance(message["data"], dict):
             try:
                 await self._signal(message["from"], message.get("room"), message["kind"], message["data"])
-            except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            except websockets.ConnectionClosed:
+                raise
+            except Exception as error:  # whatever aiortc makes of what a peer sends
                 print(f"{message['from']}: {error!r}", file=sys.stderr, flush=True)
         elif kind == "error":
             print(f"error: {message['code']} {message['message']}", file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ export interface ConnectOptions {
   /** A function is asked again at every reconnect. */
   token?: string | (() => string | Promise<string>);
   /**
-   * How messages travel. `auto` (default): a WebSocket, and where those die before the welcome, or do not open within five
+   * How messages travel. `auto` (default): a WebSocket, and where those die before the welcome, or do not open within six
    * seconds, events and POSTs (`/v1/events`, beside the URL's path), then for as long as the page lives.
    */
   transport?: 'auto' | 'websocket' | 'events';
