@@ -3,11 +3,13 @@
 // (docs/signaling.md). Knows the open streams by their ids. On the server's thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include <boost/container_hash/hash.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <turnstone/net/clock.hpp>
