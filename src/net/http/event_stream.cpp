@@ -74,13 +74,13 @@ bool EventStream::is_of(const HttpRequest& request) const {
   return http_text::equal_ignoring_case(origin, origin_);
 }
 
-EventStream::Taken EventStream::take(std::uint64_t number, std::string_view body) {
+EventStream::Taken EventStream::take(std::uint64_t post, std::string_view body) {
   const auto self = shared_from_this();
-  if (number != 0) {
+  if (post != 0) {
     // Sent again by whoever did not hear the answer.
-    if (number == last_post_) return Taken::All;
-    if (number != last_post_ + 1) return Taken::OutOfOrder;
-    last_post_ = number;
+    if (post == last_post_) return Taken::All;
+    if (post != last_post_ + 1) return Taken::OutOfOrder;
+    last_post_ = post;
   }
   if (body.empty()) server_->socket_alive(connection_, *this);
   while (const auto message = event_text::take_message(body)) {
@@ -97,10 +97,10 @@ bool EventStream::append(std::string_view text) {
   return cork_->append(chunk);
 }
 
-std::size_t EventStream::send(std::string_view text, std::uint64_t number) {
+std::size_t EventStream::send(std::string_view text, std::uint64_t seq) {
   // After the closing event nothing may follow.
   if (closing_) return 0;
-  if (!append(event_text::event({}, number, text)) && cork_->stream().socket().is_open())
+  if (!append(event_text::event({}, seq, text)) && cork_->stream().socket().is_open())
     return std::numeric_limits<std::size_t>::max();
   return cork_->waiting_bytes();
 }

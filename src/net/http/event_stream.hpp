@@ -27,11 +27,11 @@ class EventStream final : public Socket,
   bool is_of(const HttpRequest& request) const;
   /// What became of a POST.
   enum class Taken : std::uint8_t { All, Ended, OutOfOrder };
-  /// Its messages, one after the other, as though each were a frame; none is a sign of life. `number` of 0:
-  /// it has none. May end the stream.
-  Taken take(std::uint64_t number, std::string_view body);
+  /// Its messages, one after the other, as though each were a frame; none is a sign of life. `post` is
+  /// its number; 0: it has none. May end the stream.
+  Taken take(std::uint64_t post, std::string_view body);
 
-  std::size_t send(std::string_view text, std::uint64_t number) override;
+  std::size_t send(std::string_view text, std::uint64_t seq) override;
   void close(std::uint16_t code, std::string_view reason) override;
   void cut() noexcept override { cork_->close(); }
   void retire() noexcept override {
