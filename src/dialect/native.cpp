@@ -34,14 +34,15 @@ bool is_numbered(const signal::Event& event) noexcept {
 
 }  // namespace
 
-void Native::push(ConnectionId connection, std::shared_ptr<const std::string> text, Frames& out) {
+void Native::push(ConnectionId connection, std::shared_ptr<const std::string> text, Frames& out,
+                  std::uint64_t number) {
   router_.counters().sent.add(text->size());
-  out.push_back(Frame{connection, 0, std::move(text)});
+  out.push_back(Frame{connection, 0, std::move(text), number});
 }
 
 void Native::push_numbered(ConnectionId connection, const signal::Replay::Text& text, Frames& out) {
   const std::uint64_t seq = router_.number(connection, text);
-  push(connection, seq == 0 ? text : shared(native::with_number(*text, seq)), out);
+  push(connection, seq == 0 ? text : shared(native::with_number(*text, seq)), out, seq);
 }
 
 void Native::deliver(Frames& out) {
@@ -189,7 +190,7 @@ void Native::handle_hello(const Call& call, const std::shared_ptr<const signal::
   origins_.erase(call.connection);
   reply(call, native::encode_welcome(call.id(), *welcome, router_.options()));
   for (const signal::Replay::Kept& kept : welcome->missed) {
-    push(call.connection, shared(native::with_number(*kept.text, kept.seq)), call.out);
+    push(call.connection, shared(native::with_number(*kept.text, kept.seq)), call.out, kept.seq);
   }
 }
 

@@ -109,6 +109,8 @@ class Client {
     buffer_.append(chunk.data(), static_cast<std::size_t>(n));
     return true;
   }
+  /// What has come and was not looked at.
+  std::string take_buffer() { return std::exchange(buffer_, {}); }
   /// True when the server ends the stream; what comes before is dropped.
   bool ended() {
     while (fill()) {

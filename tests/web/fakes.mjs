@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stand-ins for what a browser offers: a WebSocket whose server is the test, and an RTCPeerConnection with the
 // state machine that perfect negotiation depends on.
-import { readFileSync } from 'node:fs';
 import { mock } from 'node:test';
+import { pathToFileURL } from 'node:url';
 
-// Through a data: URL, because there is no package.json that says that .js files are modules here.
-const source = readFileSync(process.env.TURNSTONE_JS ?? new URL('../../src/web/client/turnstone.js', import.meta.url));
-export const { connect, SignalError } = await import(`data:text/javascript;base64,${source.toString('base64')}`);
+const file = process.env.TURNSTONE_JS;
+const module = file ? pathToFileURL(file) : new URL('../../src/web/client/turnstone.js', import.meta.url);
+export const { connect, SignalError } = await import(module);
 
 /** Lets all promise reactions run; with mocked timers, the real setImmediate still works. */
 export async function settle(turns = 60) {

@@ -391,6 +391,25 @@ describe('a path that breaks', () => {
   });
 });
 
+test('a change of the kind of network, as some browsers tell it, restarts ICE', async () => {
+  const handlers = [];
+  const connection = { type: 'wifi', addEventListener: (_, handler) => handlers.push(handler), removeEventListener() {} };
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  Object.defineProperty(globalThis, 'navigator', { value: { connection, onLine: true }, configurable: true });
+  try {
+    const [ada] = await connected();
+    handlers[0]();
+    assert.equal(link(ada).pc.restarts, 0, 'the same network, only better or worse');
+    connection.type = 'cellular';
+    handlers[0]();
+    assert.equal(link(ada).pc.restarts, 1);
+  } finally {
+    for (const client of clients.splice(0)) client.close();
+    if (before) Object.defineProperty(globalThis, 'navigator', before);
+    else delete globalThis.navigator;
+  }
+});
+
 describe('signalling that comes back', () => {
   async function reconnect(client, peer) {
     await tick(1_000);

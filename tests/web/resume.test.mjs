@@ -249,7 +249,8 @@ describe('diagnose', () => {
     assert.match(report, /wss:\/\/example\.test\/v1\/ws: open as me/);
     assert.match(report, /no TURN server/);
     assert.match(report, /room r: bob/);
-    assert.match(report, /turn:t failed: 401 Unauthorized/);
+    assert.match(report, /turn:t failed: 401 Unauthorized credential expired\?/);
+    assert.match(report, /^ {2}\d\d:\d\d:\d\d\.\d{3} signalling open/m, 'state changes have their times');
     assert.match(report, /ICE checking/);
     assert.match(report, /candidates here: 1 host\/udp; there: none/);
     assert.match(report, /the peer has sent no candidate/);

@@ -197,7 +197,7 @@ describe('requests', () => {
 
 describe('reconnect', () => {
   test('backs off exponentially up to a limit', async () => {
-    client = connect({ url });
+    client = connect({ url, transport: 'websocket' });
     const delays = [];
     client.on('state', ({ delay }) => delay && delays.push(delay));
     const waits = [];

@@ -33,6 +33,8 @@ struct Frame {
   std::uint16_t close_code = 0;
   /// May be shared with other frames; never null.
   std::shared_ptr<const std::string> text;
+  /// Of a message that has a number in its session, which is in the text, too; else 0.
+  std::uint64_t number = 0;
 };
 
 /// In the order in which they must reach each connection. The shell empties it after each call.
@@ -113,7 +115,8 @@ class Native {
   void refuse(const Call& call, const signal::Failure& failure);
   void bad_request(const Call& call, std::string_view message);
   void count(const Call& call, signal::ErrorCode code) noexcept;
-  void push(signal::ConnectionId connection, std::shared_ptr<const std::string> text, Frames& out);
+  void push(signal::ConnectionId connection, std::shared_ptr<const std::string> text, Frames& out,
+            std::uint64_t number = 0);
   void push_numbered(signal::ConnectionId connection, const signal::Replay::Text& text, Frames& out);
   void deliver(Frames& out);
 

@@ -16,6 +16,7 @@
 #include "cork.hpp"
 #include "engine_endpoint.hpp"
 #include "engine_socket.hpp"
+#include "event_streams.hpp"
 #include "http_text.hpp"
 #include "websocket_session.hpp"
 
@@ -65,6 +66,8 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   void watch_for_end(const std::shared_ptr<EngineExchange>& exchange);
   /// True: the stream is gone to the WebSocket.
   asio::awaitable<bool> upgrade();
+  /// True: the stream is gone to be one of events.
+  asio::awaitable<bool> begin_events();
   asio::awaitable<void> write(HttpResponse response);
   asio::awaitable<bool> send(std::string_view bytes);
 
@@ -120,6 +123,10 @@ asio::awaitable<void> HttpSession::run() {
       co_await serve_engine();
       continue;
     }
+    if (server_->is_events(request_) && request_.method == "GET") {
+      if (co_await begin_events()) co_return;
+      continue;
+    }
     limit(kAnswerTime);
     HttpResponse response = co_await server_->respond(request_);
     co_await write(std::move(response));
@@ -173,7 +180,8 @@ asio::awaitable<bool> HttpSession::read_request() {
   engine_ = server_->engine_at(request_.path);
   if (engine_ != nullptr && !wants_websocket()) exchange_ = engine_->begin(request_);
   if (!parser_->is_done()) {
-    const std::size_t most = exchange_ ? engine_->max_body_bytes(*exchange_) : options.max_body_bytes;
+    const std::size_t most =
+        exchange_ ? engine_->max_body_bytes(*exchange_) : server_->max_body_bytes(request_);
     if (parser_->content_length().value_or(0) > most) co_return co_await refuse(http::error::body_limit);
     parser_->body_limit(most);
     limit(options.body_timeout);
@@ -290,6 +298,21 @@ asio::awaitable<bool> HttpSession::upgrade() {
   co_return true;
 }
 
+asio::awaitable<bool> HttpSession::begin_events() {
+  std::optional<HttpResponse> refusal = server_->events().refuse(request_);
+  if (!refusal && buffer_.size() != 0)
+    refusal = http_text::error(400, "bad_request", "nothing may follow on this connection");
+  if (refusal) {
+    keep_alive_ = false;
+    unread_ = true;
+    co_await write(std::move(*refusal));
+    co_return false;
+  }
+  timer_.cancel();
+  server_->events().start(server_, std::move(stream_), request_, http_1_0_);
+  co_return true;
+}
+
 /// Ends the exchange when the client goes away before its answer. What else comes is left where it is.
 void HttpSession::watch_for_end(const std::shared_ptr<EngineExchange>& exchange) {
   auto look = [self = shared_from_this(), exchange](error_code error) {
@@ -332,6 +355,7 @@ asio::awaitable<void> HttpSession::serve_engine() {
 asio::awaitable<void> HttpSession::write(HttpResponse response) {
   constexpr std::size_t kJoinBytes = 16'384;
   if (engine_ != nullptr) engine_->decorate(request_, response);
+  if (server_->is_events(request_)) server_->events().decorate(request_, response);
   server_->count(response.status);
   if (response.status < 400 && !response.for_strangers) welcome = true;
   keep_alive_ = keep_alive_ && !server_->draining;

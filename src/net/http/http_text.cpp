@@ -187,7 +187,9 @@ std::string response_head(const HttpResponse& response, const Head& head) {
   field("Date", http_date(head.date));
   if (!response.content_type.empty()) field("Content-Type", response.content_type);
   // RFC 9110 §8.6: none with 204, and none needed with 304.
-  if (response.status != 204 && response.status != 304) {
+  if (head.body == Body::Chunked) {
+    field("Transfer-Encoding", "chunked");
+  } else if (head.body == Body::Length && response.status != 204 && response.status != 304) {
     field("Content-Length", std::to_string(body_of(response).size()));
   }
   if (head.close) {

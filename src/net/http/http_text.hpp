@@ -2,6 +2,7 @@
 // Small texts of HTTP: percent-encoding, entity tags, response heads, JSON strings. Pure; knows no socket.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,9 +43,13 @@ std::string http_date(WallTime time);
 /// compared, since a proxy in front may have ended TLS.
 bool same_host(std::string_view origin, std::string_view host) noexcept;
 
+/// What tells the end of the body: its length, an empty chunk, or the end of the stream.
+enum class Body : std::uint8_t { Length, Chunked, UntilClose };
+
 struct Head {
   bool http_1_0 = false;
   bool close = false;
+  Body body = Body::Length;
   WallTime date;
 };
 /// Status line and fields with the empty line at the end.

@@ -5,6 +5,7 @@
 #include <turnstone/base/hash.hpp>
 #include <turnstone/net/assets.hpp>
 
+#include "event_streams.hpp"
 #include "http_text.hpp"
 #include "server_impl.hpp"
 
@@ -105,11 +106,20 @@ asio::awaitable<HttpResponse> HttpServer::Impl::respond(const HttpRequest& reque
     out.fields.emplace_back("Upgrade", "websocket");
     co_return out;
   }
+  if (is_events(request)) co_return events_->respond(request);
   const bool ours = options.assets && !request.path.starts_with(kConsolePath);
   const Asset* asset = ours ? find_asset(request.path) : nullptr;
   if (asset != nullptr) co_return asset_response(*asset, request);
   if (auto answer = peerjs(request)) co_return std::move(*answer);
   co_return not_found();
+}
+
+bool HttpServer::Impl::is_events(const HttpRequest& request) const noexcept {
+  return events_ != nullptr && native_ != nullptr && !handlers.any && request.path == kEventsPath;
+}
+
+std::size_t HttpServer::Impl::max_body_bytes(const HttpRequest& request) const noexcept {
+  return is_events(request) ? events_->max_body_bytes() : options.max_body_bytes;
 }
 
 asio::awaitable<HttpResponse> HttpServer::Impl::handle(const HttpHandler& handler,

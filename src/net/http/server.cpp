@@ -8,6 +8,7 @@
 
 #include "cork.hpp"
 #include "engine_endpoint.hpp"
+#include "event_streams.hpp"
 #include "http_session.hpp"
 #include "server_impl.hpp"
 #include "silence_watch.hpp"
@@ -28,6 +29,7 @@ HttpServer::Impl::Impl(asio::io_context& io, HttpOptions http, HttpHandlers prov
       handlers(std::move(provided)),
       native_(core != nullptr ? dialect : nullptr),
       router_(core),
+      events_(native_ != nullptr ? std::make_unique<EventStreams>(*this) : nullptr),
       silence_(std::make_shared<SilenceWatch>(io)),
       tick_timer_(io),
       grace_timer_(io) {
@@ -173,7 +175,7 @@ void HttpServer::Impl::deliver_frames(const Now& at) {
     if (found == sockets_.end()) continue;
     if (frame.close_code != 0) {
       found->second->close(frame.close_code, *frame.text);
-    } else if (found->second->send(*frame.text) > router_->options().max_send_queue_bytes) {
+    } else if (found->second->send(*frame.text, frame.number) > router_->options().max_send_queue_bytes) {
       if (found->second->spoken == Spoken::PeerJs) {
         peerjs_.dialect->slow_consumer(at, frame.connection);
       } else {

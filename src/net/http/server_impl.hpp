@@ -24,6 +24,7 @@ inline constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 class Cork;
 class EngineEndpoint;
+class EventStreams;
 class SilenceWatch;
 
 /// A page of this request's own host, one of `allowed` ("*": any), or no page at all.
@@ -52,13 +53,14 @@ class Connection {
 /// What is spoken over a WebSocket that knows only texts.
 enum class Spoken : std::uint8_t { Native, PeerJs };
 
-/// An open WebSocket.
+/// An open WebSocket, or what takes its place.
 class Socket : public Connection {
  public:
   explicit Socket(Spoken language) noexcept : spoken(language) {}
   const Spoken spoken;
-  /// Queues a text message; what waits to be sent by then, in bytes.
-  virtual std::size_t send(std::string_view text) = 0;
+  /// Queues a text message, whose number in its session is `number` (0: it has none); what waits to be sent
+  /// by then, in bytes.
+  virtual std::size_t send(std::string_view text, std::uint64_t number) = 0;
   /// Sends what is queued and begins the closing handshake. Idempotent.
   virtual void close(std::uint16_t code, std::string_view reason) = 0;
 };
@@ -80,6 +82,11 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   std::optional<Spoken> spoken_at(std::string_view path) const noexcept;
   /// The machine at this path; null: there is none.
   EngineEndpoint* engine_at(std::string_view path) noexcept;
+  /// Native sessions without WebSockets. Only with signaling.
+  EventStreams& events() noexcept { return *events_; }
+  bool is_events(const HttpRequest& request) const noexcept;
+  /// Of what is posted to this path.
+  std::size_t max_body_bytes(const HttpRequest& request) const noexcept;
   /// Hands the native dialect what somebody else's call on the Router says to its members.
   void deliver(const signal::Outbox& outbox);
   /// Hands what is to be said to the sockets and plans the next tick.
@@ -155,6 +162,7 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   dialect::Frames frames_;
   std::vector<std::unique_ptr<EngineEndpoint>> engines_;
   PeerJsMount peerjs_;
+  std::unique_ptr<EventStreams> events_;
   bool delivering_ = false;
   std::vector<std::uint8_t> scratch_;
   std::vector<std::string> buffers_;

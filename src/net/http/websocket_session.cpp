@@ -52,7 +52,7 @@ class WebSocketSession final : public Socket, public WsLink, public SilenceWatch
 
   void start(const HttpRequest& request, const dialect::PeerJsQuery& query);
 
-  std::size_t send(std::string_view text) override;
+  std::size_t send(std::string_view text, std::uint64_t number) override;
   void close(std::uint16_t code, std::string_view reason) override { say_goodbye(code, reason); }
   void cut() noexcept override { cork().close(); }
   void retire() noexcept override {
@@ -93,7 +93,7 @@ void WebSocketSession::ended(WsEnd why, std::uint16_t code) {
   host().socket_closed(id_, *this, reason_of(why, code));
 }
 
-std::size_t WebSocketSession::send(std::string_view text) {
+std::size_t WebSocketSession::send(std::string_view text, std::uint64_t /*it is in the text*/) {
   // After our close frame nothing may follow.
   if (is_closing()) return 0;
   if (!cork().append_text(text) && cork().stream().socket().is_open())

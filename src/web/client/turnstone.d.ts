@@ -26,6 +26,11 @@ export interface ConnectOptions {
   url?: string | URL;
   /** A function is asked again at every reconnect. */
   token?: string | (() => string | Promise<string>);
+  /**
+   * How messages travel. `auto` (default): a WebSocket, and where those die before the welcome, or do not open within six
+   * seconds, events and POSTs (`/v1/events`, beside the URL's path), then for as long as the page lives.
+   */
+  transport?: 'auto' | 'websocket' | 'events';
   /** Wanted peer id; the server chooses one if it is missing. */
   peer?: string;
   meta?: Meta;
@@ -87,24 +92,32 @@ export class Client extends Emitter<ClientEvents> {
   readonly state: State;
   readonly peer?: string;
   readonly iceServers: RTCIceServer[];
+  /** For an RTCPeerConnection, with the current ICE servers. */
   readonly rtcConfig: RTCConfiguration;
   /** The same for a room: with TURN credentials of its own, if it has any. */
   rtcConfigOf(room?: string): RTCConfiguration;
   readonly features: string[];
   readonly limits: Record<string, unknown>;
   readonly rooms: Map<string, Map<string, Peer>>;
+  /** The live ones. */
   readonly links: PeerLink[];
   ready(ms?: number): Promise<this>;
   /** Whoever makes the room sets its options. */
   join(room: string, meta?: Meta, options?: RoomOptions): Promise<Peer[]>;
   configureRoom(room: string, options: RoomOptions): Promise<unknown>;
+  /** Removes a peer from a room. */
   kick(room: string, peer: string, reason?: string): Promise<unknown>;
+  /** Keeps a peer out of a room for so many seconds; 0: no longer. */
   ban(room: string, peer: string, seconds: number, reason?: string): Promise<unknown>;
+  /** Closes the links of the room, too. */
   leave(room: string): Promise<void>;
+  /** To a peer, to a list of peers or to `*`. */
   send(to: string | string[], kind: Kind, data: unknown, options?: { room?: string; queue?: number }):
     Promise<{ delivered?: number; queued?: number }>;
+  /** Changes the own meta, in a room or everywhere. */
   update(meta: Meta, room?: string): Promise<unknown>;
   list(room: string): Promise<Peer[]>;
+  /** Fetches fresh ICE servers now. */
   ice(): Promise<RTCIceServer[]>;
   configure(rtcConfig: RTCConfiguration): void;
   /** `room` defaults to the first one that both are in. */
@@ -112,6 +125,7 @@ export class Client extends Emitter<ClientEvents> {
   isPolite(peer: string, room?: string): boolean;
   /** What is going on, in words: states, candidates, the path of each link, and what went wrong. */
   diagnose(): Promise<string>;
+  /** Ends the session and all links. */
   close(): void;
 }
 
@@ -142,10 +156,12 @@ export class PeerLink extends Emitter<LinkEvents> {
   readonly pc: RTCPeerConnection;
   publish(stream: MediaStream | null): Promise<void>;
   channel(label: string, options?: RTCDataChannelInit): RTCDataChannel;
+  /** Gathers again and looks for a new path. */
   restart(): void;
   stats(): Promise<LinkStats>;
   /** Lines for `Client.diagnose()`. */
   diagnose(): Promise<string[]>;
+  /** Ends the call and tells the peer. */
   close(): void;
 }
 

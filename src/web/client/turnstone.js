@@ -3,11 +3,12 @@
 
 const FATAL_CLOSE = [4001, 4003, 4009]; // unauthorized, forbidden, superseded: trying again cannot help
 const FATAL_ERROR = ['unauthorized', 'token_expired', 'forbidden', 'unsupported_version', 'bad_request'];
-const REQUEST_MS = 10_000, CONNECT_MS = 15_000, ORPHAN_MS = 20_000, DISCONNECTED_MS = 3_000, ANSWER_MS = 5_000;
+const REQUEST_MS = 10_000, CONNECT_MS = 15_000, OPEN_MS = 6_000, ORPHAN_MS = 20_000, DISCONNECTED_MS = 3_000, ANSWER_MS = 5_000;
 const ACK_EVERY = 16; // messages
 const MAX_NOTES = 50; // of what diagnose() tells about a link
 const MAX_EARLY = 128; // candidates kept for a description that has not come yet
 const UP = ['connected', 'completed'];
+const reached = new Map(); // URL → how a server was reached there: 'websocket' or 'events'; as long as the page lives
 
 const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(9)), (b) => b.toString(36)).join('');
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -42,11 +43,7 @@ class Emitter {
   }
 }
 
-/**
- * Opens a signalling session that keeps itself alive.
- * @param {import('./turnstone').ConnectOptions} [options]
- * @returns {Client}
- */
+/** Opens a signalling session that keeps itself alive. */
 export const connect = (options) => new Client(options);
 
 export class Client extends Emitter {
@@ -60,7 +57,7 @@ export class Client extends Emitter {
   limits = {};
   /** room → Map(peer → {peer, meta, polite}) */
   rooms = new Map();
-  #options; #socket; #rtc; #welcomed = false; #attempt = 0; #retryAt = 0; #refusal; #nextId = 1; #heartbeat;
+  #options; #socket; #rtc; #welcomed = false; #attempt = 0; #retryAt = 0; #failures = 0; #via; #refusal; #nextId = 1; #heartbeat;
   #retryTimer; #iceTimer; #goawayTimer; #connectionType;
   #pending = new Map(); // request id → {resolve, reject, timer}
   #waiting = new Set(); // requests made while there is no session
@@ -88,10 +85,8 @@ export class Client extends Emitter {
     this.#open();
   }
 
-  /** Configuration for RTCPeerConnection, with the current ICE servers. */
   get rtcConfig() { return this.rtcConfigOf(); }
 
-  /** The same for a room: with its own TURN credentials, if it has any. */
   rtcConfigOf(room) {
     const own = this.#roomIce.get(room);
     const others = own ? this.iceServers.filter((s) => s.username === undefined) : this.iceServers;
@@ -101,7 +96,6 @@ export class Client extends Emitter {
   /** @internal Messages will go out, now or with the resume. */
   get canSend() { return this.state === 'open' || (this.state === 'reconnecting' && this.#session !== undefined); }
 
-  /** All live links to peers. */
   get links() { return [...this.#links.values()]; }
 
   /** Resolves when the session is open; rejects when it is closed for good. */
@@ -128,36 +122,28 @@ export class Client extends Emitter {
     }
   }
 
-  /** Leaves a room and closes its links. */
   async leave(room) {
     this.#forget(room, 'left');
     if (this.state === 'open') await this.#request({ t: 'leave', room });
     else if (this.canSend) this.#leaving.add(room); // the server keeps the membership while the connection is away
   }
 
-  /** Sends to a peer, to a list of peers or to '*'; resolves to {delivered, queued}. */
   async send(to, kind, data, { room, queue } = {}) { return this.#ask({ t: 'send', room, to, kind, data, queue }); }
 
-  /** Changes own meta, in a room or everywhere. */
   async update(meta, room) {
     await this.ready(REQUEST_MS);
     if (this.#wanted.has(room)) this.#wanted.get(room).meta = meta;
     return this.#request({ t: 'update', room, meta });
   }
 
-  /** Lists the peers of a room. */
   async list(room) { return (await this.#ask({ t: 'list', room })).peers; }
 
-  /** Changes options of a room: {size, locked, meta}. */
   async configureRoom(room, { size, locked, meta }) { return this.#ask({ t: 'room', room, size, locked, meta }); }
 
-  /** Removes a peer from a room. */
   async kick(room, peer, reason) { return this.#ask({ t: 'kick', room, peer, reason }); }
 
-  /** Keeps a peer out of a room for so many seconds; 0: no longer. */
   async ban(room, peer, seconds, reason) { return this.#ask({ t: 'ban', room, peer, seconds, reason }); }
 
-  /** Fetches fresh ICE servers now. */
   async ice() { return (await this.#ask({ t: 'ice' })).servers; }
 
   /** Changes RTCPeerConnection options, e.g. {iceTransportPolicy: 'relay'}. Every link is replaced by a new one. */
@@ -184,7 +170,6 @@ export class Client extends Emitter {
     return lines.join('\n');
   }
 
-  /** Ends the session and all links. */
   close() {
     this.#write({ t: 'bye' });
     this.#finish(new SignalError('closed'));
@@ -196,16 +181,34 @@ export class Client extends Emitter {
     return this.rooms.get(room)?.get(peer)?.polite ?? (room !== undefined || this.peer < peer);
   }
 
+  // What has worked, or a WebSocket; and while that dies before the welcome, now and then the other one.
+  #transport({ transport = 'auto' } = this.#options) {
+    if (transport !== 'auto') return transport;
+    const known = reached.get(this.url), cycle = known ? 5 : 3;
+    return (this.#failures % cycle === cycle - 1) === (known === 'events') ? 'websocket' : 'events';
+  }
+
   async #open() {
-    let socket;
+    this.#via = this.#transport();
+    this.#refusal = undefined;
+    let socket = this.#socket = { timer: -1, close() {} }, Socket = globalThis.WebSocket;
+    if (this.#via === 'events') {
+      note(this.#log, 'signalling by events and POSTs');
+      try { Socket = (await import('./events.js')).EventLink; } catch { return this.#lost(socket); }
+      if (socket !== this.#socket) return;
+    }
     try {
-      socket = this.#socket = new WebSocket(this.url, 'signal.v1+json');
+      socket = this.#socket = new Socket(this.url, 'signal.v1+json');
     } catch (e) {
       return this.#finish(e);
     }
-    this.#refusal = undefined;
-    socket.timer = setTimeout(() => this.#lost(socket), CONNECT_MS);
+    socket.timer = setTimeout(() => {
+      this.#failures ||= 1; // the other way is next
+      this.#lost(socket);
+    }, this.#failures ? CONNECT_MS : OPEN_MS);
     socket.onopen = async () => {
+      clearTimeout(socket.timer);
+      socket.timer = setTimeout(() => this.#lost(socket), CONNECT_MS);
       try {
         const { token, peer, meta } = this.#options;
         const secret = typeof token === 'function' ? await token() : token;
@@ -236,6 +239,7 @@ export class Client extends Emitter {
     this.#socket = undefined;
     this.#stopTimers(socket);
     socket.close(4000, 'coming back'); // 1000 would be leaving
+    if (socket.timer && !this.#refusal && (code ?? 1006) === 1006 && globalThis.navigator?.onLine !== false) this.#failures++;
     for (const entry of [...this.#pending.values()]) {
       if (!this.#session || entry.message.t === 'ping') entry.reject(new SignalError('disconnected'));
     }
@@ -270,9 +274,8 @@ export class Client extends Emitter {
   }
 
   #stopTimers(socket) {
-    clearTimeout(socket?.timer);
     clearInterval(this.#heartbeat);
-    for (const timer of [this.#retryTimer, this.#iceTimer, this.#goawayTimer]) clearTimeout(timer);
+    for (const timer of [socket?.timer, this.#retryTimer, this.#iceTimer, this.#goawayTimer]) clearTimeout(timer);
   }
 
   #retryNotBefore(seconds) {
@@ -341,15 +344,10 @@ export class Client extends Emitter {
     switch (m.t) {
       case 'welcome': this.#onWelcome(m); break;
       case 'joined': this.#onJoined(m); break;
+      case 'peer-left': this.#onPeerLeft(m); break;
       case 'peer-joined':
-        peers?.set(m.peer, { peer: m.peer, meta: m.meta, polite: m.polite });
-        this.#links.get(linkKey(m.room, m.peer))?.adopt();
-        this.emit(m.t, m);
-        break;
-      case 'peer-left':
-        this.#onPeerLeft(m);
-        break;
       case 'peer-resumed':
+        if (m.t === 'peer-joined') peers?.set(m.peer, { peer: m.peer, meta: m.meta, polite: m.polite });
         this.#links.get(linkKey(m.room, m.peer))?.adopt();
         this.emit(m.t, m);
         break;
@@ -361,9 +359,7 @@ export class Client extends Emitter {
         this.emit(m.t, m);
         this.#onSignal(m);
         break;
-      case 'ice':
-        this.#setIce(m);
-        break;
+      case 'ice': this.#setIce(m); break;
       case 'error': {
         const error = new SignalError(m.code, m.message, m.retryAfter);
         if (answer) return answer.reject(error);
@@ -399,6 +395,8 @@ export class Client extends Emitter {
     const socket = this.#socket;
     clearTimeout(socket.timer);
     socket.timer = undefined;
+    this.#failures = 0;
+    if (this.#via === 'websocket' || !reached.has(this.url)) reached.set(this.url, this.#via);
     if (this.#welcomed && this.peer !== m.peer) {
       this.#dropLinks('identity'); // the others know those links under the old id
     }
@@ -550,6 +548,7 @@ function note(notes, text) {
   if (notes.length > MAX_NOTES) notes.shift();
 }
 
+const ICE_ERRORS = { 401: 'credential expired?', 701: 'port blocked?' };
 const CLOSE_NAMES = { 4001: 'unauthorized', 4003: 'forbidden', 4009: 'superseded' };
 const SIGNALS = { offer: 1, answer: 1, candidate: 1, end: 1 };
 const linkKey = (room, peer) => JSON.stringify([room, peer]);
@@ -576,7 +575,8 @@ export class PeerLink extends Emitter {
       else if (candidate.candidate) this.#signal('candidate', candidate.toJSON());
     };
     pc.onicecandidateerror = (e) => {
-      note(this.#notes, `${e.url ?? 'a server'} failed: ${e.errorCode} ${e.errorText ?? ''}`.trim());
+      const why = [e.errorCode, e.errorText, ICE_ERRORS[e.errorCode]].filter(Boolean).join(' ');
+      note(this.#notes, `${e.url ?? 'a server'} failed: ${why}`);
     };
     pc.oniceconnectionstatechange = () => this.#iceState(pc.iceConnectionState);
     pc.onconnectionstatechange = () => {
@@ -603,10 +603,8 @@ export class PeerLink extends Emitter {
     return this.pc.createDataChannel(label, { negotiated: options.id !== undefined, ...options });
   }
 
-  /** Gathers again and looks for a new path. */
   restart() { this.pc.restartIce(); }
 
-  /** Ends the call and tells the peer. */
   close(reason = 'closed') {
     if (this.closed) return;
     this.closed = true;
@@ -642,9 +640,7 @@ export class PeerLink extends Emitter {
     }).catch((e) => this.#fail(e));
   }
 
-  #fail(error) {
-    if (!this.closed) this.emit('error', error);
-  }
+  #fail(error) { if (!this.closed) this.emit('error', error); }
 
   #iceState(state) {
     clearTimeout(this.#downTimer);
@@ -747,7 +743,6 @@ export class PeerLink extends Emitter {
     }
   }
 
-  /** Lines for `client.diagnose()`. */
   async diagnose() {
     const report = [...(await this.pc.getStats()).values()];
     const count = (type) => {
@@ -765,7 +760,6 @@ export class PeerLink extends Emitter {
     return [...lines, ...this.#notes];
   }
 
-  /** Selected pair, path, round trip, and rates since the last call. */
   async stats() {
     const report = await this.pc.getStats();
     const all = [...report.values()];
