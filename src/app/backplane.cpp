@@ -20,16 +20,20 @@ namespace {
 
 /// Beyond the largest message, of a frame: its targets, its head.
 constexpr std::size_t kFrameRoom = std::size_t{64} << 10;
+constexpr std::chrono::minutes kComplaintPause{1};
 
 }  // namespace
 
 Backplane::Backplane(Surroundings surroundings) : around_(std::move(surroundings)), timer_(around_.context) {
   const config::Config& config = around_.config;
   if (!config.signaling_enabled || config.signal.cluster.backplane == signal::Backplane::Memory) return;
-  cluster_ = std::make_unique<signal::Cluster>(
-      around_.router, around_.random, config.signal.cluster.redis_prefix, [this](std::string_view order) {
-        if (const auto revocation = revocation_of(order)) around_.revoke(*revocation);
-      });
+  const signal::ClusterOptions& options = config.signal.cluster;
+  cluster_ = std::make_unique<signal::Cluster>(around_.router, around_.random, options.redis_prefix,
+                                               signal::derive(options.cluster_secret, signal::kFramesPurpose),
+                                               [this](std::string_view order) {
+                                                 if (const auto revocation = revocation_of(order))
+                                                   around_.revoke(*revocation);
+                                               });
   cluster_->set_others(
       [this](const Now& now, const signal::Outbox& said) { around_.dialects.tell_here(now, said); });
   // All that a turn of the loop brings leaves together.
@@ -47,7 +51,7 @@ void Backplane::make_bus() {
   };
   handlers.disconnected = [this] { cluster_->disconnected(net::now()); };
   handlers.message = [this](std::string_view frame) {
-    cluster_->received(net::now(), frame);
+    if (const auto why = cluster_->received(net::now(), frame)) complain(*why);
     around_.dialects.flush();
   };
   handlers.report = [](const std::string& trouble) {
@@ -62,6 +66,24 @@ void Backplane::make_bus() {
                                  std::move(handlers));
   if (!bus) throw StartProblem(bus.error());
   bus_ = std::move(*bus);
+}
+
+/// What an operator must mend. Not of each frame: whoever may publish could fill the log.
+void Backplane::complain(signal::ClusterRefusal why) {
+  if (why == signal::ClusterRefusal::Replay) return;
+  const auto now = net::now().mono;
+  auto& last = complained_[signal::index(why)];
+  if (last && now - *last < kComplaintPause) return;
+  last = now;
+  if (why == signal::ClusterRefusal::Version) {
+    log::error("a node of another version is on this Redis: its members and ours do not see each other",
+               {{"remedy", "bring all nodes to one version"}});
+  } else {
+    log::error("somebody speaks on the channels of this cluster without its secret, and is not heard",
+               {{"remedy",
+                 "signaling.redis.cluster_secret must be the same at all nodes, and deployments "
+                 "that share a Redis need a signaling.redis.prefix each"}});
+  }
 }
 
 void Backplane::start() {

@@ -3,8 +3,10 @@
 // members here. Without others, nothing. HTTP thread.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include <boost/asio/io_context.hpp>
@@ -51,12 +53,14 @@ class Backplane {
 
  private:
   void make_bus();
+  void complain(signal::ClusterRefusal why);
   void flush();
   void plan();
 
   Surroundings around_;
   std::unique_ptr<signal::Cluster> cluster_;  // null: this is the only node; then so is bus_
   boost::asio::steady_timer timer_;
+  std::array<std::optional<TimePoint>, signal::kClusterRefusalCount> complained_{};
   bool planned_ = false;
   bool stopped_ = false;
   std::unique_ptr<net::RedisBus> bus_;

@@ -360,9 +360,16 @@ constexpr std::array kCluster{
                out.add(s.cluster->bytes_received, {"received"}), out.add(s.cluster->bytes_sent, {"sent"});
            }},
     Metric{{"turnstone_cluster_malformed_frames_total", kCounter,
-            "Frames that were none, or of a version that is not spoken here.", ""},
+            "Frames that were none, or said what no node may say.", ""},
            [](const Snapshot& s, Samples& out) {
              if (s.cluster) out.add(s.cluster->frames_malformed);
+           }},
+    Metric{{"turnstone_cluster_refused_frames_total", kCounter,
+            "Frames that were not taken, by reason: another version, no signature with the secret of the "
+            "nodes, or one that had been there before.",
+            "reason"},
+           [](const Snapshot& s, Samples& out) {
+             if (s.cluster) each<signal::ClusterRefusal>(out, s.cluster->frames_refused);
            }},
     Metric{{"turnstone_cluster_repeated_frames_total", kCounter, "Frames that had come before.", ""},
            [](const Snapshot& s, Samples& out) {

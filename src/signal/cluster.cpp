@@ -47,11 +47,14 @@ Op ban_op(const RemoteBan& ban) {
   op.mark = ban.credential;
   op.size = static_cast<std::uint32_t>(ban.time.count());  // a week at most
   op.text = ban.reason;
+  op.stamp = ban.stamp;
   return op;
 }
 
-Op order_op(std::string_view text) {
+Op order_op(std::string_view text, WallTime until, std::size_t kind) {
   Op op{OpType::Order};
+  op.number = static_cast<std::uint64_t>(std::max<std::int64_t>(until.time_since_epoch().count(), 0));
+  op.flag = static_cast<std::uint8_t>(kind);
   op.text = text;
   return op;
 }
@@ -66,15 +69,13 @@ class Cluster::Recount final : public Watcher {
   void entered(const RemoteMember& member) override {
     const auto known = cluster_.locals_.find(member.peer);
     if (known == cluster_.locals_.end()) return;
-    const Claim& claim = known->second.claim;
     Op op{OpType::Member};
     op.number = known->second.number;
     op.peer = member.peer;
     op.mark = member.credential;
     op.session = member.session;
-    op.stamp = claim.stamp;
-    op.over = claim.over_node;
-    op.over_stamp = claim.over_stamp;
+    op.stamp = known->second.stamp;
+    op.over = known->second.over;
     cluster_.push(link_, op);
   }
   void joined(std::string_view peer, std::string_view room, std::uint64_t order,
@@ -109,19 +110,25 @@ void Cluster::tell_all(const Now& now, Link& link) {
   push(link, Op{OpType::Begin});
   Recount recount(*this, link);
   router_.recount(now, recount);
-  for (const auto& kind : orders_) {
-    for (const Order& order : kind) {
-      if (order.until > now.wall) push(link, order_op(order.text));
+  for (const RemoteBan& ban : bans_.words(now.mono)) {
+    // Of rooms that are here the recount tells, but not of bans that have ended.
+    if (ban.time.count() == 0 || !router_.has_room(ban.room)) push(link, ban_op(ban));
+  }
+  for (std::size_t kind = 0; kind < kOrderKinds; ++kind) {
+    for (const Order& order : orders_[kind]) {
+      if (order.until > now.wall) push(link, order_op(order.text, order.until, kind));
     }
   }
   push(link, Op{OpType::End});
 }
 
-Cluster::Cluster(Router& router, RandomSource& random, std::string prefix, TakeOrder take_order)
+Cluster::Cluster(Router& router, RandomSource& random, std::string prefix, const ClusterKey& key,
+                 TakeOrder take_order)
     : router_(router),
       prefix_(std::move(prefix)),
       node_(base64url(random.bytes<12>())),
       common_channel_(prefix_ + ":all"),
+      key_(ByteView(key.bytes)),
       take_order_(std::move(take_order)) {
   router_.set_watcher(this);
 }
@@ -151,29 +158,60 @@ void Cluster::disconnected(const Now& now) {
   go_down();
 }
 
-void Cluster::received(const Now& now, std::string_view frame) {
+std::optional<ClusterRefusal> Cluster::refuse(ClusterRefusal why) {
+  ++counters_.frames_refused[index(why)];
+  return why;
+}
+
+std::optional<ClusterRefusal> Cluster::received(const Now& now, std::string_view frame) {
+  notice_stop(now);
   now_ = now.mono;
-  if (left_) return;
+  if (left_) return std::nullopt;
   ++counters_.frames_received;
   counters_.bytes_received += frame.size();
-  wire::FrameReader in(frame);
+  const wire::Look look = wire::look_at(frame);
+  if (look == wire::Look::OtherVersion) return refuse(ClusterRefusal::Version);
+  std::optional<std::string_view> body;
+  if (look == wire::Look::ToOne) body = wire::unseal(key_, own_channel(), frame);
+  if (look == wire::Look::ToAll) body = wire::unseal(key_, common_channel_, frame);
+  if (look != wire::Look::Nothing && !body) return refuse(ClusterRefusal::Signature);
+  wire::FrameReader in(body.value_or(std::string_view()));
   const auto head = in.head();
   if (!head) {
     ++counters_.frames_malformed;
-    return;
+    return std::nullopt;
   }
-  if (head->node == node_) return echoed(now);
+  if (head->node == node_) {
+    echoed(now, head->serial);
+    return std::nullopt;
+  }
+  const auto known = links_.find(head->node);
+  const std::uint64_t last = known != links_.end() ? known->second->serial : last_serial(head->node);
+  if (head->serial <= last) return refuse(ClusterRefusal::Replay);
   if (head->type == wire::FrameType::Bye) {
-    const auto known = links_.find(head->node);
-    if (known != links_.end()) drop(now, *known->second, LeaveReason::Left);
-    return;
+    bury(head->node, head->serial);
+    if (known == links_.end()) return std::nullopt;
+    known->second->serial = head->serial;
+    drop(now, *known->second, LeaveReason::Left);
+    fill_vacant(now);
+    return std::nullopt;
   }
   Link* link = link_to(now, head->node);
-  if (link == nullptr) return;
+  if (link == nullptr) return std::nullopt;
+  link->serial = head->serial;
+  link->proven = link->proven || head->type == wire::FrameType::Data;
   heard(now, *link);
-  if (head->type != wire::FrameType::Data) return;
+  if (head->type != wire::FrameType::Data) return std::nullopt;
   confirm(now, *link, *head);
-  if (advance_stream(*link, *head)) read(now, *link, in, *head);
+  if (advance_stream(now, *link, *head)) read(now, *link, in, *head);
+  return std::nullopt;
+}
+
+/// The process, or its host, has stood still: what comes now is old, and others may have given it up.
+void Cluster::notice_stop(const Now& now) {
+  if (!up_ || ticked_ + kStoppedLimit >= now.mono) return;
+  now_ = ticked_ = now.mono;
+  go_down();
 }
 
 /// What a call on the Router says must be said before the next one. It may be to members elsewhere, too: what
@@ -188,6 +226,7 @@ void Cluster::say(const Now& now) {
 std::vector<Cluster::Publication> Cluster::take(const Now& now) {
   now_ = now.mono;
   awake_ = false;
+  fill_vacant(now);
   std::vector<Publication> all;
   for (const Bounce& b : std::exchange(bounces_, {})) router_.undelivered(b.sender, b.room, b.to, said_);
   say(now);
@@ -203,6 +242,7 @@ std::vector<Cluster::Publication> Cluster::take(const Now& now) {
 }
 
 void Cluster::tick(const Now& now) {
+  notice_stop(now);
   now_ = ticked_ = now.mono;
   if (up_ && echo_ + kEchoLimit < now.mono) go_down();
   std::vector<std::string> silent;
@@ -212,9 +252,11 @@ void Cluster::tick(const Now& now) {
     if (up_ && std::max(link->heard_at, up_since_) + kNodeLimit < now.mono) silent.push_back(name);
   }
   for (const std::string& name : silent) {
-    ++counters_.nodes_lost;
-    drop(now, *links_.find(name)->second, LeaveReason::Lost);
+    Link& link = *links_.find(name)->second;
+    counters_.nodes_lost += link.proven ? 1U : 0U;
+    drop(now, link, LeaveReason::Lost);
   }
+  fill_vacant(now);
 }
 
 std::optional<TimePoint> Cluster::next_deadline() const noexcept {
@@ -236,6 +278,10 @@ void Cluster::deliver(const Outbox& outbox) {
       if (where == remotes_.end()) continue;
       Link* link = where->second.link;
       const std::string_view name = link->members.find(where->second.number)->second.peer;
+      if (kicked != nullptr) {
+        tell_kick(name, where->second, *kicked);
+        continue;
+      }
       const auto same = std::find_if(to.begin(), to.end(), [&](const auto& one) {
         return one.first == link && one.second.size() < kMaxOpTargets;
       });
@@ -244,33 +290,38 @@ void Cluster::deliver(const Outbox& outbox) {
       names.push_back(name);
     }
     for (const auto& [link, names] : to) {
-      if (message != nullptr) {
-        Op op{OpType::Message};
-        op.peer = message->from;
-        op.room = message->room;
-        op.flag = static_cast<std::uint8_t>(message->kind);
-        op.text = message->data;
-        op.targets = names;
-        push(*link, op);
-        continue;
-      }
-      for (const std::string_view name : names) {
-        Op op{OpType::Kick};
-        op.peer = name;
-        op.room = kicked->room;
-        op.text = kicked->reason.substr(0, kMaxReasonBytes);
-        push(*link, op);
-      }
+      Op op{OpType::Message};
+      op.peer = message->from;
+      op.room = message->room;
+      op.flag = static_cast<std::uint8_t>(message->kind);
+      op.text = message->data;
+      op.targets = names;
+      push(*link, op);
     }
   }
 }
 
+/// All nodes: what they hear of the member later, and was said before, does not bring it back.
+void Cluster::tell_kick(std::string_view peer, const Where& where, const Kicked& kicked) {
+  Op op{OpType::Kick};
+  op.peer = peer;
+  op.room = kicked.room;
+  op.text = kicked.reason.substr(0, kMaxReasonBytes);
+  op.over = where.link->node;
+  op.number = where.number;
+  op.stamp = kicked.order;
+  push_all(op);
+  if (!op.room.empty())
+    kicks_.add(now_, {where.link->node, where.number, std::string(op.room)}, op.stamp, op.text);
+}
+
 void Cluster::order(const Now& now, std::string text, WallTime until, std::size_t kind) {
   if (text.size() > wire::kMaxOrderBytes) return;
-  std::deque<Order>& kept = orders_[std::min(kind, kOrderKinds - 1)];
+  kind = std::min(kind, kOrderKinds - 1);
+  std::deque<Order>& kept = orders_[kind];
   // Those of a kind last about equally long.
   while (!kept.empty() && (kept.front().until <= now.wall || kept.size() >= kMaxOrders)) kept.pop_front();
-  push_all(order_op(text));
+  push_all(order_op(text, until, kind));
   kept.push_back({std::move(text), until});
 }
 
@@ -281,18 +332,19 @@ void Cluster::leave() {
 }
 
 bool Cluster::is_whole() const noexcept {
-  return up_ && std::all_of(links_.begin(), links_.end(),
-                            [](const auto& entry) { return entry.second->state.reachable; });
+  return up_ && std::all_of(links_.begin(), links_.end(), [](const auto& entry) {
+           return entry.second->state.reachable || !entry.second->proven;
+         });
 }
 
 ClusterCounters Cluster::snapshot() const {
   ClusterCounters out = counters_;
   out.up = up_;
-  out.nodes = links_.size();
   out.remote_members = remotes_.size();
   for (const auto& [name, link] : links_) {
     out.waiting_bytes += link->waiting_bytes;
-    out.nodes_out_of_reach += link->state.reachable ? 0U : 1U;
+    out.nodes += link->proven ? 1U : 0U;
+    out.nodes_out_of_reach += link->state.reachable || !link->proven ? 0U : 1U;
   }
   return out;
 }
@@ -302,11 +354,8 @@ ClusterCounters Cluster::snapshot() const {
 void Cluster::entered(const RemoteMember& member) {
   LocalMember& own = locals_[std::string(member.peer)];
   own.number = ++numbers_;
-  own.claim = Claim{node_, ++stamps_};
-  if (const auto over = std::exchange(replaced_, std::nullopt)) {
-    own.claim.over_node = over->node;
-    own.claim.over_stamp = over->stamp;
-  }
+  own.stamp = ++stamps_;
+  own.over = std::exchange(replaced_, {});
   for (const auto& [name, link] : links_) Recount(*this, *link).entered(member);
 }
 
@@ -318,10 +367,15 @@ void Cluster::gone(std::string_view peer, LeaveReason why) {
   op.flag = static_cast<std::uint8_t>(why);
   push_all(op);
   locals_.erase(known);
+  // The Router is still at work.
+  if (hidden_.find(peer) == hidden_.end()) return;
+  vacant_.emplace_back(peer);
+  wake();
 }
 
 void Cluster::joined(std::string_view peer, std::string_view room, std::uint64_t order,
                      std::string_view meta) {
+  newest_ = std::max(newest_, order);
   const auto known = locals_.find(peer);
   if (known != locals_.end()) push_all(join_op(known->second.number, room, order, meta));
 }
@@ -355,18 +409,28 @@ void Cluster::lost(std::string_view peer, bool is_lost) {
   push_all(op);
 }
 
-void Cluster::configured(const RemoteRoom& room) { push_all(room_op(room)); }
+void Cluster::configured(const RemoteRoom& room) {
+  newest_ = std::max(newest_, room.stamp);
+  push_all(room_op(room));
+}
 
-void Cluster::banned(const RemoteBan& ban) { push_all(ban_op(ban)); }
+void Cluster::banned(const RemoteBan& ban) {
+  newest_ = std::max(newest_, ban.stamp);
+  bans_.take(now_, ban);
+  push_all(ban_op(ban));
+}
 
+/// It is the Router that takes it away. Its own node hears of the new claim, and closes it.
 void Cluster::superseded(std::uint64_t connection) {
-  const auto where = remotes_.find(connection);
-  if (where == remotes_.end()) return;
-  auto& members = where->second.link->members;
-  const auto member = members.find(where->second.number);
-  replaced_ = member->second.claim;
-  members.erase(member);
-  remotes_.erase(where);
+  const auto at = remotes_.find(connection);
+  if (at == remotes_.end()) return;
+  const Where where = at->second;
+  remotes_.erase(at);
+  Member& member = where.link->members.find(where.number)->second;
+  member.hidden = std::make_unique<RemoteRecord>(router_.remote_record(connection));
+  member.connection = 0;
+  hidden_.emplace(member.peer, where);
+  replaced_ = where.link->node;
 }
 
 }  // namespace ts::signal

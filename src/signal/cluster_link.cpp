@@ -13,6 +13,9 @@ using wire::OpType;
 
 /// What one node may have taken before it confirms without having anything to say itself.
 constexpr std::uint64_t kAckEvery = 64;
+constexpr std::size_t kAckBytes = kLinkWindowBytes / 4;
+/// Of one node, as long as there is no stream to it.
+constexpr std::size_t kMaxAnswers = 1024;
 
 Cluster::Link* Cluster::link_to(const Now& now, std::string_view node) {
   const auto known = links_.find(node);
@@ -22,23 +25,48 @@ Cluster::Link* Cluster::link_to(const Now& now, std::string_view node) {
   made->node = node;
   made->heard_at = now.mono;
   made->state.reachable = false;
+  made->serial = last_serial(node);
   return links_.emplace(std::string(node), std::move(made)).first->second.get();
 }
 
-void Cluster::echoed(const Now& now) {
+/// Of a node that has gone and may only have been away; 0: of no such node.
+std::uint64_t Cluster::last_serial(std::string_view node) const noexcept {
+  for (const Gone& one : gone_nodes_) {
+    if (one.node == node) return one.serial;
+  }
+  return 0;
+}
+
+void Cluster::bury(std::string_view node, std::uint64_t serial) {
+  std::erase_if(gone_nodes_, [&](const Gone& one) { return one.node == node; });
+  if (gone_nodes_.size() >= kMaxGoneNodes) gone_nodes_.pop_front();
+  gone_nodes_.push_back({std::string(node), serial});
+}
+
+/// Only what was said since this node knows that nothing gets through says that it does again.
+void Cluster::echoed(const Now& now, std::uint64_t serial) {
+  if (serial < echo_from_) return;
+  echo_from_ = serial + 1;
   echo_ = now.mono;
   if (!std::exchange(up_, true)) up_since_ = now.mono;
 }
 
 void Cluster::go_down() {
   up_ = false;
+  echo_from_ = serial_ + 1;
+  beacon_due_ = now_;
   for (const auto& [name, link] : links_) link->state.reachable = false;
+  if (connected_) wake();
 }
 
 void Cluster::heard(const Now& now, Link& link) {
   link.heard_at = now.mono;
   if (link.state.reachable || !up_) return;
-  if (link.stream == 0) return start(now, link);
+  if (link.stream == 0) {
+    if (link.retry_at <= now.mono) start(now, link);
+    return;
+  }
+  if (link.failures != 0) return;  // what it says is heard, but not the other way, as far as one knows
   link.state.reachable = true;
   link.send_again();
   wake();
@@ -48,30 +76,44 @@ void Cluster::heard(const Now& now, Link& link) {
 void Cluster::start(const Now& now, Link& link) {
   if (link.stream != 0) bounce(link, ClusterLoss::Link);
   if (link.confirmed != 0) ++counters_.resyncs;
+  const auto answers = std::exchange(link.answers, {});
   link.stream = ++streams_;
   link.confirmed = 0;
   link.waiting.clear();
   link.waiting_bytes = 0;
   link.send_again();
-  link.progress = now.mono;
-  link.state.reachable = up_;
+  link.asked_at.reset();
+  link.progress = link.begun_at = now.mono;
+  link.state.reachable = up_ && link.failures == 0;
+  link.is_beginning = true;
   tell_all(now, link);
+  for (const auto& answer : answers) {
+    link.waiting.push_back({answer, Carried::Answer});
+    link.waiting_bytes += answer->size();
+  }
+  link.is_beginning = false;
+  link.beginning_bytes = link.waiting_bytes;
 }
 
-/// What waits is given up; the stream begins anew when the node is heard.
+/// What waits is given up; the stream begins anew when the node is heard, and later each time.
 void Cluster::break_off(Link& link, ClusterLoss why) {
   bounce(link, why);
+  const auto pause =
+      std::min<Duration>(kRestartPause * (1U << std::min(link.failures, 4U)), kLongestRestartPause);
+  link.retry_at = now_ + pause;
+  ++link.failures;
   link.stream = 0;
   link.waiting.clear();
-  link.waiting_bytes = 0;
+  link.waiting_bytes = link.beginning_bytes = 0;
   link.send_again();
   link.state.reachable = false;
 }
 
-/// The senders of the messages that wait are to be told.
-void Cluster::bounce(const Link& link, ClusterLoss why) {
+/// The senders of the messages that wait are to be told; answers wait for the next stream.
+void Cluster::bounce(Link& link, ClusterLoss why) {
   for (const Sent& sent : link.waiting) {
-    if (!sent.is_message) continue;
+    if (sent.as == Carried::Answer && link.answers.size() < kMaxAnswers) link.answers.push_back(sent.op);
+    if (sent.as != Carried::Message) continue;
     wire::FrameReader in(*sent.op);
     const auto op = in.next();
     if (!op) continue;
@@ -87,23 +129,41 @@ void Cluster::drop(const Now& now, Link& link, LeaveReason why) {
   bounce(link, ClusterLoss::Node);
   while (!link.members.empty()) {
     const std::uint64_t number = link.members.begin()->first;
-    forget(link, number, why);
+    forget(now, link, number, why);
     say(now);
   }
+  inherit(link);
+  bury(link.node, link.serial);
   links_.erase(std::string(link.node));  // its own name goes with it
+}
+
+/// What it has ordered is told by those who have heard it, now that it cannot.
+void Cluster::inherit(const Link& link) {
+  for (std::size_t kind = 0; kind < kOrderKinds; ++kind) {
+    std::deque<Order>& own = orders_[kind];
+    for (const Order& order : link.orders[kind]) {
+      if (std::find(own.begin(), own.end(), order) != own.end()) continue;
+      if (own.size() >= kMaxOrders) own.pop_front();
+      own.push_back(order);
+    }
+  }
 }
 
 void Cluster::push(Link& link, const Op& op, const std::shared_ptr<const std::string>& bytes) {
   if (left_) return;  // the goodbye has told of everybody
-  const bool is_message = op.type == OpType::Message;
-  if (link.stream != 0 && link.waiting_bytes + bytes->size() <= kMaxLinkBytes) {
-    link.waiting.push_back({bytes, is_message});
+  const Carried as = op.type == OpType::Message       ? Carried::Message
+                     : op.type == OpType::Undelivered ? Carried::Answer
+                                                      : Carried::State;
+  if (link.takes(bytes->size())) {
+    if (link.waiting.empty()) link.progress = now_;
+    link.waiting.push_back({bytes, as});
     link.waiting_bytes += bytes->size();
     return wake();
   }
   if (link.stream != 0) break_off(link, ClusterLoss::Link);
+  if (as == Carried::Answer && link.answers.size() < kMaxAnswers) link.answers.push_back(bytes);
   // Of all else, the new stream tells.
-  if (!is_message) return;
+  if (as != Carried::Message) return;
   for (const std::string_view to : op.targets) {
     bounces_.push_back({std::string(op.peer), std::string(op.room), std::string(to)});
     ++counters_.undelivered[index(ClusterLoss::Link)];
@@ -127,8 +187,11 @@ void Cluster::confirm(const Now& now, Link& link, const wire::Head& head) {
   // Another one reads from the middle, or has forgotten us: then its members of ours are gone, too.
   const bool forgotten = head.ack_stream == 0 && link.confirmed != 0;
   const bool headless = head.ack_stream == link.stream && head.restart;
-  if (forgotten || headless) return start(now, link);
-  if (head.ack_stream != link.stream || head.ack <= link.confirmed) return;
+  if (forgotten || headless) {
+    if (link.begun_at + kRestartPause <= now.mono) start(now, link);
+    return;
+  }
+  if (head.ack_stream != link.stream || head.ack < link.confirmed) return;
   const std::uint64_t count = head.ack - link.confirmed;
   if (count > link.waiting.size()) return;
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -137,13 +200,30 @@ void Cluster::confirm(const Now& now, Link& link, const wire::Head& head) {
     if (link.sent > 0) --link.sent, link.sent_bytes -= size;
     link.waiting.pop_front();
   }
-  link.confirmed = head.ack;
-  link.progress = now.mono;
+  if (count != 0) {
+    link.confirmed = head.ack;
+    link.progress = now.mono;
+    link.failures = 0;
+    link.state.reachable = up_;
+  }
+  // It says so for each frame that comes after the one that was lost, and once is enough.
+  const bool is_new = link.asked_at != link.confirmed || link.round_at + kAskAgainAfter <= now.mono;
+  if (head.gap && link.sent != 0 && is_new) {
+    link.asked_at = link.confirmed;
+    link.send_again();
+  }
   if (link.sent < link.waiting.size()) wake();
 }
 
+/// The stream that comes cannot be read, or not from here on.
+void Cluster::ask_anew(Link& link, std::uint64_t stream) {
+  link.headless = stream;
+  link.owes_ack = true;
+  wake();
+}
+
 /// False: there is nothing new in the frame, or something is missing before it.
-bool Cluster::advance_stream(Link& link, const wire::Head& head) {
+bool Cluster::advance_stream(const Now& now, Link& link, const wire::Head& head) {
   if (head.stream == 0 || head.count == 0) return false;
   if (head.stream < link.in_stream) {
     ++counters_.frames_repeated;
@@ -152,16 +232,27 @@ bool Cluster::advance_stream(Link& link, const wire::Head& head) {
   link.owes_ack = true;
   if (head.stream > link.in_stream) {
     if (head.first != 1) {
-      link.headless = head.stream;
-      wake();
+      ask_anew(link, head.stream);
       return false;
     }
     link.in_stream = head.stream;
     link.in_done = 0;
     link.headless = 0;
+    link.in_broken = link.in_gap = false;
   }
-  if (head.first > link.in_done + 1) return false;  // it will be sent again
-  if (head.first + head.count - 1 > link.in_done) return true;
+  if (link.in_broken) {
+    ask_anew(link, head.stream);
+    return false;
+  }
+  if (head.first > link.in_done + 1) {
+    if (!link.in_gap || link.gap_told + kAskAgainAfter <= now.mono) {
+      link.in_gap = true;
+      link.gap_told = now.mono;
+      wake();
+    }
+    return false;
+  }
+  if (head.count - 1 >= link.in_done + 1 - head.first) return true;
   ++counters_.frames_repeated;
   return false;
 }
@@ -174,7 +265,8 @@ void Cluster::look(const Now& now, Link& link) {
     return;
   }
   if (link.progress + kDeliveryLimit < now.mono) return break_off(link, ClusterLoss::Link);
-  if (link.sent != 0 && std::max(link.progress, link.sent_at) + kRepeatAfter < now.mono) {
+  // However much is sent after it, the first that is not confirmed is what the other end waits for.
+  if (link.sent != 0 && std::max(link.progress, link.round_at) + kRepeatAfter < now.mono) {
     link.send_again();
     wake();
   }
@@ -183,11 +275,12 @@ void Cluster::look(const Now& now, Link& link) {
 void Cluster::publish(const Now& now, Link& link, std::vector<Publication>& out) {
   wire::Head head;
   head.type = wire::FrameType::Data;
-  head.node = node_;
   head.stream = link.stream;
   head.restart = link.headless != 0;
+  head.gap = link.in_gap;
   head.ack_stream = head.restart ? link.headless : link.in_stream;
   head.ack = head.restart ? 0 : link.in_done;
+  if (link.sent == 0) link.round_at = now.mono;
   while (link.sent < link.waiting.size() && link.sent_bytes < kLinkWindowBytes) {
     head.first = link.confirmed + link.sent + 1;
     head.count = 0;
@@ -200,18 +293,23 @@ void Cluster::publish(const Now& now, Link& link, std::vector<Publication>& out)
       ++link.sent;
       link.sent_bytes += op.size();
     }
-    publish(channel_of(link.node), wire::encode(head, ops), out);
-    link.sent_at = now.mono;
+    publish(channel_of(link.node), head, ops, out);
     link.owes_ack = false;
   }
   if (std::exchange(link.owes_ack, false)) {
     head.first = head.count = 0;
-    publish(channel_of(link.node), wire::encode(head, {}), out);
+    publish(channel_of(link.node), head, {}, out);
   }
+  link.unconfirmed_bytes = 0;
   link.headless = 0;
 }
 
-void Cluster::publish(std::string channel, std::string frame, std::vector<Publication>& out) {
+void Cluster::publish(std::string channel, wire::Head& head, std::string_view ops,
+                      std::vector<Publication>& out) {
+  head.node = node_;
+  head.serial = ++serial_;
+  std::string frame = wire::encode(head, ops);
+  wire::seal(key_, channel, frame);
   ++counters_.frames_sent;
   counters_.bytes_sent += frame.size();
   out.push_back({std::move(channel), std::move(frame)});
@@ -220,8 +318,7 @@ void Cluster::publish(std::string channel, std::string frame, std::vector<Public
 void Cluster::publish_to_all(wire::FrameType type, std::vector<Publication>& out) {
   wire::Head head;
   head.type = type;
-  head.node = node_;
-  publish(common_channel_, wire::encode(head, {}), out);
+  publish(common_channel_, head, {}, out);
 }
 
 /// Reads the operations of a frame, of which the first ones may be known already.
@@ -229,19 +326,20 @@ void Cluster::read(const Now& now, Link& link, wire::FrameReader& in, const wire
   std::uint64_t number = head.first;
   const std::uint64_t stream = link.in_stream;
   while (const auto op = in.next()) {
+    link.unconfirmed_bytes += op->text.size();
     if (number++ <= link.in_done) continue;
     link.in_done = number - 1;
+    link.in_gap = false;
     apply(now, link, *op);
     say(now);
   }
-  if (!in.ok() || number != head.first + head.count) {
+  if (!in.ok() || number - head.first != head.count) {
     ++counters_.frames_malformed;
-    link.headless = stream;  // it is to begin anew
+    link.in_broken = true;  // it is to begin anew
     link.in_done = 0;
-    link.owes_ack = true;
-    return wake();
+    return ask_anew(link, stream);
   }
-  if (link.in_done % kAckEvery == 0) wake();
+  if (link.in_done % kAckEvery == 0 || link.unconfirmed_bytes >= kAckBytes) wake();
 }
 
 }  // namespace ts::signal

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include <turnstone/signal/cluster.hpp>
 #include <turnstone/signal/router.hpp>
 
 namespace ts::signal::wire {
@@ -11,6 +12,9 @@ namespace {
 
 constexpr std::string_view kMagic = "TSN";
 constexpr std::size_t kMaxMarkBytes = kMaxPeerNameBytes;  // of an Undelivered it is a peer id
+
+constexpr std::uint8_t kRestartFlag = 1;
+constexpr std::uint8_t kGapFlag = 2;
 
 enum Field : std::uint32_t {
   kNumber = 1,
@@ -31,20 +35,20 @@ enum Field : std::uint32_t {
 /// The fields of each type, in the order of the bits.
 constexpr std::array<std::uint32_t, kOpTypes> kFields{
     0,
-    0,                                                    // Begin
-    0,                                                    // End
-    kNumber | kStamp | kPeer | kMark | kSession | kOver,  // Member
-    kNumber | kFlag,                                      // Gone
-    kNumber | kStamp | kRoom | kText,                     // Join
-    kNumber | kRoom | kFlag,                              // Leave
-    kNumber | kRoom | kText,                              // Update
-    kNumber | kFlag,                                      // Lost
-    kStamp | kRoom | kText | kSize | kFlag,               // Room
-    kPeer | kRoom | kText | kMark | kSize,                // Ban
-    kPeer | kRoom | kText | kFlag | kTargets | kAnyRoom,  // Message
-    kPeer | kRoom | kMark | kAnyRoom,                     // Undelivered
-    kPeer | kRoom | kText | kAnyRoom,                     // Kick
-    kText                                                 // Order
+    0,                                                            // Begin
+    0,                                                            // End
+    kNumber | kStamp | kPeer | kMark | kSession | kOver,          // Member
+    kNumber | kFlag,                                              // Gone
+    kNumber | kStamp | kRoom | kText,                             // Join
+    kNumber | kRoom | kFlag,                                      // Leave
+    kNumber | kRoom | kText,                                      // Update
+    kNumber | kFlag,                                              // Lost
+    kStamp | kRoom | kText | kSize | kFlag,                       // Room
+    kStamp | kPeer | kRoom | kText | kMark | kSize,               // Ban
+    kPeer | kRoom | kText | kFlag | kTargets | kAnyRoom,          // Message
+    kPeer | kRoom | kMark | kAnyRoom,                             // Undelivered
+    kNumber | kStamp | kPeer | kRoom | kText | kOver | kAnyRoom,  // Kick
+    kNumber | kText | kFlag                                       // Order
 };
 
 /// The highest value of the flag of each type.
@@ -53,6 +57,7 @@ constexpr std::uint8_t max_flag(OpType type) noexcept {
     case OpType::Gone:
     case OpType::Leave: return static_cast<std::uint8_t>(LeaveReason::Kicked);
     case OpType::Message: return static_cast<std::uint8_t>(kKindCount - 1);
+    case OpType::Order: return static_cast<std::uint8_t>(kOrderKinds - 1);
     default: return 1;
   }
 }
@@ -96,7 +101,7 @@ bool names_are_valid(const Op& op, std::uint32_t fields) noexcept {
   if (needs_room && !valid_name(op.room, kMaxRoomNameBytes)) return false;
   if (op.mark.size() > kMaxMarkBytes || op.session.size() > kMaxMarkBytes) return false;
   if (op.over.size() > kMaxNodeBytes || op.text.size() > max_text(op.type)) return false;
-  if (op.flag > max_flag(op.type)) return false;
+  if (op.flag > max_flag(op.type) || op.stamp > kMaxStamp) return false;
   return std::all_of(op.targets.begin(), op.targets.end(),
                      [](std::string_view name) { return valid_name(name, kMaxPeerNameBytes); });
 }
@@ -117,7 +122,7 @@ std::string encode(const Op& op) {
   if ((fields & kSession) != 0) put_text(out, op.session);
   if ((fields & kSize) != 0) put_u32(out, op.size);
   if ((fields & kFlag) != 0) out.push_back(static_cast<char>(op.flag));
-  if ((fields & kOver) != 0) put_text(out, op.over), put_u64(out, op.over_stamp);
+  if ((fields & kOver) != 0) put_text(out, op.over);
   if ((fields & kTargets) != 0) {
     put_u32(out, static_cast<std::uint32_t>(op.targets.size()));
     for (const std::string_view name : op.targets) put_text(out, name);
@@ -133,15 +138,48 @@ std::string encode(const Head& head, std::string_view ops) {
   out.reserve(96 + ops.size());
   out.push_back(static_cast<char>(kVersion));
   out.push_back(static_cast<char>(head.type));
+  put_u64(out, head.serial);
   put_text(out, head.node);
   if (head.type != FrameType::Data) return out;
   put_u64(out, head.stream);
   put_u64(out, head.first);
   put_u64(out, head.ack_stream);
   put_u64(out, head.ack);
-  out.push_back(head.restart ? '\1' : '\0');
+  out.push_back(static_cast<char>((head.restart ? kRestartFlag : 0) | (head.gap ? kGapFlag : 0)));
   put_u32(out, head.count);
   return out.append(ops);
+}
+
+Look look_at(std::string_view frame) noexcept {
+  const std::size_t start = kMagic.size() + 2;
+  if (frame.size() < start || !frame.starts_with(kMagic)) return Look::Nothing;
+  if (static_cast<std::uint8_t>(frame[start - 2]) != kVersion) return Look::OtherVersion;
+  return static_cast<FrameType>(frame[start - 1]) == FrameType::Data ? Look::ToOne : Look::ToAll;
+}
+
+namespace {
+
+ByteView mac_of(const Sha256Digest& digest) noexcept { return ByteView(digest).first(kMacBytes); }
+
+/// No channel has a zero in it.
+Sha256Digest sign(const HmacSha256Key& key, std::string_view channel, std::string_view frame) noexcept {
+  return key.sign({as_bytes(channel), as_bytes(std::string_view("\0", 1)), as_bytes(frame)});
+}
+
+}  // namespace
+
+void seal(const HmacSha256Key& key, std::string_view channel, std::string& frame) {
+  const Sha256Digest digest = sign(key, channel, frame);
+  frame.append(as_text(mac_of(digest)));
+}
+
+std::optional<std::string_view> unseal(const HmacSha256Key& key, std::string_view channel,
+                                       std::string_view frame) {
+  if (frame.size() < kMacBytes) return std::nullopt;
+  const std::string_view body = frame.substr(0, frame.size() - kMacBytes);
+  const Sha256Digest digest = sign(key, channel, body);
+  if (!equal_constant_time(mac_of(digest), as_bytes(frame.substr(body.size())))) return std::nullopt;
+  return body;
 }
 
 std::optional<Head> FrameReader::head() {
@@ -149,6 +187,7 @@ std::optional<Head> FrameReader::head() {
   const std::uint8_t version = in_.u8();
   const std::uint8_t type = in_.u8();
   Head out;
+  out.serial = in_.u64();
   out.node = get_text(in_);
   if (!in_.ok() || magic != kMagic || version != kVersion || !valid_name(out.node, kMaxNodeBytes) ||
       type < static_cast<std::uint8_t>(FrameType::Beacon) ||
@@ -160,7 +199,9 @@ std::optional<Head> FrameReader::head() {
   out.first = in_.u64();
   out.ack_stream = in_.u64();
   out.ack = in_.u64();
-  out.restart = in_.u8() != 0;
+  const std::uint8_t flags = in_.u8();
+  out.restart = (flags & kRestartFlag) != 0;
+  out.gap = (flags & kGapFlag) != 0;
   out.count = in_.u32();
   if (!in_.ok()) return std::nullopt;
   return out;
@@ -185,7 +226,7 @@ std::optional<Op> FrameReader::next() {
   if ((fields & kSession) != 0) op.session = get_text(in);
   if ((fields & kSize) != 0) op.size = in.u32();
   if ((fields & kFlag) != 0) op.flag = in.u8();
-  if ((fields & kOver) != 0) op.over = get_text(in), op.over_stamp = in.u64();
+  if ((fields & kOver) != 0) op.over = get_text(in);
   if ((fields & kTargets) != 0) {
     const std::uint32_t count = in.u32();
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) op.targets.push_back(get_text(in));

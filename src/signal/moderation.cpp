@@ -130,7 +130,8 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
   Ban ban{std::string(request.peer),
           {},
           now.mono + std::min<std::chrono::seconds>(request.time, kMaxBanTime),
-          {}};
+          {},
+          joins_ + 1};
   if (const Connection* target = peer(request.peer))
     (target->remote ? ban.mark : ban.credential) = target->identity->credential;
   if (ban.means(c.peer, *c.identity)) return Failure{ErrorCode::BadRequest, "leave, rather"};
@@ -142,16 +143,21 @@ Result<void, Failure> Router::ban(const Now& now, ConnectionId id, const BanRequ
     ban.mark = old.mark;
   }
   const std::string mark = ban.mark.empty() ? fingerprint(ban.credential) : ban.mark;
-  const RemoteBan told{r.name, ban.peer, mark, std::min<std::chrono::seconds>(request.time, kMaxBanTime),
-                       request.reason};
+  const RemoteBan told{r.name,         ban.peer,
+                       mark,           std::min<std::chrono::seconds>(request.time, kMaxBanTime),
+                       request.reason, ban.stamp};
   std::erase_if(r.bans, [&](const Ban& old) {
     return old.until <= now.mono ||
            (old.peer == ban.peer && (ends || (old.credential == ban.credential && old.mark == ban.mark)));
   });
-  if (watcher_ != nullptr && ends) watcher_->banned(told);
-  if (ends) return {};
+  if (ends) {
+    joins_ = ban.stamp;
+    if (watcher_ != nullptr) watcher_->banned(told);
+    return {};
+  }
   if (r.bans.size() >= (c.identity->can.has(Right::Ban) ? kMaxBans : kMaxBansOfSeniors))
     return Failure{ErrorCode::Forbidden, "too many bans in this room"};
+  joins_ = ban.stamp;
   r.bans.push_back(ban);
   if (watcher_ != nullptr) watcher_->banned(told);
   const std::vector<SlotHandle> members = r.members;  // the room stays: its moderator is in it
@@ -183,8 +189,8 @@ std::optional<std::size_t> Router::close_room(const Now& now, std::string_view n
 
 void Router::throw_out(const Now& now, SlotHandle at, SlotHandle room, std::string_view reason, Outbox& out) {
   Connection& c = *connections_.find(at);
-  out.post(c.receiver(),
-           Kicked{ErrorCode::Forbidden, out.keep(std::string(reason)), out.keep(rooms_.find(room)->name)});
+  out.post(c.receiver(), Kicked{ErrorCode::Forbidden, out.keep(std::string(reason)),
+                                out.keep(rooms_.find(room)->name), c.in(room)->order});
   leave_room(at, c, room, LeaveReason::Kicked, out);
   if (c.remote) return;  // its own node does the rest
   // A call to those of the room may go over what it was given for all rooms, even if it is in others.

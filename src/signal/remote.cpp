@@ -36,6 +36,17 @@ std::optional<Router::Holder> Router::holder(std::string_view name) const noexce
   return Holder{c.id, c.remote != nullptr};
 }
 
+RemoteRecord Router::remote_record(ConnectionId id) const {
+  RemoteRecord out;
+  const Connection* c = connections_.find(handle_of_any(id));
+  if (c == nullptr || !c->remote) return out;
+  out.credential = c->identity->credential;
+  out.session = c->remote->session;
+  out.lost = c->remote->lost;
+  for (const Membership& m : c->rooms) out.places.push_back({rooms_.find(m.room)->name, m.order, m.meta});
+  return out;
+}
+
 /// Whoever shows the key of the session is its client; else the member must be out of reach, and the newcomer
 /// its equal.
 bool Router::may_supersede(const Connection& c, const Identity& identity,
@@ -93,8 +104,13 @@ void Router::remote_join(const Now& now, ConnectionId id, std::string_view name,
   if (c == nullptr || !c->remote) return;
   SlotHandle room = room_handle(name);
   if (Membership* own = c->in(room)) {
-    if (own->meta != meta) set_meta(at, *c, *own, meta, out);
-    return;
+    if (own->order == order) {
+      if (own->meta != meta) set_meta(at, *c, *own, meta, out);
+      return;
+    }
+    // It has been away, and is not as long in the room as it was thought here.
+    leave_room(at, *c, room, LeaveReason::Lost, out);
+    room = room_handle(name);
   }
   if (rooms_.find(room) == nullptr) room = open_room(name);
   Room& r = *rooms_.find(room);
@@ -212,17 +228,25 @@ void Router::tell_options(const Room& room) const {
 }
 
 void Router::remote_ban(const Now& now, const RemoteBan& told, Outbox& out) {
+  joins_ = std::max(joins_, told.stamp);
   const SlotHandle at = room_handle(told.room);
   Room* room = rooms_.find(at);
   if (room == nullptr) return;
+  // The one that was meant has ended, and its name is another's now.
+  if (connections_.find(room->members.front())->in(at)->order > told.stamp) return;
   const bool ends = told.time.count() == 0;
   std::erase_if(room->bans, [&](const Ban& old) {
     const std::string mark = old.mark.empty() ? fingerprint(old.credential) : old.mark;
-    return old.until <= now.mono || (old.peer == told.peer && (ends || mark == told.credential));
+    const bool same = old.peer == told.peer && (ends || mark == told.credential);
+    return old.until <= now.mono || (same && old.stamp <= told.stamp);
   });
-  if (ends || room->bans.size() >= kMaxBans) return;
+  const bool is_old = std::any_of(room->bans.begin(), room->bans.end(), [&](const Ban& later) {
+    const std::string mark = later.mark.empty() ? fingerprint(later.credential) : later.mark;
+    return later.peer == told.peer && mark == told.credential;
+  });
+  if (ends || is_old || room->bans.size() >= kMaxBans) return;
   const Duration time = std::min<std::chrono::seconds>(told.time, kMaxBanTime);
-  const Ban ban{std::string(told.peer), {}, now.mono + time, std::string(told.credential)};
+  const Ban ban{std::string(told.peer), {}, now.mono + time, std::string(told.credential), told.stamp};
   room->bans.push_back(ban);
   const std::string_view reason = told.reason.empty() ? "banned" : told.reason;
   const std::vector<SlotHandle> members = room->members;  // the room ends with the last of them
@@ -233,7 +257,7 @@ void Router::remote_ban(const Now& now, const RemoteBan& told, Outbox& out) {
 }
 
 void Router::remote_kick(const Now& now, std::string_view name, std::string_view room_name,
-                         std::string_view reason, Outbox& out) {
+                         std::uint64_t order, std::string_view reason, Outbox& out) {
   const auto at = peers_.find(name);
   if (at == peers_.end()) return;
   const SlotHandle target = at->second;
@@ -241,7 +265,9 @@ void Router::remote_kick(const Now& now, std::string_view name, std::string_view
   if (c.remote) return;
   if (room_name.empty()) return kick(c.id, ErrorCode::Forbidden, out.keep(std::string(reason)), out);
   const SlotHandle room = room_handle(room_name);
-  if (c.in(room) != nullptr) throw_out(now, target, room, reason, out);
+  const Membership* own = c.in(room);
+  // Who has left and come again meanwhile is not meant.
+  if (own != nullptr && (order == 0 || own->order == order)) throw_out(now, target, room, reason, out);
 }
 
 void Router::yield(std::string_view name, Outbox& out) {
@@ -271,8 +297,12 @@ void Router::recount(const Now& now, Watcher& to) {
     for (const Ban& ban : room.bans) {
       if (ban.until <= now.mono) continue;
       const std::string mark = ban.mark.empty() ? fingerprint(ban.credential) : ban.mark;
-      to.banned(
-          {room.name, ban.peer, mark, std::chrono::ceil<std::chrono::seconds>(ban.until - now.mono), {}});
+      to.banned({room.name,
+                 ban.peer,
+                 mark,
+                 std::chrono::ceil<std::chrono::seconds>(ban.until - now.mono),
+                 {},
+                 ban.stamp});
     }
   });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames of other nodes: whatever they say, the Router stays whole, and what is read is written as it was.
-// The input is frames with two bytes of length before each.
+// The input is frames, unsigned, with two bytes of length before each.
+#include <array>
 #include <cstdlib>
 #include <string>
 
@@ -34,6 +35,20 @@ void check_wire(std::string_view frame) {
   }
 }
 
+/// As a node would say it: with the version, the next serial number and a signature.
+std::string sealed(std::string frame, const ClusterKey& key, const Cluster& to, std::uint64_t serial) {
+  constexpr std::size_t kVersionAt = 3;
+  constexpr std::size_t kSerialAt = 5;
+  if (frame.size() < kSerialAt + sizeof serial) return frame;
+  frame[kVersionAt] = static_cast<char>(wire::kVersion);
+  std::array<std::uint8_t, sizeof serial> bytes{};
+  store_be64(bytes.data(), serial);
+  frame.replace(kSerialAt, sizeof serial, as_text(bytes));
+  const bool to_one = wire::look_at(frame) == wire::Look::ToOne;
+  wire::seal(HmacSha256Key(ByteView(key.bytes)), to_one ? to.own_channel() : to.common_channel(), frame);
+  return frame;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -43,7 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<std::string> no_urls;
   UrlIceProvider ice(no_urls);
   Router router(options, random, ice);
-  Cluster cluster(router, random, "fuzz");
+  const ClusterKey key = derive("fuzz", kFramesPurpose);
+  Cluster cluster(router, random, "fuzz", key);
   Outbox out;
   Now now{TimePoint(std::chrono::hours(1)), WallTime(std::chrono::seconds(1'700'000'000))};
   cluster.connected(now);
@@ -52,11 +68,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!router.hello(now, 1, Hello{"", "ada"}, out) || !router.join(now, 1, "r", {}, out)) std::abort();
   out.clear();
   ByteReader in(ByteView(data, size));
+  std::uint64_t serial = 0;
   while (in.remaining() >= 2) {
     const std::uint16_t length = in.u16();
     const std::string frame(as_text(in.bytes(std::min<std::size_t>(length, in.remaining()))));
     check_wire(frame);
     cluster.received(now, frame);
+    cluster.received(now, sealed(frame, key, cluster, ++serial));
     now.mono += std::chrono::milliseconds(300);
     cluster.tick(now);
     cluster.take(now);

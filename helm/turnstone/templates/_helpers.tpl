@@ -80,6 +80,8 @@ secretsKey: {{ if not $mine }}{{ quote $keys.secrets }}{{ else if or .Values.cre
 usersKey: {{ if not $mine }}{{ quote $keys.users }}{{ else if .Values.credentials.users }}users{{ else }}""{{ end }}
 jwtSecretsKey: {{ if not $mine }}{{ quote $keys.jwtSecrets }}{{ else if .Values.credentials.jwtSecrets }}jwt-secrets{{ else }}""{{ end }}
 tokenKey: {{ if not $mine }}{{ quote $keys.signalingToken }}{{ else if or .Values.credentials.signalingToken (and .Values.credentials.generate $signalingOn (not $token)) }}signaling-token{{ else }}""{{ end }}
+clusterKey: {{ if not $mine }}{{ quote $keys.clusterSecret }}{{ else if .Values.credentials.clusterSecret }}cluster-secret{{ else }}""{{ end }}
+redisKey: {{ if not $mine }}{{ quote $keys.redisPassword }}{{ else if .Values.credentials.redisPassword }}redis-password{{ else }}""{{ end }}
 hookKey: {{ if not $mine }}{{ quote $keys.hookToken }}{{ else if .Values.credentials.hookToken }}hook-token{{ else }}""{{ end }}
 service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.workload.hostNetwork) (eq (toString .Values.service.enabled) "true") }}
 {{- end -}}
@@ -87,7 +89,7 @@ service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.
 {{/* The files of the credentials' Secret: key of the Secret → file, as YAML. */}}
 {{- define "turnstone.credentialFiles" -}}
 {{- $facts := include "turnstone.facts" . | fromYaml -}}
-{{- range $key := list $facts.secretsKey $facts.usersKey $facts.jwtSecretsKey $facts.tokenKey $facts.hookKey }}
+{{- range $key := list $facts.secretsKey $facts.usersKey $facts.jwtSecretsKey $facts.tokenKey $facts.hookKey $facts.clusterKey $facts.redisKey }}
 {{- if $key }}
 - key: {{ $key }}
   path: {{ $key }}
@@ -111,6 +113,10 @@ service: {{ eq (toString .Values.service.enabled) "auto" | ternary (not .Values.
 {{- with $facts.jwtSecretsKey }}{{ $_ := set $auth "jwt_secrets_file" (print $folder .) }}{{ end -}}
 {{- with $facts.hookKey }}{{ $_ := set $auth "hook_token_file" (print $folder .) }}{{ end -}}
 {{- with $facts.tokenKey }}{{ $_ := set $signaling "token_file" (print $folder .) }}{{ end -}}
+{{- $redis := dict -}}
+{{- with $facts.clusterKey }}{{ $_ := set $redis "cluster_secret_file" (print $folder .) }}{{ end -}}
+{{- with $facts.redisKey }}{{ $_ := set $redis "password_file" (print $folder .) }}{{ end -}}
+{{- if $redis }}{{ $_ := set $signaling "redis" $redis }}{{ end -}}
 {{- if include "turnstone.tlsSecret" . -}}
 {{- $_ := set $listen "tls_cert_file" "/etc/turnstone/tls/tls.crt" -}}
 {{- $_ := set $listen "tls_key_file" "/etc/turnstone/tls/tls.key" -}}

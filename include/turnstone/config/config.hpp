@@ -99,6 +99,7 @@ struct SecretFiles : CredentialFiles {
   std::string signal_hook_secret;
   std::string webhook_secret;
   std::string redis_password;
+  std::string cluster_secret;
   std::string admin_token;
   /// As auth.realms.
   std::vector<CredentialFiles> realms;

@@ -17,8 +17,11 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <turnstone/base/hash.hpp>
 #include <turnstone/base/random.hpp>
 #include <turnstone/base/time.hpp>
+#include <turnstone/signal/cluster_key.hpp>
+#include <turnstone/signal/cluster_verdicts.hpp>
 #include <turnstone/signal/counters.hpp>
 #include <turnstone/signal/outbox.hpp>
 #include <turnstone/signal/remote.hpp>
@@ -43,17 +46,31 @@ inline constexpr std::chrono::milliseconds kNodeLimit{2500};
 /// stream begins anew.
 inline constexpr std::chrono::milliseconds kRepeatAfter{400};
 inline constexpr std::chrono::milliseconds kDeliveryLimit{3000};
-/// Other nodes.
+/// What a node misses it asks for again at once, and after this.
+inline constexpr std::chrono::milliseconds kAskAgainAfter{100};
+/// A stream is not begun anew more often because the other end asks for it, and later each time, up to a
+/// limit, when nothing of it was confirmed.
+inline constexpr std::chrono::milliseconds kRestartPause{500};
+inline constexpr std::chrono::milliseconds kLongestRestartPause{2000};
+/// Who does not get to look at the time for so long was stopped, and knows of nobody what became of it.
+inline constexpr std::chrono::milliseconds kStoppedLimit{1000};
+/// Other nodes; and such as have gone, of which nothing old is heard.
 inline constexpr std::size_t kMaxNodes = 64;
-/// Of what waits for one node's confirmation, as bytes: all of it, what of it is under way, and one frame (or
-/// a single operation).
+inline constexpr std::size_t kMaxGoneNodes = 1024;
+/// Of what waits for one node's confirmation, as bytes: all that came after the beginning of the stream, what
+/// of it is under way, and one frame (or a single operation). Redis has all windows of those who speak to one
+/// node in its buffers at once.
 inline constexpr std::size_t kMaxLinkBytes = std::size_t{64} << 20;
-inline constexpr std::size_t kLinkWindowBytes = std::size_t{1} << 20;
+inline constexpr std::size_t kLinkWindowBytes = std::size_t{256} << 10;
 inline constexpr std::size_t kMaxFrameBytes = std::size_t{64} << 10;
+/// What somebody hears further ahead than this of what is known is no clock.
+inline constexpr std::uint64_t kMaxStampStep = std::uint64_t{1} << 40;
 /// Orders of each kind that nodes which come later are told as well. What anybody can cause has a kind of its
 /// own, and makes nothing forgotten that somebody meant.
 inline constexpr std::size_t kOrderKinds = 3;
 inline constexpr std::size_t kMaxOrders = 4096;
+/// Of one other node, of each kind, should it end before all have heard them.
+inline constexpr std::size_t kMaxHeardOrders = 1024;
 
 class Cluster final : public Watcher {
  public:
@@ -66,8 +83,9 @@ class Cluster final : public Watcher {
   using TakeOrder = std::function<void(std::string_view text)>;
 
   /// The Router must outlive this object, and is watched by it from now on. `random` makes the node's name.
-  /// `prefix` begins the names of channels.
-  Cluster(Router& router, RandomSource& random, std::string prefix, TakeOrder take_order = {});
+  /// `prefix` begins the names of channels; `key` is that of all nodes, for kFramesPurpose.
+  Cluster(Router& router, RandomSource& random, std::string prefix, const ClusterKey& key,
+          TakeOrder take_order = {});
   ~Cluster() override;
 
   const std::string& node() const noexcept { return node_; }
@@ -83,8 +101,8 @@ class Cluster final : public Watcher {
   void connected(const Now& now);
   /// Nothing is carried any more.
   void disconnected(const Now& now);
-  /// A frame came, of whatever channel.
-  void received(const Now& now, std::string_view frame);
+  /// A frame came, of whatever channel: why it was not taken, if a stranger or another version is behind it.
+  std::optional<ClusterRefusal> received(const Now& now, std::string_view frame);
   /// What is to be published now, in this order. To be called when woken, and after tick().
   std::vector<Publication> take(const Now& now);
   /// Does what is due; call at next_deadline() or later.
@@ -126,30 +144,36 @@ class Cluster final : public Watcher {
   void superseded(std::uint64_t connection) override;
 
  private:
-  /// Names one claim of a peer id, and the one whose place it took, if any.
+  /// One claim of a peer id. A node that claims knows of all claims before, as far as it has heard: of two,
+  /// the higher one is the later, or both are at the same time, and every node decides alike.
   struct Claim {
-    std::string node;
     std::uint64_t stamp = 0;
-    std::string over_node{};
-    std::uint64_t over_stamp = 0;
+    std::string_view node;
   };
   struct LocalMember {
     std::uint64_t number = 0;
-    Claim claim;
+    std::uint64_t stamp = 0;
+    /// The node whose member made way for it; mostly empty.
+    std::string over{};
   };
   /// Of another node.
   struct Member {
     ConnectionId connection = 0;
     std::string peer;
-    Claim claim;
+    std::uint64_t stamp = 0;
+    /// The peer id is another member's, whose claim is higher: what is known of this one, should that one go.
+    std::unique_ptr<RemoteRecord> hidden{};
     /// Not told of yet, since the snapshot began; and the rooms that were.
     bool stale = false;
     std::vector<std::string> told{};
   };
+  /// How an operation that is given up is made good: the new stream tells of all State, senders of Messages
+  /// are told, and Answers go over the new stream.
+  enum class Carried : std::uint8_t { State, Message, Answer };
   /// An operation that the other node has not confirmed.
   struct Sent {
     std::shared_ptr<const std::string> op;
-    bool is_message = false;
+    Carried as = Carried::State;
   };
   struct Link;
   struct Where {
@@ -165,48 +189,71 @@ class Cluster final : public Watcher {
   struct Order {
     std::string text;
     WallTime until;
+    friend bool operator==(const Order&, const Order&) = default;
+  };
+  /// A node that has gone, and its last frame.
+  struct Gone {
+    std::string node;
+    std::uint64_t serial = 0;
   };
   class Recount;
 
   std::string channel_of(std::string_view node) const;
   static bool beats(const Claim& a, const Claim& b) noexcept;
+  std::optional<ClusterRefusal> refuse(ClusterRefusal why);
+  void notice_stop(const Now& now);
   void wake();
   void say(const Now& now);
   void tell_all(const Now& now, Link& link);
+
+  void tell_kick(std::string_view peer, const Where& where, const Kicked& kicked);
 
   // Links (cluster_link.cpp).
   Link* link_to(const Now& now, std::string_view node);
   void start(const Now& now, Link& link);
   void break_off(Link& link, ClusterLoss why);
-  void bounce(const Link& link, ClusterLoss why);
+  void bounce(Link& link, ClusterLoss why);
   void drop(const Now& now, Link& link, LeaveReason why);
+  void inherit(const Link& link);
+  std::uint64_t last_serial(std::string_view node) const noexcept;
+  void bury(std::string_view node, std::uint64_t serial);
   void heard(const Now& now, Link& link);
-  void echoed(const Now& now);
+  void echoed(const Now& now, std::uint64_t serial);
   void go_down();
   void push(Link& link, const wire::Op& op, const std::shared_ptr<const std::string>& bytes);
   void push(Link& link, const wire::Op& op);
   void push_all(const wire::Op& op);
   void confirm(const Now& now, Link& link, const wire::Head& head);
   void look(const Now& now, Link& link);
-  bool advance_stream(Link& link, const wire::Head& head);
+  void ask_anew(Link& link, std::uint64_t stream);
+  bool advance_stream(const Now& now, Link& link, const wire::Head& head);
   void publish(const Now& now, Link& link, std::vector<Publication>& out);
-  void publish(std::string channel, std::string frame, std::vector<Publication>& out);
+  void publish(std::string channel, wire::Head& head, std::string_view ops, std::vector<Publication>& out);
   void publish_to_all(wire::FrameType type, std::vector<Publication>& out);
 
   // Operations of other nodes (cluster_ops.cpp).
   void read(const Now& now, Link& link, wire::FrameReader& in, const wire::Head& head);
   void apply(const Now& now, Link& link, const wire::Op& op);
   void apply_to(const Now& now, Link& link, Member& member, const wire::Op& op);
-  void apply_member(Link& link, const wire::Op& op);
+  void apply_hidden(RemoteRecord& member, const wire::Op& op);
+  void apply_member(const Now& now, Link& link, const wire::Op& op);
   void apply_message(Link& link, const wire::Op& op);
-  bool make_room(Link& link, const wire::Op& op, const Claim& claim);
-  void end_snapshot(Link& link);
-  void forget(Link& link, std::uint64_t number, LeaveReason why);
+  void apply_kick(const Now& now, const wire::Op& op);
+  bool was_kicked(const Now& now, Link& link, const Member& member, const wire::Op& op);
+  void apply_order(Link& link, const wire::Op& op);
+  bool make_room(const Link& link, const wire::Op& op);
+  void show(const Now& now, Link& link, std::uint64_t number, Member& member);
+  void hide(const Where& where);
+  void promote(const Now& now, std::string_view peer);
+  void fill_vacant(const Now& now);
+  void end_snapshot(const Now& now, Link& link);
+  void forget(const Now& now, Link& link, std::uint64_t number, LeaveReason why);
 
   Router& router_;
   const std::string prefix_;
   const std::string node_;
   const std::string common_channel_;
+  const HmacSha256Key key_;
   TakeOrder take_order_;
   std::function<void()> wake_;
   std::function<void(const Now&, const Outbox&)> others_;
@@ -224,15 +271,28 @@ class Cluster final : public Watcher {
   TimePoint ticked_{};
   bool say_goodbye_ = false;
 
+  /// Of the last frame of ours; and of the first one whose echo says that frames get through.
+  std::uint64_t serial_ = 0;
+  std::uint64_t echo_from_ = 1;
+  /// Of claims; and the highest number of any clock that was heard.
   std::uint64_t stamps_ = 0;
+  std::uint64_t newest_ = 0;
   std::uint64_t numbers_ = 0;
   std::uint64_t streams_ = 0;
   ConnectionId last_remote_ = kFirstRemoteConnection;
   /// Ordered: strangers choose the names.
   std::map<std::string, LocalMember, std::less<>> locals_;
   std::map<std::string, std::unique_ptr<Link>, std::less<>> links_;
+  std::deque<Gone> gone_nodes_;
+  /// Members that are shown to the Router, and those that are not.
   boost::unordered_flat_map<ConnectionId, Where> remotes_;
-  std::optional<Claim> replaced_;
+  std::multimap<std::string, Where, std::less<>> hidden_;
+  /// Peer ids that members here have given back.
+  std::vector<std::string> vacant_;
+  /// The node whose member makes way for the next one here.
+  std::string replaced_;
+  Kicks kicks_;
+  Bans bans_;
   std::array<std::deque<Order>, kOrderKinds> orders_;
   std::vector<Bounce> bounces_;
 };

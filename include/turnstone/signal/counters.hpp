@@ -153,6 +153,17 @@ struct HookCounters {
   std::uint64_t waiting = 0;
 };
 
+/// Why a frame on the bus was not taken. Version: of a node that speaks another one; Signature: of nobody
+/// with the cluster's secret, or for another channel; Replay: one that had been there before.
+enum class ClusterRefusal : std::uint8_t { Version, Signature, Replay };
+inline constexpr std::size_t kClusterRefusalCount = 3;
+
+/// Label of a metric.
+constexpr std::string_view label(ClusterRefusal refusal) noexcept {
+  constexpr std::array<std::string_view, kClusterRefusalCount> names{"version", "signature", "replay"};
+  return names[static_cast<std::size_t>(refusal)];
+}
+
 /// Of one signal::Cluster, and of what carries its frames.
 struct ClusterCounters {
   /// Gauges: whether frames get through, other nodes, those of them that are out of reach, their members, and
@@ -167,8 +178,9 @@ struct ClusterCounters {
   std::uint64_t frames_received = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
-  /// Frames of others that were none, or of another version.
+  /// Frames of others that were none.
   std::uint64_t frames_malformed = 0;
+  std::array<std::uint64_t, kClusterRefusalCount> frames_refused{};
   std::uint64_t frames_repeated = 0;
   /// Streams to other nodes that were begun anew.
   std::uint64_t resyncs = 0;

@@ -82,6 +82,8 @@ struct Kicked {
   ErrorCode code = ErrorCode::Forbidden;
   std::string_view reason;
   std::string_view room{};
+  /// Of the membership that ends, where that is at another node.
+  std::uint64_t order = 0;
 };
 
 /// A member is back whose connection had been lost.

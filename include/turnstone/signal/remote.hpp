@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <turnstone/signal/counters.hpp>
 #include <turnstone/signal/failure.hpp>
@@ -45,6 +46,19 @@ struct RemoteMember {
   const RemoteNode* node = nullptr;
 };
 
+/// What the Router keeps of a member at another node.
+struct RemoteRecord {
+  struct Place {
+    std::string room;
+    std::uint64_t order = 0;
+    std::string meta;
+  };
+  std::string credential;
+  std::string session;
+  bool lost = false;
+  std::vector<Place> places{};
+};
+
 struct RemoteMessage {
   std::string_view room;
   Kind kind = Kind::Custom;
@@ -71,6 +85,8 @@ struct RemoteBan {
   std::chrono::seconds time{0};
   /// For people; may be empty.
   std::string_view reason{};
+  /// When it was said, among joins: of two, the later counts. Who has made the room anew since is not meant.
+  std::uint64_t stamp = 0;
 };
 
 /// Is told what the members at this node do, as it happens. Texts live as long as the call, which must not

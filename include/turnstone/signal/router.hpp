@@ -326,10 +326,13 @@ class Router {
     bool remote = false;
   };
   std::optional<Holder> holder(std::string_view peer) const noexcept;
+  bool has_room(std::string_view name) const noexcept { return room_names_.contains(name); }
+  /// Nothing in it: there is no such member.
+  RemoteRecord remote_record(ConnectionId id) const;
   /// A new member, in no room yet. The peer id must be free, and the id, from kFirstRemoteConnection on, new.
   void remote_enter(ConnectionId id, const RemoteMember& member);
-  /// Puts it into a room, in the order that it has there; if it is in it, sets its meta. Delivers what was
-  /// queued.
+  /// Puts it into a room, in the order that it has there; if it is in it, sets its meta, or, where the order
+  /// is another one, has it leave and come again. Delivers what was queued.
   void remote_join(const Now& now, ConnectionId id, std::string_view room, std::uint64_t order,
                    std::string_view meta, Outbox& out);
   /// Sets its meta, if it is in the room.
@@ -343,11 +346,13 @@ class Router {
   /// What it says to members here; the names that are not here, or in no room with it.
   std::vector<std::string_view> remote_message(ConnectionId from, const RemoteMessage& message, Outbox& out);
   void remote_room(const RemoteRoom& room, Outbox& out);
-  /// Those whom it means, and who are here, are removed.
+  /// Those whom it means, and who are here, are removed. Nothing: a later one is known, or the room is
+  /// younger.
   void remote_ban(const Now& now, const RemoteBan& ban, Outbox& out);
-  /// A moderator elsewhere removes a member here from a room; without a room, from everything.
-  void remote_kick(const Now& now, std::string_view peer, std::string_view room, std::string_view reason,
-                   Outbox& out);
+  /// A moderator elsewhere removes a member here from a room, which it came to in that order (0: in any);
+  /// without a room, from everything.
+  void remote_kick(const Now& now, std::string_view peer, std::string_view room, std::uint64_t order,
+                   std::string_view reason, Outbox& out);
   /// The peer id is another node's member's: whoever has it here is closed (4009).
   void yield(std::string_view peer, Outbox& out);
   /// What a member here has sent to one at another node may not have arrived.
@@ -436,6 +441,7 @@ class Router {
     std::string credential;  // empty: not known, or the shared token's
     TimePoint until;
     std::string mark;  // fingerprint of the credential, where only that is known
+    std::uint64_t stamp = 0;
     bool means(std::string_view peer_id, const Identity& who) const {
       return peer == peer_id || (!credential.empty() && credential == who.credential) ||
              (!mark.empty() && mark == fingerprint(who.credential));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -21,6 +22,7 @@
 #include <boost/asio/write.hpp>
 #include <openssl/ssl.h>
 
+#include <turnstone/base/hash.hpp>
 #include <turnstone/base/redis_url.hpp>
 #include <turnstone/net/redis_bus.hpp>
 
@@ -42,6 +44,10 @@ constexpr std::chrono::seconds kSilenceLimit{5};
 /// Before the first new attempt; twice as long before each other one, up to a limit.
 constexpr std::chrono::milliseconds kFirstPause{100};
 constexpr std::chrono::milliseconds kLongestPause{1000};
+/// The same after an answer that another attempt will hardly change: a wrong password, missing rights.
+constexpr std::chrono::milliseconds kLongestPauseWhenRefused{10'000};
+/// A connection that has lasted for less does not count as one that works.
+constexpr std::chrono::seconds kWorks{5};
 constexpr std::chrono::seconds kReportPause{10};
 constexpr std::chrono::milliseconds kGoodbye{500};
 /// What waits to be written to a server that does not read.
@@ -67,6 +73,8 @@ struct Session {
   std::string writing;
   std::string unwritten;
   bool closed = false;
+  /// Redis has said no.
+  bool refused = false;
   SteadyClock::time_point heard = SteadyClock::now();
 };
 using SessionPtr = std::shared_ptr<Session>;
@@ -82,6 +90,19 @@ std::string code_of(std::string_view error) {
   const bool is_code =
       std::all_of(word.begin(), word.end(), [](char c) { return (c >= 'A' && c <= 'Z') || c == '_'; });
   return is_code && !word.empty() ? std::string(word) : "an error";
+}
+
+/// It will be no other the next time, unless somebody does something about it.
+bool is_final(std::string_view code) noexcept {
+  return code == "WRONGPASS" || code == "NOAUTH" || code == "NOPERM" || code == "ERR";
+}
+
+/// Between three quarters of it and all: nodes that lost their connections at once do not come back so.
+std::chrono::milliseconds spread(std::chrono::milliseconds pause, const void* who) noexcept {
+  const auto ticks = static_cast<std::uint64_t>(SteadyClock::now().time_since_epoch().count());
+  const std::uint64_t chance = mix64(ticks, static_cast<std::uint64_t>(std::hash<const void*>{}(who)));
+  const auto part = static_cast<std::uint64_t>(pause.count()) / 4 + 1;
+  return pause - std::chrono::milliseconds(chance % part);
 }
 
 }  // namespace
@@ -162,20 +183,21 @@ asio::awaitable<void> RedisBus::Impl::run([[maybe_unused]] std::shared_ptr<Impl>
     co_await establish(session, trouble);
     if (stopped_) break;
     if (trouble.empty()) {
-      pause = kFirstPause;
+      const auto begun = SteadyClock::now();
       up_ = true;
       if (handlers_.connected) handlers_.connected();
       co_await listen(session, trouble);
       if (stopped_) break;
       up_ = false;
+      if (SteadyClock::now() - begun >= kWorks) pause = kFirstPause;
       if (handlers_.disconnected) handlers_.disconnected();
     } else if (handlers_.failed) {
       handlers_.failed();
     }
     session->close();
     report(trouble);
-    pause_.expires_after(pause);
-    pause = std::min(pause * 2, kLongestPause);
+    pause_.expires_after(spread(pause, this));
+    pause = std::min(pause * 2, session->refused ? kLongestPauseWhenRefused : kLongestPause);
     const auto [waited] = co_await pause_.async_wait(kTuple);
     if (waited) break;
   }
@@ -241,6 +263,7 @@ asio::awaitable<void> RedisBus::Impl::greet(SessionPtr session, std::string& tro
   const RespValue* greeting = co_await answer(session, trouble);
   if (greeting == nullptr) co_return;
   if (greeting->kind == RespValue::Kind::Error) {
+    session->refused = is_final(code_of(greeting->text));
     trouble = "HELLO is refused with " + code_of(greeting->text) +
               ": see user name and password; Redis 6 or later is needed";
     co_return;
@@ -251,8 +274,9 @@ asio::awaitable<void> RedisBus::Impl::greet(SessionPtr session, std::string& tro
   for (std::size_t i = 0; i < channels_.size() && trouble.empty(); ++i) {
     const RespValue* said = co_await answer(session, trouble);
     if (said == nullptr) co_return;
-    if (said->kind == RespValue::Kind::Error)
-      trouble = "SUBSCRIBE is refused with " + code_of(said->text) + ": see the user's rights to channels";
+    if (said->kind != RespValue::Kind::Error) continue;
+    session->refused = is_final(code_of(said->text));
+    trouble = "SUBSCRIBE is refused with " + code_of(said->text) + ": see the user's rights to channels";
   }
 }
 
@@ -318,6 +342,7 @@ asio::awaitable<void> RedisBus::Impl::listen(SessionPtr session, std::string& tr
 
 void RedisBus::Impl::take(const RespValue& value, std::string& trouble) {
   if (value.kind == RespValue::Kind::Error) {
+    session_->refused = is_final(code_of(value.text));
     trouble = "PUBLISH is refused with " + code_of(value.text);
   } else if (value.kind == RespValue::Kind::Push && value.begins_with("message") && value.items.size() == 3) {
     if (handlers_.message) handlers_.message(value.items[2].text);
@@ -325,7 +350,7 @@ void RedisBus::Impl::take(const RespValue& value, std::string& trouble) {
 }
 
 void RedisBus::Impl::publish(std::string_view channel, std::string_view payload) {
-  if (!up_ || stopped_) return;
+  if (!up_ || stopped_ || session_->closed) return;  // the reader has not noticed yet
   append_command(session_->unwritten, {"PUBLISH", channel, payload});
   if (session_->unwritten.size() > kMaxUnwritten) return session_->close();
   write_more(session_);

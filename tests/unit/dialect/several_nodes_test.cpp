@@ -12,7 +12,7 @@ namespace {
 struct Node {
   Node(const signal::Options& rules, RandomSource& random)
       : router(rules, random, ice),
-        cluster(router, random, "test"),
+        cluster(router, random, "test", signal::derive("the secret of all nodes", signal::kFramesPurpose)),
         native(router),
         peerjs({}, router, random, 2) {
     native.set_others([this](const signal::Outbox& o) { cluster.deliver(o); });

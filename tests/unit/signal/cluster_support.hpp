@@ -17,9 +17,10 @@ namespace ts::signal {
 /// One node: Router, Cluster, and what its members were told.
 class Node {
  public:
-  Node(const Options& options, RandomSource& random)
+  Node(const Options& options, RandomSource& random, std::string_view secret = "the secret of all nodes")
       : router(options, random, ice),
-        cluster(router, random, "test", [this](std::string_view order) { orders.emplace_back(order); }) {
+        cluster(router, random, "test", derive(secret, kFramesPurpose),
+                [this](std::string_view order) { orders.emplace_back(order); }) {
     cluster.set_others([this](const Now&, const Outbox& said) { hear(said); });
   }
 
@@ -59,6 +60,9 @@ class ClusterTest : public ::testing::Test {
     link_all();
   }
   Node& add_node() { return *nodes_.emplace_back(std::make_unique<Node>(options_, random_)); }
+  Node& add_stranger(std::string_view secret) {
+    return *nodes_.emplace_back(std::make_unique<Node>(options_, random_, secret));
+  }
   Node& node(std::size_t i) { return *nodes_[i]; }
   void link(Node& node) {
     node.linked = true;
@@ -159,6 +163,9 @@ class ClusterTest : public ::testing::Test {
     for (const PeerView& p : *peers)
       all.push_back(std::string(p.peer) + (p.polite ? " polite" : " impolite") + (p.lost ? " lost" : ""));
     return all;
+  }
+  static std::uint64_t refused(Node& at, ClusterRefusal why) {
+    return at.cluster.counters().frames_refused[index(why)];
   }
   void forget_said() {
     for (const auto& node : nodes_) node->said();

@@ -301,13 +301,17 @@ TEST_F(Rooms, WhatComesTwiceCountsOnce) {
   lose_ = {};
   for (const Cluster::Publication& one : seen) publish(one);
   EXPECT_EQ(node(1).said(), Lines{"2: msg r ada custom 1"});
-  EXPECT_GE(node(1).cluster.counters().frames_repeated, 1U);
+  EXPECT_GE(refused(node(1), ClusterRefusal::Replay), 1U);
 }
 
 TEST_F(Rooms, FramesOfStrangersAreCounted) {
-  for (const std::string_view frame : {"", "TSN", "nonsense", "TSN\x02\x01"})
+  for (const std::string_view frame : {"", "TSN", "nonsense", "TSN\x02"})
     node(0).cluster.received(now_, frame);
   EXPECT_EQ(node(0).cluster.counters().frames_malformed, 4U);
+  EXPECT_EQ(node(0).cluster.received(now_, "TSN\x01\x01"), ClusterRefusal::Version);
+  EXPECT_EQ(node(0).cluster.received(now_, "TSN\x02\x01"), ClusterRefusal::Signature);
+  EXPECT_EQ(refused(node(0), ClusterRefusal::Version), 1U);
+  EXPECT_EQ(refused(node(0), ClusterRefusal::Signature), 1U);
   EXPECT_TRUE(node(0).cluster.is_whole());
 }
 

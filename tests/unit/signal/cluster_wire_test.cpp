@@ -8,12 +8,14 @@
 
 #include <gtest/gtest.h>
 
+#include <turnstone/signal/cluster.hpp>
+
 namespace ts::signal::wire {
 namespace {
 
 Op full(OpType type) {
   Op op{type};
-  op.number = 7, op.stamp = 9, op.size = 3, op.flag = 1, op.over_stamp = 5;
+  op.number = 7, op.stamp = 9, op.size = 3, op.flag = 1;
   op.peer = "ada", op.room = "r", op.text = "{}", op.mark = "m", op.session = "s", op.over = "n";
   op.targets = {"bob", "cid"};
   return op;
@@ -67,6 +69,9 @@ TEST(ClusterWire, WhatMembersMayNotBeCalledIsMalformed) {
       {"long meta", [&](Op& op) { op.text = long_text; }, OpType::Join},
       {"reason", [](Op& op) { op.flag = 3; }, OpType::Leave},
       {"kind", [](Op& op) { op.flag = 5; }, OpType::Message},
+      {"kind of order", [](Op& op) { op.flag = kOrderKinds; }, OpType::Order},
+      {"clock", [](Op& op) { op.stamp = kMaxStamp + 1; }, OpType::Member},
+      {"end of all clocks", [](Op& op) { op.stamp = UINT64_MAX; }, OpType::Join},
       {"target", [](Op& op) { op.targets = {""}; }, OpType::Message},
   };
   for (const Wrong& w : wrong) {
@@ -83,7 +88,7 @@ TEST(ClusterWire, WhatMembersMayNotBeCalledIsMalformed) {
 }
 
 TEST(ClusterWire, HeadsAreRead) {
-  const Head head{FrameType::Data, "node", 1, 2, 3, 4, true, 5};
+  const Head head{FrameType::Data, "node", 9, 1, 2, 3, 4, true, true, 5};
   const std::string frame = encode(head, "ops");
   FrameReader in(frame);
   const auto read = in.head();
@@ -92,8 +97,34 @@ TEST(ClusterWire, HeadsAreRead) {
   for (std::size_t size = 0; size < frame.size() - 3; ++size)
     EXPECT_FALSE(FrameReader(std::string_view(frame).substr(0, size)).head()) << size;
   std::string other = frame;
-  other[3] = 2;  // the version
+  other[3] = 1;  // the version
   EXPECT_FALSE(FrameReader(other).head());
+}
+
+TEST(ClusterWire, OnlyTheKeyAndTheChannelOpenAFrame) {
+  const HmacSha256Key key(as_bytes("key"));
+  const std::string body = encode(Head{FrameType::Data, "node", 9, 1, 2, 3, 4, false, false, 5}, "ops");
+  std::string frame = body;
+  seal(key, "p:node:x", frame);
+  ASSERT_EQ(frame.size(), body.size() + kMacBytes);
+  EXPECT_EQ(unseal(key, "p:node:x", frame), body);
+  EXPECT_FALSE(unseal(key, "p:node:y", frame)) << "another node's, or another deployment's";
+  EXPECT_FALSE(unseal(HmacSha256Key(as_bytes("other")), "p:node:x", frame));
+  for (std::size_t i = 0; i < frame.size(); ++i) {
+    std::string other = frame;
+    other[i] = static_cast<char>(other[i] ^ 1);
+    EXPECT_FALSE(unseal(key, "p:node:x", other)) << i;
+    EXPECT_FALSE(unseal(key, "p:node:x", std::string_view(frame).substr(0, i))) << i;
+  }
+}
+
+TEST(ClusterWire, AVersionIsSeenBeforeTheSignature) {
+  EXPECT_EQ(look_at(""), Look::Nothing);
+  EXPECT_EQ(look_at("TSM\x02\x01"), Look::Nothing);
+  EXPECT_EQ(look_at("TSN\x01\x01"), Look::OtherVersion);
+  EXPECT_EQ(look_at("TSN\x03\x01"), Look::OtherVersion);
+  EXPECT_EQ(look_at("TSN\x02\x01"), Look::ToAll);
+  EXPECT_EQ(look_at("TSN\x02\x03"), Look::ToOne);
 }
 
 }  // namespace

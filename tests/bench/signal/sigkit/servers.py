@@ -88,6 +88,8 @@ class Turnstone(Peer):
                   "SIGNALING_SOCKETIO_MAX_POLLING_SESSIONS": "0", "SIGNALING_PEERJS_MAX_MEMBERS": "0"}
         if self.context.redis_port:
             values |= {"SIGNALING_BACKPLANE": "redis", "SIGNALING_REDIS_URL": f"redis://127.0.0.1:{self.context.redis_port}"}
+            if self.context.knows("signaling.redis.cluster_secret"):
+                values["SIGNALING_REDIS_CLUSTER_SECRET"] = "the-secret-of-all-nodes"
         if self.context.tickets:
             values["LISTEN_TLS_TICKET_KEYS_FILE"] = self.context.tickets
         return {f"TURNSTONE_{name}": value for name, value in values.items()}
