@@ -255,12 +255,24 @@ class Checks {
       problem({"signaling.redis.username", "signaling.redis.password"}, "a password for the user", "none",
               "Add signaling.redis.password or signaling.redis.password_file.");
     }
+    cluster_secret();
     const auto url = RedisUrl::parse(cluster.redis_url);
     if (!url || url->tls || url->is_loopback()) return;
     tell(loading_.warnings, {"signaling.redis.url"}, "rediss, or a host that is this one",
          "redis to another host",
          "Password and messages cross the network for everybody to read; write rediss, unless the network "
          "is yours alone.");
+  }
+
+  /// Whoever may publish at the Redis could else speak for every node.
+  void cluster_secret() {
+    const std::size_t size = c_.signal.cluster.cluster_secret.size();
+    if (size >= signal::kMinClusterSecretBytes || (size == 0 && c_.dev)) return;
+    problem({"signaling.redis.cluster_secret", "signaling.redis.cluster_secret_file"},
+            "a secret of " + std::to_string(signal::kMinClusterSecretBytes) +
+                " characters or more, the same at all nodes",
+            size == 0 ? "none" : "a shorter one",
+            "Make one with: openssl rand -hex 32 (nodes of dev: true alone may go without).");
   }
 
   void admin() {

@@ -154,6 +154,8 @@ void read_secret_files(Loading& loading, const FileReader& reader) {
              config.secret_files.hook_token);
   read_token(loading, reader, "signaling.redis.password", "signaling.redis.password_file",
              config.signal.cluster.redis_password, config.secret_files.redis_password);
+  read_token(loading, reader, "signaling.redis.cluster_secret", "signaling.redis.cluster_secret_file",
+             config.signal.cluster.cluster_secret, config.secret_files.cluster_secret);
   read_token(loading, reader, "admin.token", "admin.token_file", config.admin.token,
              config.secret_files.admin_token);
 }

@@ -72,6 +72,7 @@ struct SecretFiles : CredentialFiles {
   std::string token;
   std::string hook_token;
   std::string redis_password;
+  std::string cluster_secret;
   std::string admin_token;
   /// As auth.realms.
   std::vector<CredentialFiles> realms;

@@ -21,6 +21,9 @@ inline std::vector<std::string> default_token_rights() { return {"join", "create
 /// What the members of several nodes meet over.
 enum class Backplane : std::uint8_t { Memory, Redis };
 
+/// Shorter secrets of a cluster could be guessed by whoever reads along.
+inline constexpr std::size_t kMinClusterSecretBytes = 16;
+
 struct ClusterOptions {
   Backplane backplane = Backplane::Memory;
   /// redis://host[:port] or rediss://host[:port] (TLS).
@@ -35,6 +38,8 @@ struct ClusterOptions {
   std::string redis_key_file;
   /// Begins the names of all channels: nodes with the same one are a cluster.
   std::string redis_prefix = "turnstone";
+  /// What nodes show one another that they belong together; see cluster_key.hpp.
+  std::string cluster_secret;
 };
 
 struct CommonRoom {

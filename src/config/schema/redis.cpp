@@ -58,6 +58,22 @@ void add_redis(std::vector<Key>& t) {
                               {1, 128},
                               "Begins the names of the channels: nodes with the same one are together.",
                               "Write a word."}));
+  t.push_back(one<SecretCodec>(
+      TS_AT(signal.cluster.cluster_secret),
+      {"signaling.redis.cluster_secret",
+       "",
+       {0, 1024},
+       "The same at all nodes: each signs what it says with it, and hears nobody who does not. At least 16 "
+       "characters; none is for dev alone.",
+       "Make one with: openssl rand -hex 32",
+       "the output of: openssl rand -hex 32"}));
+  t.push_back(
+      one<PathCodec>(TS_AT(secret_files.cluster_secret), {"signaling.redis.cluster_secret_file",
+                                                          "",
+                                                          {0, 4096},
+                                                          "A file that holds the secret of the nodes.",
+                                                          "Name a file that the server's user may read.",
+                                                          "/run/secrets/turnstone-cluster"}));
 }
 
 }  // namespace ts::config

@@ -138,6 +138,13 @@ const OneProblem kProblems[] = {
      "signaling.redis.username, signaling.redis.password", "a password", "none", "Add"},
     {"RedisCa", "signaling:\n  backplane: redis\n  redis:\n    ca_file: nope", 5, "signaling.redis.ca_file",
      "readable file", "\"nope\": No such file", "may read"},
+    {"ClusterSecretShort", "signaling:\n  backplane: redis\n  redis:\n    cluster_secret: fifteen-letters", 5,
+     "signaling.redis.cluster_secret, signaling.redis.cluster_secret_file", "16 characters", "a shorter one",
+     "openssl rand"},
+    {"ClusterSecretTwice", "signaling:\n  redis:\n    cluster_secret: x\n    cluster_secret_file: f", 5,
+     "signaling.redis.cluster_secret, signaling.redis.cluster_secret_file", "one of the two", "both", "Keep"},
+    {"ClusterSecretFile", "signaling:\n  redis:\n    cluster_secret_file: nope", 4,
+     "signaling.redis.cluster_secret_file", "readable file", "\"nope\": No such file", "may read"},
     {"HookCa", "auth:\n  hook_ca_file: nope", 3, "auth.hook_ca_file", "readable file",
      "\"nope\": No such file", "may read"},
     {"HookTimeout", "auth:\n  hook_timeout: 10ms", 3, "auth.hook_timeout", "50ms", "10ms", "unit"},
@@ -220,6 +227,27 @@ TEST(Load, ReadsEveryKindOfValue) {
   EXPECT_THAT(c.metrics.allow_from, IsEmpty());
   EXPECT_EQ(c.log.level, LogLevel::Warn);
   EXPECT_EQ(c.log.format, LogFormat::Json);
+}
+
+TEST(Load, NodesOfAClusterHaveASecretUnlessTheyAreForDevelopment) {
+  const std::string redis = "signaling: {token: t, backplane: redis, redis: {";
+  const std::string good_auth = "auth: {secrets: [s3cr3t-one]}\n";
+  const LoadResult none = load_text(good_auth + redis + "}}\n");
+  ASSERT_THAT(none.problems, SizeIs(1)) << to_text(none.problems);
+  EXPECT_THAT(none.problems[0].key, HasSubstr("signaling.redis.cluster_secret"));
+  EXPECT_THAT(none.problems[0].remedy, HasSubstr("openssl rand -hex 32"));
+  EXPECT_TRUE(load_dev(redis + "}}\n").ok());
+  const std::string secret = "sixteen-letters.";
+  const LoadResult good = load_text(good_auth + redis + "cluster_secret: " + secret + "}}\n");
+  ASSERT_TRUE(good.ok()) << to_text(good.problems);
+  EXPECT_EQ(good.config.signal.cluster.cluster_secret, secret);
+  const LoadResult short_file =
+      load_text(good_auth + redis + "cluster_secret_file: f}}\n", {}, {}, {{"f", "short\n"}});
+  ASSERT_THAT(short_file.problems, SizeIs(1)) << to_text(short_file.problems);
+  EXPECT_THAT(short_file.problems[0].found, "a shorter one");
+  EXPECT_EQ(load_text(good_auth + redis + "cluster_secret_file: f}}\n", {}, {}, {{"f", secret}})
+                .config.signal.cluster.cluster_secret,
+            secret);
 }
 
 TEST(Load, WaysToRelay) {
