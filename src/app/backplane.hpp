@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include <boost/asio/io_context.hpp>
@@ -13,6 +14,7 @@
 #include <turnstone/base/random.hpp>
 #include <turnstone/config/config.hpp>
 #include <turnstone/metrics/snapshot.hpp>
+#include <turnstone/net/forwarder.hpp>
 #include <turnstone/net/redis_bus.hpp>
 #include <turnstone/signal/cluster.hpp>
 #include <turnstone/turn/revocation.hpp>
@@ -49,8 +51,13 @@ class Backplane {
   std::string_view state() const noexcept;
   void count(metrics::Snapshot& to) const;
 
+  /// What passes requests on to the nodes whose sessions they are; null: that is not done.
+  std::unique_ptr<net::Forwarder> make_forwarder() const;
+
  private:
   void make_bus();
+  bool passes_on() const noexcept;
+  std::optional<net::OtherNode> elsewhere(std::string_view sid) const;
   void flush();
   void plan();
 

@@ -44,7 +44,8 @@ constexpr std::array<std::uint32_t, kOpTypes> kFields{
     kPeer | kRoom | kText | kFlag | kTargets | kAnyRoom,  // Message
     kPeer | kRoom | kMark | kAnyRoom,                     // Undelivered
     kPeer | kRoom | kText | kAnyRoom,                     // Kick
-    kText                                                 // Order
+    kText,                                                // Order
+    kText                                                 // Url
 };
 
 /// The highest value of the flag of each type.
@@ -64,6 +65,7 @@ constexpr std::size_t max_text(OpType type) noexcept {
     case OpType::Ban:
     case OpType::Kick: return kMaxReasonBytes;
     case OpType::Order: return kMaxOrderBytes;
+    case OpType::Url: return kMaxUrlBytes;
     default: return kMaxMetaBytes;
   }
 }

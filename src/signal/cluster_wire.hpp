@@ -17,6 +17,7 @@ namespace ts::signal::wire {
 inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::size_t kMaxNodeBytes = 32;
 inline constexpr std::size_t kMaxOrderBytes = 4096;
+inline constexpr std::size_t kMaxUrlBytes = 512;
 
 enum class FrameType : std::uint8_t { Beacon = 1, Bye = 2, Data = 3 };
 
@@ -49,9 +50,10 @@ enum class OpType : std::uint8_t {
   Message,      ///< peer: from, room, flag: Kind, text: data, targets
   Undelivered,  ///< peer: the sender, room, mark: the target
   Kick,         ///< peer, room, text: reason
-  Order         ///< text
+  Order,        ///< text
+  Url           ///< text: where the sender's HTTP port is; behind Begin
 };
-inline constexpr std::size_t kOpTypes = 15;
+inline constexpr std::size_t kOpTypes = 16;
 
 /// One operation; which members count depends on its type. Views as long as the bytes.
 struct Op {
