@@ -8,6 +8,8 @@
 
 #include <turnstone/app/logging.hpp>
 #include <turnstone/net/clock.hpp>
+#include <turnstone/signal/cluster_key.hpp>
+#include <turnstone/signal/forward_pass.hpp>
 
 #include "cluster_orders.hpp"
 #include "start_problem.hpp"
@@ -36,6 +38,10 @@ Backplane::Backplane(Surroundings surroundings) : around_(std::move(surroundings
                                                });
   cluster_->set_others(
       [this](const Now& now, const signal::Outbox& said) { around_.dialects.tell_here(now, said); });
+  if (passes_on()) {
+    cluster_->set_url(config.signal.cluster.node_url);
+    around_.dialects.mark_sessions(cluster_->mark());
+  }
   // All that a turn of the loop brings leaves together.
   cluster_->set_wake([this] { asio::post(around_.context, [this] { flush(); }); });
   make_bus();
@@ -107,6 +113,45 @@ void Backplane::plan() {
     cluster_->tick(net::now());
     flush();
   });
+}
+
+// Requests for sessions of other nodes.
+
+/// Without a secret nobody could tell a node's word from a stranger's.
+bool Backplane::passes_on() const noexcept {
+  return cluster_ && !around_.config.signal.cluster.cluster_secret.empty();
+}
+
+std::optional<net::OtherNode> Backplane::elsewhere(std::string_view sid) const {
+  const std::string_view mark = signal::mark_in(sid);
+  if (mark.empty() || mark == cluster_->mark()) return std::nullopt;
+  const std::string* url = cluster_->url_of(mark);
+  if (url == nullptr || url->empty()) return std::nullopt;
+  return net::OtherNode{std::string(mark), *url};
+}
+
+std::unique_ptr<net::Forwarder> Backplane::make_forwarder() const {
+  if (!cluster_) return nullptr;
+  const config::Config& config = around_.config;
+  const signal::ClusterOptions& cluster = config.signal.cluster;
+  if (!passes_on() || cluster.node_url.empty()) {
+    log::info("clients that poll need a balancer with sticky sessions",
+              {{"reason", passes_on() ? "signaling.node_url is not set"
+                                      : "signaling.redis.cluster_secret is not set"}});
+  }
+  if (!passes_on()) return nullptr;
+  net::ForwarderOptions options;
+  options.mark = cluster_->mark();
+  options.max_under_way = cluster.max_forwarded;
+  // All that waits for one client, with what base64 adds to attachments.
+  options.max_answer_bytes =
+      2 * (std::size_t{config.socketio.max_send_queue_bytes} + config.socketio.max_payload) + kFrameRoom;
+  return std::make_unique<net::Forwarder>(
+      around_.context, std::move(options), signal::derive(cluster.cluster_secret, signal::kForwardPurpose),
+      [this](std::string_view sid) { return elsewhere(sid); },
+      [](const std::string& trouble) {
+        log::warn("a request for a session of another node was not passed on", {{"reason", trouble}});
+      });
 }
 
 void Backplane::tell(const turn::Revocation& revocation) {

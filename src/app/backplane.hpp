@@ -15,6 +15,7 @@
 #include <turnstone/base/random.hpp>
 #include <turnstone/config/config.hpp>
 #include <turnstone/metrics/snapshot.hpp>
+#include <turnstone/net/forwarder.hpp>
 #include <turnstone/net/redis_bus.hpp>
 #include <turnstone/signal/cluster.hpp>
 #include <turnstone/turn/revocation.hpp>
@@ -51,9 +52,14 @@ class Backplane {
   std::string_view state() const noexcept;
   void count(metrics::Snapshot& to) const;
 
+  /// What passes requests on to the nodes whose sessions they are; null: that is not done.
+  std::unique_ptr<net::Forwarder> make_forwarder() const;
+
  private:
   void make_bus();
   void complain(signal::ClusterRefusal why);
+  bool passes_on() const noexcept;
+  std::optional<net::OtherNode> elsewhere(std::string_view sid) const;
   void flush();
   void plan();
 

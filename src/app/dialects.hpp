@@ -33,6 +33,8 @@ class Dialects {
 
   /// For the HTTP server; null: there is no signaling.
   dialect::Native* native() noexcept { return config_.signaling_enabled ? &native_ : nullptr; }
+  /// Before the first stream: what the names of sessions begin with that are reached by HTTP requests.
+  void mark_sessions(const std::string& mark) { socketio_.engine().set_mark(mark); }
   /// Before the first stream. The server outlives every call that comes through it.
   void mount(net::HttpServer& http);
 

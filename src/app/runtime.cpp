@@ -24,6 +24,7 @@
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/credential_hook.hpp>
 #include <turnstone/net/descriptors.hpp>
+#include <turnstone/net/forwarder.hpp>
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/net/shard.hpp>
 #include <turnstone/net/stream_budget.hpp>
@@ -124,6 +125,7 @@ class Runtime::Impl {
         webhooks_(http_context_, random_),
         backplane_({http_context_, config_, router_, dialects_, random_,
                     [this](const turn::Revocation& revocation) { revoke_here(revocation); }}),
+        forwarder_(backplane_.make_forwarder()),
         drain_(http_context_, drain_hands()),
         work_(http_context_.get_executor()) {
     dialects_.mount(http_);
@@ -131,6 +133,7 @@ class Runtime::Impl {
     if (config_.signaling_enabled) need(signal_hook_.use(config_.signal.hook));
     need(webhooks_.use(config_.webhooks));
     router_.set_observer(&webhooks_);
+    if (forwarder_) http_.pass_on(*forwarder_);
     if (config_.admin.is_enabled()) open_admin();
     for (net::ShardSockets& sockets : listeners.shards) {
       const std::size_t index = shards_.size();
@@ -160,6 +163,7 @@ class Runtime::Impl {
       if (hook_) hook_->stop();
       signal_hook_.stop();
       backplane_.stop();
+      if (forwarder_) forwarder_->stop();
       http_.close_all(signal::CloseCode::Drain, kGoodbye, [this] { work_.reset(); });
       webhooks_.finish();
     });
@@ -198,8 +202,10 @@ class Runtime::Impl {
         net::open_descriptors() + net::kDescriptorsOfRunningShard * std::uint64_t{config_.net.threads};
     const auto streams = net::descriptors_for_streams(limit, open);
     if (!streams) return net::explain_descriptors(config_.net, limit, open);
-    stream_budget_.cap(*streams);
-    max_streams_ = std::min<std::uint64_t>(config_.net.max_streams, *streams);
+    // Connections to other nodes are nobody's streams, and take descriptors all the same.
+    const std::uint64_t ours = *streams - (forwarder_ ? forwarder_->cap(*streams / 4) : 0);
+    stream_budget_.cap(ours);
+    max_streams_ = std::min<std::uint64_t>(config_.net.max_streams, ours);
     return {};
   }
 
@@ -584,6 +590,7 @@ class Runtime::Impl {
     snapshot.webhooks = webhooks_.counters();
     dialects_.count(snapshot);
     backplane_.count(snapshot);
+    if (forwarder_) snapshot.forwards = forwarder_->counters();
     snapshot.bugs = g_bugs;
     snapshot.draining = stopping_ || drain_.is_on();
     if (tls_)
@@ -630,6 +637,7 @@ class Runtime::Impl {
   SignalHook signal_hook_;
   Webhooks webhooks_;
   Backplane backplane_;
+  std::unique_ptr<net::Forwarder> forwarder_;  // null: nothing is passed on to other nodes
   ProcessFigures process_;
   Drain drain_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;

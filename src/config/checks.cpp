@@ -260,6 +260,7 @@ class Checks {
               "Add signaling.redis.password or signaling.redis.password_file.");
     }
     cluster_secret();
+    node_url();
     const auto url = RedisUrl::parse(cluster.redis_url);
     if (!url || url->tls || url->is_loopback()) return;
     tell(loading_.warnings, {"signaling.redis.url"}, "rediss, or a host that is this one",
@@ -277,6 +278,25 @@ class Checks {
                 " characters or more, the same at all nodes",
             size == 0 ? "none" : "a shorter one",
             "Make one with: openssl rand -hex 32 (nodes of dev: true alone may go without).");
+  }
+
+  void node_url() {
+    const signal::ClusterOptions& cluster = c_.signal.cluster;
+    const auto url = HttpUrl::parse(cluster.node_url);
+    if (!url) return;
+    if (url->target != "/") {
+      problem({"signaling.node_url"}, "an address and a port alone", '"' + excerpt(cluster.node_url) + '"',
+              "Leave path and query away.");
+    }
+    const auto redis = RedisUrl::parse(cluster.redis_url);
+    if (redis && url->is_loopback() && !redis->is_loopback()) {
+      tell(loading_.warnings, {"signaling.node_url"}, "an address that other hosts reach",
+           '"' + excerpt(cluster.node_url) + '"', "Write the address of this host in the nodes' network.");
+    }
+    if (url->tls || url->is_loopback()) return;
+    tell(loading_.warnings, {"signaling.node_url"}, "https, or a host that is this one", "http",
+         "What clients say crosses the network for everybody to read; write https, unless the network is "
+         "yours alone.");
   }
 
   void admin() {

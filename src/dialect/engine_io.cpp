@@ -45,7 +45,8 @@ EngineSession EngineIo::of(const Table<EngineSession>& table, std::uint64_t id) 
 }
 
 EngineSession EngineIo::find(const Now& now, std::string_view sid) {
-  const auto key = base64_decode(sid);
+  if (!sid.starts_with(mark_)) return {};
+  const auto key = base64_decode(sid.substr(mark_.size()));
   if (!key || key->size() != kSidBytes) return {};
   const ByteView bytes = as_bytes(*key);
   const EngineSession at = of(by_key_, load_be64(bytes.data()));
@@ -130,7 +131,7 @@ EngineSession EngineIo::open(const Now& now, EngineTransport transport, const Ip
 }
 
 std::string EngineIo::open_packet(const Session& s) const {
-  return "0{\"sid\":\"" + base64url(s.key) + "\",\"upgrades\":[" +
+  return "0{\"sid\":\"" + mark_ + base64url(s.key) + "\",\"upgrades\":[" +
          (s.transport == EngineTransport::Polling ? "\"websocket\"" : "") +
          "],\"pingInterval\":" + std::to_string(options_.ping_interval.count()) +
          ",\"pingTimeout\":" + std::to_string(options_.ping_timeout.count()) +

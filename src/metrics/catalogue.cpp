@@ -404,6 +404,21 @@ constexpr std::array kCluster{
            [](const Snapshot& s, Samples& out) {
              if (s.cluster) out.add(s.cluster->connect_failures);
            }},
+    Metric{{"turnstone_signaling_forwarded_requests_total", kCounter,
+            "HTTP requests for sessions of other nodes, by what came of them; refused: those of other nodes "
+            "that had no good pass.",
+            "result"},
+           [](const Snapshot& s, Samples& out) {
+             if (s.forwards) each<net::Forwarded>(out, s.forwards->requests);
+           }},
+    Metric{
+        {"turnstone_signaling_forwards", kGauge,
+         "Requests that are passed on to other nodes at the moment, and WebSockets whose bytes are.", "kind"},
+        [](const Snapshot& s, Samples& out) {
+          if (!s.forwards) return;
+          out.add(s.forwards->under_way - s.forwards->websockets, {"request"});
+          out.add(s.forwards->websockets, {"websocket"});
+        }},
 };
 
 constexpr std::array kProcess{

@@ -6,6 +6,7 @@
 
 #include <turnstone/base/hash.hpp>
 #include <turnstone/signal/cluster.hpp>
+#include <turnstone/signal/forward_pass.hpp>
 
 #include "cluster_link.hpp"
 
@@ -48,6 +49,12 @@ Op ban_op(const RemoteBan& ban) {
   op.size = static_cast<std::uint32_t>(ban.time.count());  // a week at most
   op.text = ban.reason;
   op.stamp = ban.stamp;
+  return op;
+}
+
+Op url_op(std::string_view url) {
+  Op op{OpType::Url};
+  op.text = url;
   return op;
 }
 
@@ -108,6 +115,7 @@ class Cluster::Recount final : public Watcher {
 /// A stream's beginning.
 void Cluster::tell_all(const Now& now, Link& link) {
   push(link, Op{OpType::Begin});
+  if (!url_.empty()) push(link, url_op(url_));
   Recount recount(*this, link);
   router_.recount(now, recount);
   for (const RemoteBan& ban : bans_.words(now.mono)) {
@@ -129,6 +137,7 @@ Cluster::Cluster(Router& router, RandomSource& random, std::string prefix, const
       node_(base64url(random.bytes<12>())),
       common_channel_(prefix_ + ":all"),
       key_(ByteView(key.bytes)),
+      mark_(mark_of(node_)),
       take_order_(std::move(take_order)) {
   router_.set_watcher(this);
 }
@@ -329,6 +338,12 @@ void Cluster::leave() {
   if (std::exchange(left_, true)) return;
   say_goodbye_ = true;
   wake();
+}
+
+const std::string* Cluster::url_of(std::string_view mark) const noexcept {
+  const auto found = std::find_if(links_.begin(), links_.end(),
+                                  [mark](const auto& entry) { return entry.second->mark == mark; });
+  return found == links_.end() ? nullptr : &found->second->url;
 }
 
 bool Cluster::is_whole() const noexcept {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <turnstone/signal/forward_pass.hpp>
+
 namespace ts::signal {
 
 using wire::Op;
@@ -23,6 +25,7 @@ Cluster::Link* Cluster::link_to(const Now& now, std::string_view node) {
   if (links_.size() >= kMaxNodes) return nullptr;
   auto made = std::make_unique<Link>();
   made->node = node;
+  made->mark = mark_of(node);
   made->heard_at = now.mono;
   made->state.reachable = false;
   made->serial = last_serial(node);

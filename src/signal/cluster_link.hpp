@@ -11,6 +11,9 @@ namespace ts::signal {
 
 struct Cluster::Link {
   std::string node;
+  std::string mark;
+  /// Where its HTTP port is, as it says; may be empty.
+  std::string url{};
   /// The Router's members point here.
   RemoteNode state;
   TimePoint heard_at{};

@@ -25,9 +25,11 @@ void Cluster::apply(const Now& now, Link& link, const Op& op) {
   switch (op.type) {
     case OpType::Begin:
       link.in_snapshot = true;
+      link.url.clear();
       for (auto& [number, one] : link.members) one.stale = true, one.told.clear();
       for (auto& kind : link.orders) kind.clear();
       return;
+    case OpType::Url: link.url = op.text; return;
     case OpType::End: return end_snapshot(now, link);
     case OpType::Member: return apply_member(now, link, op);
     case OpType::Room: return router_.remote_room({op.room, op.size, op.flag != 0, op.text, op.stamp}, said_);

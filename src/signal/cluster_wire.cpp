@@ -48,7 +48,8 @@ constexpr std::array<std::uint32_t, kOpTypes> kFields{
     kPeer | kRoom | kText | kFlag | kTargets | kAnyRoom,          // Message
     kPeer | kRoom | kMark | kAnyRoom,                             // Undelivered
     kNumber | kStamp | kPeer | kRoom | kText | kOver | kAnyRoom,  // Kick
-    kNumber | kText | kFlag                                       // Order
+    kNumber | kText | kFlag,                                      // Order
+    kText                                                         // Url
 };
 
 /// The highest value of the flag of each type.
@@ -69,6 +70,7 @@ constexpr std::size_t max_text(OpType type) noexcept {
     case OpType::Ban:
     case OpType::Kick: return kMaxReasonBytes;
     case OpType::Order: return kMaxOrderBytes;
+    case OpType::Url: return kMaxUrlBytes;
     default: return kMaxMetaBytes;
   }
 }

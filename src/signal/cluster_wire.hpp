@@ -22,6 +22,7 @@ inline constexpr std::size_t kMacBytes = 16;
 inline constexpr std::uint64_t kMaxStamp = std::uint64_t{1} << 62;
 inline constexpr std::size_t kMaxNodeBytes = 32;
 inline constexpr std::size_t kMaxOrderBytes = 4096;
+inline constexpr std::size_t kMaxUrlBytes = 512;
 
 enum class FrameType : std::uint8_t { Beacon = 1, Bye = 2, Data = 3 };
 
@@ -58,9 +59,10 @@ enum class OpType : std::uint8_t {
   Message,      ///< peer: from, room, flag: Kind, text: data, targets
   Undelivered,  ///< peer: the sender, room, mark: the target
   Kick,         ///< over: the member's node; number, peer, room, stamp: the order of its join; text: reason
-  Order         ///< text, number: until when, flag: kind
+  Order,        ///< text, number: until when, flag: kind
+  Url           ///< text: where the sender's HTTP port is; behind Begin
 };
-inline constexpr std::size_t kOpTypes = 15;
+inline constexpr std::size_t kOpTypes = 16;
 
 /// One operation; which members count depends on its type. Views as long as the bytes.
 struct Op {

@@ -305,6 +305,7 @@ class Server {
   }
 
   HttpServer& http() { return *server_; }
+  asio::io_context& context() { return context_; }
   signal::Router& router() { return *router_; }
 
   Client connect(int receive_buffer = 0) {

@@ -138,6 +138,9 @@ class EngineIo {
   EngineIo(const EngineIo&) = delete;
   EngineIo& operator=(const EngineIo&) = delete;
 
+  /// Before the first session: what their ids begin with, so that other nodes know whose they are.
+  void set_mark(std::string mark) { mark_ = std::move(mark); }
+
   // Polling. Every request is answered by an action, at once or later, unless it is said to be gone.
 
   void get(const Now& now, EngineRequestId request, const EngineQuery& query, const IpAddress& source);
@@ -263,6 +266,7 @@ class EngineIo {
   RandomSource& random_;
   Upper& upper_;
   EngineCounters counters_;
+  std::string mark_;
   bool draining_ = false;
   std::size_t strangers_ = 0;
   Hash hash_;

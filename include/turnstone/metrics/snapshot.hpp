@@ -42,6 +42,8 @@ struct Snapshot {
   net::WebhookCounters webhooks;
   /// Nothing where this is the only node.
   std::optional<signal::ClusterCounters> cluster;
+  /// Nothing where no other node is passed anything on to.
+  std::optional<net::ForwardCounters> forwards;
   dialect::SocketIoCounters socketio;
   dialect::PeerJsCounters peerjs;
   /// Allocations of each shard, by shard index.

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace ts::net {
 
@@ -128,6 +129,39 @@ struct WebhookCounters {
   std::array<std::uint64_t, kWebhookDropCount> dropped{};
   /// Gauge: events that wait, once for each URL.
   std::uint64_t waiting = 0;
+};
+
+/// What came of requests that belong to sessions of other nodes; the last one is of requests that other nodes
+/// have passed on to this one.
+enum class Forwarded : std::uint8_t {
+  Answered,
+  /// A WebSocket, whose bytes are passed on.
+  Upgraded,
+  /// The other node could not be reached, or broke off.
+  Unreachable,
+  TimedOut,
+  /// The client has gone before the answer.
+  Gone,
+  /// Too many were under way.
+  Busy,
+  /// One that came without a good pass.
+  Refused
+};
+inline constexpr std::size_t kForwardedCount = 7;
+
+/// Label of a metric.
+constexpr std::string_view label(Forwarded result) noexcept {
+  constexpr std::array<std::string_view, kForwardedCount> names{
+      "answered", "upgraded", "unreachable", "timed_out", "gone", "busy", "refused"};
+  return names[static_cast<std::size_t>(result)];
+}
+
+/// Of one net::Forwarder.
+struct ForwardCounters {
+  std::array<std::uint64_t, kForwardedCount> requests{};
+  /// Gauges: what is under way, and the WebSockets of that.
+  std::uint64_t under_way = 0;
+  std::uint64_t websockets = 0;
 };
 
 }  // namespace ts::net

@@ -142,6 +142,8 @@ struct PeerJsMount {
   dialect::PeerJs* dialect = nullptr;
 };
 
+class Forwarder;
+
 struct HttpOptions {
   /// Serves src/web: demo and client. The console is the admin listener's alone.
   bool assets = true;
@@ -195,6 +197,9 @@ class HttpServer {
   /// Before the first stream.
   void mount(EngineMount mount);
   void mount(PeerJsMount mount);
+  /// Before the first stream: what belongs to other nodes goes through it, and comes through theirs. It must
+  /// outlive the run of the io_context.
+  void pass_on(const Forwarder& forwarder);
   /// What a call on the Router, made on top of a mounted machine, says to members of the native dialect.
   void deliver(const signal::Outbox& outbox);
 

@@ -92,6 +92,12 @@ class Cluster final : public Watcher {
   /// What this node must listen at: one for all nodes, one of its own.
   const std::string& common_channel() const noexcept { return common_channel_; }
   std::string own_channel() const { return channel_of(node_); }
+  /// This node's mark (forward_pass.hpp).
+  const std::string& mark() const noexcept { return mark_; }
+  /// Where other nodes reach this one's HTTP port; before connected(). Empty: nowhere.
+  void set_url(std::string url) { url_ = std::move(url); }
+  /// The same of the other node with this mark, which may be empty too; null: there is none.
+  const std::string* url_of(std::string_view mark) const noexcept;
   /// Called whenever there is something to be taken, soon; once until that is done.
   void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
 
@@ -254,6 +260,8 @@ class Cluster final : public Watcher {
   const std::string node_;
   const std::string common_channel_;
   const HmacSha256Key key_;
+  const std::string mark_;
+  std::string url_;
   TakeOrder take_order_;
   std::function<void()> wake_;
   std::function<void(const Now&, const Outbox&)> others_;

@@ -40,6 +40,10 @@ struct ClusterOptions {
   std::string redis_prefix = "turnstone";
   /// What nodes show one another that they belong together; see cluster_key.hpp.
   std::string cluster_secret;
+  /// http://host[:port] or https://host[:port]: where other nodes reach this one's HTTP port. Empty: nowhere.
+  std::string node_url;
+  /// Requests that this node passes on to others at once, WebSockets among them.
+  std::uint32_t max_forwarded = 2'000;
 };
 
 /// An application that is asked about tokens that this server cannot judge by itself.

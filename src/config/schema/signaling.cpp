@@ -69,6 +69,28 @@ void add_resume(std::vector<Key>& t) {
                                                                     "Write a size with a unit."}));
 }
 
+void add_nodes(std::vector<Key>& t) {
+  t.push_back(one<BackplaneCodec>(
+      TS_AT(signal.cluster.backplane),
+      {"signaling.backplane", "", kAny,
+       "Where members are: at this node alone (memory), or at any of several that meet over Redis "
+       "(docs/several-nodes.md).",
+       "Write memory or redis."}));
+  t.push_back(one<HttpUrlCodec>(
+      TS_AT(signal.cluster.node_url),
+      {"signaling.node_url", "", kAny,
+       "Where the other nodes reach this one's HTTP port: they pass on to it what their clients ask of its "
+       "sessions. Empty: long polling needs a balancer with sticky sessions.",
+       "Write this node's own address and HTTP port, not the balancer's.", "http://10.0.0.7:8080"}));
+  t.push_back(one<CountCodec>(
+      TS_AT(signal.cluster.max_forwarded),
+      {"signaling.max_forwarded",
+       "",
+       {1, 1'000'000},
+       "Requests that this node passes on to others at once; WebSockets take half of it at most.",
+       "Write a number."}));
+}
+
 }  // namespace
 
 void add_signaling(std::vector<Key>& t) {
@@ -185,12 +207,7 @@ void add_signaling(std::vector<Key>& t) {
                               "Text that waits for one slow connection before it is closed.",
                               "Write a size with a unit."}));
   add_resume(t);
-  t.push_back(one<BackplaneCodec>(
-      TS_AT(signal.cluster.backplane),
-      {"signaling.backplane", "", kAny,
-       "Where members are: at this node alone (memory), or at any of several that meet over Redis "
-       "(docs/several-nodes.md).",
-       "Write memory or redis."}));
+  add_nodes(t);
 }
 
 }  // namespace ts::config

@@ -11,8 +11,11 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include <turnstone/base/hash.hpp>
 #include <turnstone/net/clock.hpp>
 
+#include "../forward/forwarder_impl.hpp"
+#include "../forward/tunnel.hpp"
 #include "cork.hpp"
 #include "engine_endpoint.hpp"
 #include "engine_socket.hpp"
@@ -31,6 +34,8 @@ using SteadyClock = asio::steady_timer::clock_type;
 /// Handlers bound their work themselves, and answer 503 when it is too much: this is for one that has hung.
 /// What was left of the time for reading is not theirs.
 constexpr std::chrono::seconds kAnswerTime{60};
+/// Of a request to another node and its answer, beyond the time that the node takes.
+constexpr std::chrono::seconds kWayTime{5};
 
 class HttpSession final : public Connection, public std::enable_shared_from_this<HttpSession> {
  public:
@@ -63,6 +68,13 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   bool wants_websocket() const;
   /// Engine.IO, whose answer may take its time.
   asio::awaitable<void> serve_engine();
+  asio::awaitable<void> wait_for_answer(const std::shared_ptr<EngineExchange>& exchange);
+  /// Finds out whether another node has passed this request on, or must have it. Nothing: go on.
+  std::optional<HttpResponse> look_elsewhere();
+  std::size_t max_body_bytes() const;
+  asio::awaitable<void> serve_elsewhere();
+  asio::awaitable<void> ask_elsewhere(std::shared_ptr<EngineExchange> exchange, ForwardCallPtr call);
+  asio::awaitable<bool> upgrade_elsewhere();
   void watch_for_end(const std::shared_ptr<EngineExchange>& exchange);
   /// True: the stream is gone to the WebSocket.
   asio::awaitable<bool> upgrade();
@@ -87,6 +99,12 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   /// The machine that this request is for, and its place there; null: it is none.
   EngineEndpoint* engine_ = nullptr;
   std::shared_ptr<EngineExchange> exchange_;
+  /// It belongs to another node.
+  ForwardCallPtr elsewhere_;
+  /// The answer is that node's own.
+  bool theirs_ = false;
+  /// Another node has passed it on, and says that this is the body.
+  std::optional<Sha256Digest> promised_body_;
 };
 
 void HttpSession::limit(std::chrono::milliseconds time) {
@@ -116,7 +134,17 @@ asio::awaitable<void> HttpSession::run() {
     if (!co_await read_request()) break;
     const bool signals = engine_ != nullptr || server_->spoken_at(request_.path);
     if (signals && wants_websocket()) {
-      if (co_await upgrade()) co_return;
+      bool gone = false;
+      if (elsewhere_) {
+        gone = co_await upgrade_elsewhere();
+      } else {
+        gone = co_await upgrade();
+      }
+      if (gone) co_return;
+      continue;
+    }
+    if (elsewhere_) {
+      co_await serve_elsewhere();
       continue;
     }
     if (engine_ != nullptr) {
@@ -170,6 +198,8 @@ asio::awaitable<bool> HttpSession::read_request() {
   request_ = HttpRequest{};
   engine_ = nullptr;
   exchange_ = nullptr;
+  elsewhere_ = nullptr;
+  promised_body_.reset();
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(options.max_header_bytes));
   parser_->body_limit(boost::none);  // which depends on the path
@@ -178,10 +208,15 @@ asio::awaitable<bool> HttpSession::read_request() {
   if (head_error) co_return co_await refuse(head_error);
   take_head();
   engine_ = server_->engine_at(request_.path);
-  if (engine_ != nullptr && !wants_websocket()) exchange_ = engine_->begin(request_);
+  if (auto refusal = look_elsewhere()) {
+    keep_alive_ = false;
+    unread_ = true;
+    co_await write(std::move(*refusal));
+    co_return false;
+  }
+  if (engine_ != nullptr && !elsewhere_ && !wants_websocket()) exchange_ = engine_->begin(request_);
   if (!parser_->is_done()) {
-    const std::size_t most =
-        exchange_ ? engine_->max_body_bytes(*exchange_) : server_->max_body_bytes(request_);
+    const std::size_t most = max_body_bytes();
     if (parser_->content_length().value_or(0) > most) co_return co_await refuse(http::error::body_limit);
     parser_->body_limit(most);
     limit(options.body_timeout);
@@ -200,6 +235,10 @@ asio::awaitable<bool> HttpSession::read_request() {
   if (unframed || hosts > 1 || (message.version() >= 11 && hosts == 0) || !request_.path.starts_with('/') ||
       message.version() / 10 != 1) {
     error_code bad = http::error::bad_target;
+    co_return co_await refuse(bad);
+  }
+  if (promised_body_ && sha256({as_bytes(request_.body)}) != *promised_body_) {
+    error_code bad = http::error::bad_value;
     co_return co_await refuse(bad);
   }
   co_return true;
@@ -259,6 +298,35 @@ void HttpSession::take_head() {
   request_.tls = tls_;
   keep_alive_ = message.keep_alive();
   http_1_0_ = message.version() == 10;
+}
+
+std::size_t HttpSession::max_body_bytes() const {
+  if (elsewhere_) return engine_->max_payload_bytes();
+  return exchange_ ? engine_->max_body_bytes(*exchange_) : server_->max_body_bytes(request_);
+}
+
+std::optional<HttpResponse> HttpSession::look_elsewhere() {
+  if (engine_ == nullptr || !server_->forwarder) return std::nullopt;
+  Forwarder::Impl& forwarder = *server_->forwarder;
+  // Once is enough: what was passed on is this node's, or nobody's.
+  if (const std::string_view pass = request_.header(kPassField); !pass.empty()) {
+    const auto accepted = forwarder.accept(pass, request_);
+    if (!accepted) return http_text::error(403, "forbidden", "this request was not passed on by a node");
+    request_.remote = accepted->client;
+    promised_body_ = accepted->body;
+    return std::nullopt;
+  }
+  if (request_.method != "GET" && request_.method != "POST") return std::nullopt;
+  const auto node = forwarder.whose(request_.parameter("sid").value_or(""));
+  if (!node) return std::nullopt;
+  const bool post = request_.method == "POST";
+  const std::size_t most = engine_->max_payload_bytes();
+  const std::size_t body =
+      post ? static_cast<std::size_t>(std::min<std::uint64_t>(parser_->content_length().value_or(most), most))
+           : 0;
+  elsewhere_ = forwarder.begin(*node, body, wants_websocket());
+  if (elsewhere_) return std::nullopt;
+  return http_text::error(503, "busy", "too much is being passed on to other nodes");
 }
 
 bool HttpSession::wants_websocket() const { return beast::websocket::is_upgrade(parser_->get()); }
@@ -335,11 +403,7 @@ asio::awaitable<void> HttpSession::serve_engine() {
     parser_.reset();
     buffer_.shrink_to_fit();
     limit(engine_->longest_wait());
-    if (buffer_.size() == 0) watch_for_end(exchange);
-    while (!exchange->response && !exchange->gone) {
-      co_await exchange->wake.async_wait(kTuple);
-      if (!stream_.socket().is_open()) exchange->gone = true;
-    }
+    co_await wait_for_answer(exchange);
   }
   if (!exchange->response) {
     engine_->abandon(*exchange, false);
@@ -350,6 +414,73 @@ asio::awaitable<void> HttpSession::serve_engine() {
   HttpResponse response = std::move(*exchange->response);
   exchange->response.emplace();  // it stays answered
   co_await write(std::move(response));
+}
+
+/// Until the answer is there, or the client is gone.
+asio::awaitable<void> HttpSession::wait_for_answer(const std::shared_ptr<EngineExchange>& exchange) {
+  if (buffer_.size() == 0) watch_for_end(exchange);
+  while (!exchange->response && !exchange->gone) {
+    co_await exchange->wake.async_wait(kTuple);
+    if (!stream_.socket().is_open()) exchange->gone = true;
+  }
+}
+
+/// As long as serve_engine() would hold it, the other node does, and a moment for the way.
+asio::awaitable<void> HttpSession::serve_elsewhere() {
+  const auto exchange = std::make_shared<EngineExchange>(server_->context);
+  const ForwardCallPtr call = std::exchange(elsewhere_, nullptr);
+  parser_.reset();
+  buffer_.shrink_to_fit();
+  limit(engine_->longest_wait() + 2 * kWayTime);
+  auto run = [self = shared_from_this(), exchange, call] { return self->ask_elsewhere(exchange, call); };
+  asio::co_spawn(server_->context, std::move(run), asio::detached);
+  co_await wait_for_answer(exchange);
+  if (!exchange->response) {
+    call->cancel();
+    keep_alive_ = false;
+    stream_.close();
+    // The request is still being read.
+    while (!exchange->response) co_await exchange->wake.async_wait(kTuple);
+    co_return;
+  }
+  HttpResponse response = std::move(*exchange->response);
+  exchange->response.emplace();  // it stays answered
+  // What another node has answered has its fields for pages; a word of our own needs ours.
+  if (theirs_) engine_ = nullptr;
+  co_await write(std::move(response));
+}
+
+asio::awaitable<void> HttpSession::ask_elsewhere(std::shared_ptr<EngineExchange> exchange,
+                                                 ForwardCallPtr call) {
+  HttpResponse response;
+  theirs_ = co_await server_->forwarder->ask(call, request_, engine_->longest_wait() + kWayTime, response);
+  exchange->response = std::move(response);
+  exchange->wake.cancel();
+}
+
+asio::awaitable<bool> HttpSession::upgrade_elsewhere() {
+  const ForwardCallPtr call = std::exchange(elsewhere_, nullptr);
+  const auto data = buffer_.cdata();
+  std::string early(static_cast<const char*>(data.data()), data.size());
+  limit(kAnswerTime);
+  ForwardedUpgrade answer;
+  co_await server_->forwarder->upgrade(call, request_, std::move(early), answer);
+  if (answer.agreed.empty() || server_->closing || !stream_.socket().is_open()) {
+    keep_alive_ = false;
+    if (!answer.agreed.empty()) {
+      call->cancel();
+      stream_.close();
+      co_return false;
+    }
+    unread_ = true;
+    engine_ = nullptr;
+    co_await write(std::move(answer.refusal));
+    co_return false;
+  }
+  timer_.cancel();
+  server_->count(101);
+  start_tunnel(server_, std::move(stream_), call, std::move(answer.agreed));
+  co_return true;
 }
 
 asio::awaitable<void> HttpSession::write(HttpResponse response) {

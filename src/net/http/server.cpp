@@ -327,6 +327,8 @@ void HttpServer::mount(EngineMount mount) { impl_->mount(std::move(mount)); }
 
 void HttpServer::mount(PeerJsMount mount) { impl_->mount(std::move(mount)); }
 
+void HttpServer::pass_on(const Forwarder& forwarder) { impl_->forwarder = forwarder.impl(); }
+
 void HttpServer::deliver(const signal::Outbox& outbox) { impl_->deliver(outbox); }
 
 void HttpServer::serve(DetachedStream stream) {

@@ -15,6 +15,7 @@
 
 #include <turnstone/dialect/native.hpp>
 #include <turnstone/dialect/peerjs.hpp>
+#include <turnstone/net/forwarder.hpp>
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/signal/router.hpp>
 
@@ -138,6 +139,8 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   HttpOptions options;
   const HttpHandlers handlers;
   HttpCounters counters;
+  /// Null: there are no other nodes, or nothing is passed on to them.
+  std::shared_ptr<Forwarder::Impl> forwarder;
   bool draining = false;
   bool closing = false;
   bool stopped = false;

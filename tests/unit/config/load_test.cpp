@@ -145,6 +145,13 @@ const OneProblem kProblems[] = {
      "signaling.redis.cluster_secret, signaling.redis.cluster_secret_file", "one of the two", "both", "Keep"},
     {"ClusterSecretFile", "signaling:\n  redis:\n    cluster_secret_file: nope", 4,
      "signaling.redis.cluster_secret_file", "readable file", "\"nope\": No such file", "may read"},
+    {"NodeUrl", "signaling:\n  node_url: 'redis://x'", 3, "signaling.node_url", "an http: or https: URL",
+     "redis://x", "own address"},
+    {"NodeUrlPath",
+     "signaling:\n  backplane: redis\n  node_url: 'http://127.0.0.1:80/x'\n  redis: "
+     "{cluster_secret: sixteen-letters.}",
+     4, "signaling.node_url", "an address and a port", "http://127.0.0.1:80/x", "Leave path"},
+    {"Forwarded", "signaling:\n  max_forwarded: 0", 3, "signaling.max_forwarded", "1", "\"0\"", "number"},
     {"HookCa", "auth:\n  hook_ca_file: nope", 3, "auth.hook_ca_file", "readable file",
      "\"nope\": No such file", "may read"},
     {"HookTimeout", "auth:\n  hook_timeout: 10ms", 3, "auth.hook_timeout", "50ms", "10ms", "unit"},

@@ -492,5 +492,18 @@ TEST_F(EngineIoTest, EverybodyGoes) {
   EXPECT_EQ(sessions(EngineTransport::Polling) + sessions(EngineTransport::WebSocket), 0U);
 }
 
+TEST_F(EngineIoTest, AMarkIsPartOfTheId) {
+  engine_->set_mark("AbCd-_12");
+  const std::string sid = open_polling();
+  ASSERT_TRUE(sid.starts_with("AbCd-_12")) << sid;
+  EXPECT_EQ(sid.size(), 28U);
+  EXPECT_EQ(get(2, sid.substr(8)), Lines{"2! 400 unknown_session"});
+  EXPECT_EQ(get(3, "AbCd-_13" + sid.substr(8)), Lines{"3! 400 unknown_session"});
+  EXPECT_EQ(get(4, "AbCd-_12"), Lines{"4! 400 unknown_session"});
+  EXPECT_EQ(post(5, sid, "4hello"), Lines{"5= ok"});
+  EXPECT_EQ(open_socket(6, sid), "");
+  EXPECT_EQ(ws(6, "2probe"), Lines{"6< 3probe"});
+}
+
 }  // namespace
 }  // namespace ts::dialect

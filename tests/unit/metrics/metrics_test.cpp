@@ -24,6 +24,7 @@ Snapshot full() {
   out.shard_allocations = {3, 4};
   out.offload.emplace();
   out.cluster.emplace();
+  out.forwards.emplace();
   out.certificate_expiry_seconds = 1.8e9;
   out.build = build_info();
   out.process = read_process_stats(17);
