@@ -104,6 +104,17 @@ class TurnstoneTc(Turnstone):
         place.remove_filters()
 
 
+class TurnstoneXdp(TurnstoneTc):
+    name, label, value = "turnstone-xdp", "Turnstone, in the driver", "xdp"
+
+    def missing(self):
+        reason = super().missing()
+        if reason:
+            return reason
+        types = subprocess.run([self.context.turnstone, "config", "docs"], stdout=subprocess.PIPE, text=True, check=False).stdout
+        return None if "tc\\|xdp" in types else "this turnstone has no XDP"
+
+
 class Coturn(Peer):
     name, label, main = "coturn", "coturn", True
 
@@ -234,4 +245,4 @@ class BareTc(Bare):
 
 
 PEERS = (Turnstone, Coturn, Pion, P1Stun, BareOne, BareBatch, BareTrains, BareRing, BareTc)
-VARIANTS = (TurnstoneEpoll, TurnstoneRing, TurnstoneTc)
+VARIANTS = (TurnstoneEpoll, TurnstoneRing, TurnstoneTc, TurnstoneXdp)
