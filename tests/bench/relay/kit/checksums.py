@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 
-SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGRO = 0x8946, 0x17, 0x2C
+SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 
 
 def finish(device):
