@@ -123,6 +123,7 @@ void Xdp::drop_hops(std::uint32_t device) {
 
 void Xdp::serve(const std::vector<Device>& devices, std::vector<std::string>& problems) {
   const auto links = surroundings_.links();
+  again_ = !links;
   if (!links) return;  // as it is until the kernel says
   std::erase_if(served_, [&](const auto& each) {
     const auto& [index, served] = each;
@@ -197,7 +198,7 @@ void Xdp::tell_sends(Served& served) {
 }
 
 bool Xdp::look_around() {
-  bool news = false;
+  bool news = again_;
   for (auto& [index, served] : served_) {
     if (is_alive(served.link)) {
       tell_sends(served);

@@ -77,6 +77,7 @@ class Xdp {
   std::map<std::uint32_t, Served> served_;
   std::map<std::uint32_t, Refused> refused_;
   std::map<Hop, EthernetAddress> hops_;
+  bool again_ = false;  // serve() could not do its work
   bool behind_ = true;
   TimePoint followed_;
 };
