@@ -689,7 +689,8 @@ Runtime::Made Runtime::make(config::Config config, LoadConfig load, const config
     if (!key) out.problems.push_back("auth.oauth_keys: " + key.error());
   }
 
-  const bool offload_missing = config.offload.mode == offload::Mode::Tc && !offload::is_built_in();
+  const bool wanted = config.offload.mode == offload::Mode::Tc || config.offload.mode == offload::Mode::Xdp;
+  const bool offload_missing = wanted && !offload::is_built_in();
   if (offload_missing) {
     out.problems.emplace_back(
         "relay.offload: this server was built without libbpf or clang; install libbpf-dev and clang and "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# ts_bpf(TARGET SOURCE HEADER): compiles a kernel program with clang and embeds the object into TARGET as
+# ts_bpf(TARGET SOURCE HEADER...): compiles a kernel program with clang and embeds the object into TARGET as
 # ts::offload::relay_object(), where clang and libbpf are there; TARGET is built without it otherwise. Run as a script, this
 # file writes the source (OBJECT, OUT).
 
@@ -63,7 +63,7 @@ function(ts_bpf_missing out)
   endif()
 endfunction()
 
-function(ts_bpf target source header)
+function(ts_bpf target source)
   ts_bpf_missing(missing)
   if(missing)
     message(WARNING "relay.offload is left out of this build: ${missing}. Everything else is built. To have it: apt-get install libbpf-dev clang")
@@ -76,7 +76,7 @@ function(ts_bpf target source header)
   add_custom_command(OUTPUT "${object}"
     COMMAND "${BPF_CLANG}" ${BPF_OPTIONS} -Wall -Wextra -Werror -I "${BPF_INCLUDE_DIR}"
             -I "/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}" -c "${source}" -o "${object}"
-    DEPENDS "${source}" "${header}" COMMENT "Building ${target}.bpf.o" VERBATIM)
+    DEPENDS "${source}" ${ARGN} COMMENT "Building ${target}.bpf.o" VERBATIM)
   add_custom_command(OUTPUT "${out}"
     COMMAND "${CMAKE_COMMAND}" "-DOBJECT=${object}" "-DOUT=${out}" -P "${script}"
     DEPENDS "${object}" "${script}" COMMENT "Embedding ${target}.bpf.o" VERBATIM)

@@ -25,7 +25,7 @@ constexpr std::array kSizeUnits{Unit{"GiB", 1U << 30}, Unit{"MiB", 1U << 20}, Un
                                 Unit{"B", 1}, Unit{"", 1}};
 constexpr std::array kRateUnits{Unit{"Gbit", 1'000'000'000}, Unit{"Mbit", 1'000'000}, Unit{"kbit", 1000},
                                 Unit{"bit", 1}, Unit{"", 1}};
-constexpr std::array<std::string_view, 3> kOffloadModes{"off", "auto", "tc"};
+constexpr std::array<std::string_view, 4> kOffloadModes{"off", "auto", "tc", "xdp"};
 constexpr std::array<std::string_view, 3> kAddressSources{"node", "metadata", "stun"};
 constexpr std::array<std::string_view, 3> kEngines{"auto", "epoll", "io_uring"};
 constexpr std::array<std::string_view, 6> kLevels{"trace", "debug", "info", "warn", "error", "off"};

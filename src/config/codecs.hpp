@@ -391,8 +391,8 @@ struct AddressSourceCodec {
 struct OffloadCodec {
   using Value = offload::Mode;
   static constexpr Form kForm = Form::Plain;
-  static constexpr std::string_view kType = "off|auto|tc";
-  static std::string expected(const Range&) { return "off, auto or tc"; }
+  static constexpr std::string_view kType = "off|auto|tc|xdp";
+  static std::string expected(const Range&) { return "off, auto, tc or xdp"; }
   static std::optional<Value> parse(std::string_view text, const Range&);
   static std::string print(Value value);
   static std::string unit(const Range&) { return {}; }

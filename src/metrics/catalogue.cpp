@@ -77,7 +77,9 @@ constexpr std::array kTurn{
           if (s.offload) out.add(s.offload->flows);
         }},
     Metric{{"turnstone_offload_packets_total", kCounter,
-            "Of turnstone_relayed_packets_total, those that the kernel relayed by itself.", "direction"},
+            "Of turnstone_relayed_packets_total, those that the kernel relayed by itself; with XDP a packet "
+            "counts when it is handed to the driver.",
+            "direction"},
            [](const Snapshot& s, Samples& out) {
              if (!s.offload) return;
              out.add(s.offload->to_peer_packets, {"to_peer"});

@@ -16,11 +16,11 @@ void Question::add(std::uint16_t type, ByteView value) noexcept {
   size_ = netlink_aligned(size_);
 }
 
-ByteView Question::finish(std::uint32_t sequence) noexcept {
+ByteView Question::finish(std::uint32_t sequence, std::uint16_t flags) noexcept {
   nlmsghdr head{};
   head.nlmsg_len = static_cast<std::uint32_t>(size_);
   head.nlmsg_type = type_;
-  head.nlmsg_flags = NLM_F_REQUEST;
+  head.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
   head.nlmsg_seq = sequence;
   std::memcpy(room_.data(), &head, sizeof head);
   return {room_.data(), size_};
@@ -73,6 +73,34 @@ std::optional<ByteView> Netlink::ask(Question& question, std::uint16_t answer_ty
     if (head.nlmsg_seq != sequence) continue;  // one that came too late
     if (head.nlmsg_type != answer_type) return std::nullopt;
     return answer.subspan(sizeof head, head.nlmsg_len - sizeof head);
+  }
+}
+
+std::optional<std::vector<std::vector<std::uint8_t>>> Netlink::ask_all(Question& question,
+                                                                       std::uint16_t answer_type) {
+  /// As much as the kernel puts into one datagram.
+  constexpr std::size_t kRoomBytes = 32'768;
+  const std::uint32_t sequence = ++sequence_;
+  const ByteView asked = question.finish(sequence, NLM_F_DUMP);
+  if (::send(descriptor_, asked.data(), asked.size(), 0) < 0) return std::nullopt;
+  std::vector<std::uint8_t> room(kRoomBytes);
+  std::vector<std::vector<std::uint8_t>> out;
+  for (;;) {
+    const ssize_t got = ::recv(descriptor_, room.data(), room.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return std::nullopt;
+    ByteView rest(room.data(), static_cast<std::size_t>(got));
+    while (rest.size() >= sizeof(nlmsghdr)) {
+      const auto head = netlink_read<nlmsghdr>(rest);
+      if (head.nlmsg_len < sizeof head || head.nlmsg_len > rest.size()) return std::nullopt;
+      const ByteView body = rest.subspan(sizeof head, head.nlmsg_len - sizeof head);
+      rest = rest.subspan(std::min(netlink_aligned(head.nlmsg_len), rest.size()));
+      if (head.nlmsg_seq != sequence) continue;  // one that came too late
+      if ((head.nlmsg_flags & NLM_F_DUMP_INTR) != 0) return std::nullopt;
+      if (head.nlmsg_type == NLMSG_DONE) return out;
+      if (head.nlmsg_type != answer_type) return std::nullopt;
+      out.emplace_back(body.begin(), body.end());
+    }
   }
 }
 

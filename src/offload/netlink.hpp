@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include <linux/netlink.h>
 
@@ -48,7 +49,7 @@ class Question {
     append(&body, sizeof body);
   }
   void add(std::uint16_t type, ByteView value) noexcept;
-  ByteView finish(std::uint32_t sequence) noexcept;
+  ByteView finish(std::uint32_t sequence, std::uint16_t flags = 0) noexcept;
 
  private:
   void append(const void* bytes, std::size_t count) noexcept;
@@ -77,6 +78,11 @@ class Netlink {
   /// The body of the answer, valid until the next question; nothing: it is of another type, an error as a
   /// rule, or there is none in time.
   std::optional<ByteView> ask(Question& question, std::uint16_t answer_type);
+
+  /// The bodies of all answers, to a question for all that there is; nothing: the kernel does not say, or
+  /// what there is changed meanwhile.
+  std::optional<std::vector<std::vector<std::uint8_t>>> ask_all(Question& question,
+                                                                std::uint16_t answer_type);
 
   /// Empties a socket of groups; true: there was something in it, or too much for it.
   bool drain() noexcept;

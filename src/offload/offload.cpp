@@ -23,6 +23,7 @@
 #include "flow_table.hpp"
 #include "handle.hpp"
 #include "ways.hpp"
+#include "xdp.hpp"
 
 namespace ts::offload {
 namespace {
@@ -65,7 +66,9 @@ class Offload::Impl {
       : options_(std::move(options)),
         program_(std::move(program)),
         table_(*program_, chance()),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (options_.mode == Mode::Xdp && program_->xdp_problem().empty()) xdp_.emplace(program_->xdp_parts());
+  }
 
   ~Impl() {
     if (thread_.joinable()) {
@@ -79,7 +82,9 @@ class Offload::Impl {
     if (wake_ >= 0) ::close(wake_);
   }
 
-  bool is_ready() const noexcept { return router_.is_open() && changes_.is_open() && wake_ >= 0; }
+  bool is_ready() const noexcept {
+    return router_.is_open() && changes_.is_open() && wake_ >= 0 && (!xdp_ || xdp_->is_open());
+  }
 
   Result<std::vector<std::string>, std::string> attach(std::vector<std::string>& warnings) {
     handle_ = Handle::take();
@@ -96,13 +101,15 @@ class Offload::Impl {
       return problems.empty() ? std::string("there is no Ethernet device that is up and has an address")
                               : problems[0];
     for (const std::string& problem : problems) warnings.push_back("relay.offload_devices: " + problem);
+    serve_by_xdp(warnings);
     look_for_ipsec();
     if (ipsec_)
       warnings.emplace_back(
           "relay.offload: this host has IPsec policies; the sockets relay everything while it has any");
     beat();
     std::vector<std::string> out;
-    for (const Device& device : devices_) out.push_back(device.name);
+    for (const Device& device : devices_)
+      out.push_back(device.name + (xdp_ && xdp_->serves(device.index) ? " (xdp)" : ""));
     try {
       thread_ = std::thread([this] { run(); });
     } catch (const std::system_error& error) {
@@ -173,6 +180,20 @@ class Offload::Impl {
     return true;
   }
 
+  /// What of that is XDP's; `warnings` gets what it cannot do.
+  void serve_by_xdp(std::vector<std::string>& warnings) {
+    if (options_.mode != Mode::Xdp) return;
+    if (!xdp_) {
+      warnings.push_back("relay.offload: no XDP: " + program_->xdp_problem() +
+                         "; it needs Linux 5.18 or later; tc relays");
+      return;
+    }
+    std::vector<std::string> problems;
+    xdp_->serve(devices_, problems);
+    for (const std::string& problem : problems) warnings.push_back("relay.offload: " + problem);
+    xdp_->follow(monotonic_now());
+  }
+
   // From here on: our thread.
 
   void run() {
@@ -185,6 +206,7 @@ class Offload::Impl {
       }
       notice_changes();
       if (stale_) find_all_again();
+      xdp_behind_ = xdp_ && xdp_->follow(monotonic_now());
       answer_some();
       const TimePoint now = monotonic_now();
       if (now - beat_at_ < kBeat) continue;
@@ -202,10 +224,11 @@ class Offload::Impl {
       busy = !queue_.empty() || again_ > 0 || due_ > 0;
     }
     const auto told = changes_.descriptors();
-    std::array<pollfd, 4> all{{told[0], told[1], told[2], {wake_, POLLIN, 0}}};
+    const int neighbours = xdp_ ? xdp_->descriptor() : -1;
+    std::array<pollfd, 5> all{{told[0], told[1], told[2], {neighbours, POLLIN, 0}, {wake_, POLLIN, 0}}};
     const auto rest = std::chrono::ceil<milliseconds>(beat_at_ + kBeat - monotonic_now());
-    const milliseconds patience =
-        busy ? milliseconds::zero() : std::clamp(rest, milliseconds::zero(), stale_ ? kQuiet : kBeat);
+    const milliseconds most = xdp_behind_ ? Xdp::kFollowEvery : stale_ ? kQuiet : kBeat;
+    const milliseconds patience = busy ? milliseconds::zero() : std::clamp(rest, milliseconds::zero(), most);
     ::poll(all.data(), all.size(), static_cast<int>(patience.count()));
     eventfd_t ignored = 0;
     ::eventfd_read(wake_, &ignored);
@@ -235,6 +258,7 @@ class Offload::Impl {
     std::vector<std::string> untold;  // of a device that came later: its flows are the sockets'
     stale_ = !attach_devices(untold);
     refused_ = !untold.empty();
+    if (xdp_) xdp_->serve(devices_, untold);
     stale_since_ = changed_ = now;
     beat();
     const std::lock_guard lock(mutex_);
@@ -307,6 +331,8 @@ class Offload::Impl {
       return !program_->is_attached(d.index, handle_->number()) &&
              program_->attach(d.index, handle_->number()).has_value();
     });
+    std::vector<std::string> untold;
+    if (xdp_ && xdp_->look_around()) xdp_->serve(devices_, untold);
     if (lost == 0 && !refused_) return;
     changed_ = monotonic_now();
     if (!std::exchange(stale_, true)) stale_since_ = changed_;
@@ -345,6 +371,8 @@ class Offload::Impl {
   std::vector<Device> devices_;
   Router router_;
   Changes changes_;
+  std::optional<Xdp> xdp_;  // nothing: tc alone
+  bool xdp_behind_ = false;
   bool refused_ = false;  // a device took no filter
   std::uint32_t epoch_ = 1;
   TimePoint beat_at_;
@@ -371,7 +399,7 @@ Result<std::unique_ptr<Offload>, std::string> Offload::make(const Options& optio
   if (is_clock_moved())
     return std::string(
         "this process is in a time namespace whose monotonic clock is not the kernel's; start it outside");
-  auto program = Program::load();
+  auto program = Program::load(options.mode == Mode::Xdp ? Program::With::Xdp : Program::With::Tc);
   if (!program) return program.error();
   auto impl = std::make_unique<Impl>(std::move(*program), options);
   if (!impl->is_ready())

@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <turnstone/base/bytes.hpp>
@@ -143,10 +144,29 @@ struct Program::Impl {
     return at != MAP_FAILED ? static_cast<T*>(at) : nullptr;
   }
 
+  /// Why the object is not there.
+  std::optional<std::string> load(With with) {
+    const ByteView bytes = relay_object();
+    bpf_object_open_opts options{};
+    options.sz = sizeof options;
+    options.object_name = "turnstone";
+    object = bpf_object__open_mem(bytes.data(), bytes.size(), &options);
+    if (object == nullptr) return explain("the kernel program cannot be read", errno);
+    bpf_program* by_xdp = bpf_object__find_program_by_name(object, "turnstone_xdp");
+    if (by_xdp != nullptr) bpf_program__set_autoload(by_xdp, with == With::Xdp);
+    const int failed = bpf_object__load(object);
+    if (failed == 0) return std::nullopt;
+    std::string problem = explain("the kernel refuses the program", -failed);
+    bpf_object__close(object);
+    object = nullptr;
+    return problem;
+  }
+
   /// What is missing of the maps.
   std::optional<std::string> find_maps() {
     relay = program_of("turnstone_relay");
     watch = program_of("turnstone_watch");
+    xdp = {program_of("turnstone_xdp"), map_of("xdp_devices"), map_of("xdp_out"), map_of("xdp_hops")};
     flows = map_of("flows");
     settings = map_of("settings");
     counts = map_memory<ts_counts>(map_of("counts"), kCountsBytes, PROT_READ);
@@ -176,23 +196,24 @@ struct Program::Impl {
   ts_leg* legs = nullptr;
   ts_settings* shared = nullptr;
   std::vector<Filter> filters;
+  Xdp::Parts xdp;
+  std::string xdp_problem;
 };
 
 Program::Program(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 Program::~Program() = default;
 
-Result<std::unique_ptr<Program>, std::string> Program::load() {
+Result<std::unique_ptr<Program>, std::string> Program::load(With with) {
   g_said.clear();
   libbpf_set_print(note);
   auto impl = std::make_unique<Impl>();
-  const ByteView bytes = relay_object();
-  bpf_object_open_opts options{};
-  options.sz = sizeof options;
-  options.object_name = "turnstone";
-  impl->object = bpf_object__open_mem(bytes.data(), bytes.size(), &options);
-  if (impl->object == nullptr) return explain("the kernel program cannot be read", errno);
-  if (const int failed = bpf_object__load(impl->object); failed != 0)
-    return explain("the kernel refuses the program", -failed);
+  auto refused = impl->load(with);
+  if (refused && with == With::Xdp) {
+    impl->xdp_problem = *std::move(refused);
+    g_said.clear();
+    refused = impl->load(With::Tc);
+  }
+  if (refused) return *std::move(refused);
   if (auto problem = impl->find_maps()) return *std::move(problem);
   return std::unique_ptr<Program>(new Program(std::move(impl)));
 }
@@ -213,6 +234,9 @@ bool Program::is_attached(std::uint32_t device, std::uint32_t handle) const noex
   g_said.clear();  // libbpf warns of what is not there
   return out;
 }
+
+Xdp::Parts Program::xdp_parts() const noexcept { return impl_->xdp; }
+const std::string& Program::xdp_problem() const noexcept { return impl_->xdp_problem; }
 
 void Program::clear(std::uint32_t device, std::uint32_t handle) noexcept {
   for (const bpf_tc_attach_point where : {BPF_TC_INGRESS, BPF_TC_EGRESS}) Impl::remove(device, handle, where);
@@ -280,6 +304,19 @@ ts_counts Program::counts(std::uint32_t slot) const noexcept {
 
 int Program::relay_descriptor() const noexcept { return impl_->relay; }
 int Program::watch_descriptor() const noexcept { return impl_->watch; }
+void Program::serve_by_xdp(std::uint32_t device, const IpAddress& neighbour,
+                           const EthernetAddress& at) noexcept {
+  ts_device served{};
+  served.sends = 1;
+  ts_hop hop{};
+  hop.of.device = device;
+  hop.of.family = neighbour.is_v4() ? AF_INET : AF_INET6;
+  std::memcpy(hop.of.address, neighbour.bytes().data(), neighbour.bytes().size());
+  std::memcpy(hop.target, at.data(), at.size());
+  static_cast<void>(bpf_map_update_elem(impl_->xdp.devices, &device, &served, BPF_ANY));
+  static_cast<void>(bpf_map_update_elem(impl_->xdp.out, &device, &device, BPF_ANY));
+  static_cast<void>(bpf_map_update_elem(impl_->xdp.hops, &hop.of, &hop, BPF_ANY));
+}
 ts_leg Program::leg(std::uint32_t number) const noexcept { return impl_->legs[number]; }
 void Program::set_proof(std::uint32_t number, std::uint64_t proven, std::uint32_t came) noexcept {
   __atomic_store_n(&impl_->legs[number].proven, proven, __ATOMIC_RELAXED);
@@ -292,16 +329,21 @@ void Program::set_proof(std::uint32_t number, std::uint64_t proven, std::uint32_
 
 namespace ts::offload {
 
-struct Program::Impl {};
+struct Program::Impl {
+  std::string xdp_problem;
+};
 
 Program::Program(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 Program::~Program() = default;
 
-Result<std::unique_ptr<Program>, std::string> Program::load() {
+Result<std::unique_ptr<Program>, std::string> Program::load(With) {
   return std::string(
       "this server was built without libbpf or clang: install libbpf-dev and clang, and build again");
 }
 std::optional<std::string> Program::attach(std::uint32_t, std::uint32_t) { return std::nullopt; }
+Xdp::Parts Program::xdp_parts() const noexcept { return {}; }
+const std::string& Program::xdp_problem() const noexcept { return impl_->xdp_problem; }
+void Program::serve_by_xdp(std::uint32_t, const IpAddress&, const EthernetAddress&) noexcept {}
 void Program::clear(std::uint32_t, std::uint32_t) noexcept {}
 void Program::write(std::uint32_t, const Entries&) noexcept {}
 bool Program::publish(std::uint32_t, const Entries&) noexcept { return false; }

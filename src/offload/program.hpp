@@ -11,13 +11,16 @@
 #include <turnstone/base/time.hpp>
 
 #include "entries.hpp"
+#include "xdp.hpp"
 
 namespace ts::offload {
 
 class Program {
  public:
+  /// Whether there is an XDP program beside tc's; where the kernel refuses that one, xdp_problem() says why.
+  enum class With : bool { Tc, Xdp };
   /// An error says what is missing, and the remedy.
-  static Result<std::unique_ptr<Program>, std::string> load();
+  static Result<std::unique_ptr<Program>, std::string> load(With with = With::Tc);
   /// Detaches.
   ~Program();
 
@@ -26,6 +29,11 @@ class Program {
   std::optional<std::string> attach(std::uint32_t device, std::uint32_t handle);
   /// Both are still there, and ours.
   bool is_attached(std::uint32_t device, std::uint32_t handle) const noexcept;
+
+  /// What Xdp is made of.
+  Xdp::Parts xdp_parts() const noexcept;
+  /// Empty: there is an XDP program, or it was not asked for.
+  const std::string& xdp_problem() const noexcept;
 
   /// Takes filters away that a server which is gone has left there.
   void clear(std::uint32_t device, std::uint32_t handle) noexcept;
@@ -57,6 +65,8 @@ class Program {
   /// For tests: the two programs, and what the kernel's program wrote into a leg.
   int relay_descriptor() const noexcept;
   int watch_descriptor() const noexcept;
+  /// Lets the XDP program, if there is one, take frames to a device, and send by it to a neighbour.
+  void serve_by_xdp(std::uint32_t device, const IpAddress& neighbour, const EthernetAddress& at) noexcept;
   ts_leg leg(std::uint32_t number) const noexcept;
   void set_proof(std::uint32_t number, std::uint64_t proven, std::uint32_t came) noexcept;
 

@@ -82,6 +82,8 @@ std::optional<Device> device_of(const ifaddrs& at, int socket) {
   std::strncpy(request.ifr_name, at.ifa_name, IFNAMSIZ - 1);
   if (::ioctl(socket, SIOCGIFHWADDR, &request) != 0 || request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
     return std::nullopt;
+  std::array<std::uint8_t, 6> ethernet{};
+  std::memcpy(ethernet.data(), request.ifr_hwaddr.sa_data, ethernet.size());
   if (::ioctl(socket, SIOCGIFMTU, &request) != 0) return std::nullopt;
   const auto mtu = static_cast<std::uint32_t>(std::max(request.ifr_mtu, 0));
   if (::ioctl(socket, SIOCGIFINDEX, &request) != 0) return std::nullopt;
@@ -89,7 +91,7 @@ std::optional<Device> device_of(const ifaddrs& at, int socket) {
   // The name that comes with an IPv4 address is its label, as "eth0:1".
   std::array<char, IF_NAMESIZE> name{};
   if (::if_indextoname(index, name.data()) == nullptr) return std::nullopt;
-  return Device{index, mtu, std::string(name.data())};
+  return Device{index, mtu, std::string(name.data()), ethernet};
 }
 
 }  // namespace

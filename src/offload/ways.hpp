@@ -2,6 +2,7 @@
 // Ways: the devices, and the next hop to an address, asked over netlink.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,6 +22,8 @@ struct Device {
   std::uint32_t index = 0;
   std::uint32_t mtu = 0;
   std::string name;
+  /// Of Ethernet.
+  std::array<std::uint8_t, 6> address{};
 };
 
 /// By index; nothing: the system does not say at the moment.

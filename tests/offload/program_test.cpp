@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel program beside the core: the same datagrams through both, what comes out compared byte by byte.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <turnstone/offload/offload.hpp>
 
@@ -20,6 +21,8 @@ constexpr std::uint32_t kEpoch = 7;
 constexpr int kPassedUp = TC_ACT_UNSPEC;
 constexpr int kSent = TC_ACT_REDIRECT;
 constexpr int kDropped = TC_ACT_SHOT;
+/// XDP writes it; tc leaves that to the way out.
+constexpr EthernetAddress kNeighbour{2, 0, 0, 0, 0, 9};
 
 turn::Options telling() {
   turn::Options out = turn::testing::default_options();
@@ -40,10 +43,10 @@ struct Side {
   std::uint16_t channel;
 };
 
-struct Kernel : ::testing::Test {
+struct Kernel : ::testing::TestWithParam<By> {
   static void SetUpTestSuite() {
     if (!is_built_in()) return;
-    auto loaded = Program::load();
+    auto loaded = Program::load(Program::With::Xdp);
     if (loaded) {
       program = std::move(*loaded);
     } else {
@@ -56,6 +59,7 @@ struct Kernel : ::testing::Test {
     if (!is_built_in()) GTEST_SKIP() << "built without libbpf or clang";
     if (program == nullptr && ::geteuid() != 0) GTEST_SKIP() << "needs root: " << problem;
     ASSERT_NE(program, nullptr) << problem;
+    if (is_xdp() && !program->xdp_problem().empty()) GTEST_SKIP() << program->xdp_problem();
     program->set(kEpoch, kernel_now() + std::chrono::minutes(5));
     for (Side* side : {&v4, &v6}) {
       const bool six = side == &v6;
@@ -75,12 +79,20 @@ struct Kernel : ::testing::Test {
     for (const Entries& entries : placed) program->withdraw(entries);
   }
 
+  static bool is_xdp() { return GetParam() == By::Xdp; }
+  /// A frame comes in, to one of the two programs.
+  static Verdict run(const Program& by, const Bytes& frame, const Circumstances& with = {}) {
+    return is_xdp() ? run_xdp(by, frame) : testing::run(by, frame, with);
+  }
+
   static Way way_to(const turn::Flow& flow) { return {kLoopback, 1500, flow.peer.address}; }
   /// Each in a slot of its own, the number of which is its place among those placed.
   void place(turn::Flow flow, const Ways& ways, std::uint64_t proven = TS_ALL_PROVEN) {
     flow.until = kernel_now() + (flow.until - world.now.mono);
     Entries entries = entries_of(flow, ways, kEpoch);
     for (Entry* entry : {&entries.to_peer, &entries.to_client}) entry->leg.proven |= proven;
+    for (const Way* way : {&ways.to_client, &ways.to_peer})
+      if (way->device == kLoopback) program->serve_by_xdp(kLoopback, way->hop, kNeighbour);
     const auto slot = static_cast<std::uint32_t>(placed.size());
     program->write(slot, entries);
     ASSERT_TRUE(program->publish(slot, entries));
@@ -142,6 +154,9 @@ struct Kernel : ::testing::Test {
     Datagram whole = *wanted;
     whole.ttl = static_cast<std::uint8_t>(in.datagram.ttl - 1);
     whole.id = got->datagram.id;
+    if (is_xdp()) {
+      EXPECT_TRUE(std::equal(kNeighbour.begin(), kNeighbour.end(), verdict.frame.begin()));
+    }
     // But for the Ethernet addresses, which are written on the way out.
     EXPECT_EQ(from_type(verdict.frame), from_type(frame_of(whole)));
   }
@@ -197,7 +212,7 @@ struct Kernel : ::testing::Test {
 std::unique_ptr<Program> Kernel::program;
 std::string Kernel::problem;
 
-TEST_F(Kernel, RelaysEverySizeBothWays) {
+TEST_P(Kernel, RelaysEverySizeBothWays) {
   for (Side* side : {&v4, &v6}) {
     for (std::size_t size = 0; size < 1200; size = size < 40 ? size + 1 : size + 37) {
       const Bytes payload = noise(size);
@@ -208,7 +223,7 @@ TEST_F(Kernel, RelaysEverySizeBothWays) {
   }
 }
 
-TEST_F(Kernel, TakesPaddingOff) {
+TEST_P(Kernel, TakesPaddingOff) {
   for (Side* side : {&v4, &v6}) {
     for (std::size_t size = 0; size < 9; ++size) {
       for (std::size_t padding = 1; padding <= 3; ++padding) {
@@ -221,7 +236,7 @@ TEST_F(Kernel, TakesPaddingOff) {
   }
 }
 
-TEST_F(Kernel, TakesTrailersOfShortFramesOff) {
+TEST_P(Kernel, TakesTrailersOfShortFramesOff) {
   for (Side* side : {&v4, &v6}) {
     for (Datagram d : {side->up(Client::channel_data(side->channel, noise(3))), side->down(noise(3))}) {
       Bytes frame = frame_of(d);
@@ -234,7 +249,7 @@ TEST_F(Kernel, TakesTrailersOfShortFramesOff) {
 }
 
 // RFC 8656 §14: DSCP and ECN as they came
-TEST_F(Kernel, KeepsTheTrafficClass) {
+TEST_P(Kernel, KeepsTheTrafficClass) {
   for (const unsigned tos : {0U, 1U, 3U, 0xB8U, 0xFFU}) {
     for (Side* side : {&v4, &v6}) {
       for (Datagram d : {side->up(Client::channel_data(side->channel, noise(5))), side->down(noise(5))}) {
@@ -246,7 +261,7 @@ TEST_F(Kernel, KeepsTheTrafficClass) {
 }
 
 // RFC 8656 §14 SHOULD: DF is set for DONT-FRAGMENT, else copied or clear
-TEST_F(Kernel, CopiesDfTowardsPeers) {
+TEST_P(Kernel, CopiesDfTowardsPeers) {
   for (Datagram d : {v4.down(noise(100)), v4.up(Client::channel_data(v4.channel, noise(100)))}) {
     d.dont_fragment = true;
     relays(d);
@@ -255,7 +270,7 @@ TEST_F(Kernel, CopiesDfTowardsPeers) {
   }
 }
 
-TEST_F(Kernel, CountsTheTtlDown) {
+TEST_P(Kernel, CountsTheTtlDown) {
   const ts_counts before = counted();
   for (Side* side : {&v4, &v6}) {
     for (Datagram d : {side->up(Client::channel_data(side->channel, noise(5))), side->down(noise(5))}) {
@@ -270,7 +285,7 @@ TEST_F(Kernel, CountsTheTtlDown) {
   EXPECT_EQ(counted().dropped, before.dropped + 8);
 }
 
-TEST_F(Kernel, CountsPayload) {
+TEST_P(Kernel, CountsPayload) {
   const ts_counts before = counted();
   for (int i = 0; i < 5; ++i) {
     relays(v4.up(Client::channel_data(v4.channel, noise(100))));
@@ -282,7 +297,7 @@ TEST_F(Kernel, CountsPayload) {
   EXPECT_EQ(counted().to_client.bytes, before.to_client.bytes + 55);
 }
 
-TEST_F(Kernel, LetsNothingOutliveItsTime) {
+TEST_P(Kernel, LetsNothingOutliveItsTime) {
   const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
   const Bytes down = frame_of(v4.down(noise(50)));
   ASSERT_EQ(run(*program, up).action, kSent);
@@ -299,14 +314,14 @@ TEST_F(Kernel, LetsNothingOutliveItsTime) {
   passes_up(down, "it has expired");
 }
 
-TEST_F(Kernel, StopsWithTheEntry) {
+TEST_P(Kernel, StopsWithTheEntry) {
   const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
   ASSERT_EQ(run(*program, up).action, kSent);
   program->withdraw(placed[0]);
   passes_up(up, "its flow has ended");
 }
 
-TEST_F(Kernel, StopsWithTheEpochOfTheRoutes) {
+TEST_P(Kernel, StopsWithTheEpochOfTheRoutes) {
   const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
   program->set(kEpoch + 1, kernel_now() + std::chrono::minutes(5));
   passes_up(up, "routes have changed");
@@ -315,7 +330,7 @@ TEST_F(Kernel, StopsWithTheEpochOfTheRoutes) {
 }
 
 /// Two clients of ours that are each other's peers: from the one to the other in one go.
-TEST_F(Kernel, RelaysBetweenTwoClientsOfOurs) {
+TEST_P(Kernel, RelaysBetweenTwoClientsOfOurs) {
   for (const char* family : {"192.12.5", "[2620:fe::5"}) {
     const bool six = family[0] == '[';
     Client one(world, std::string(family) + (six ? "1]:1000" : ".1:1000"));
@@ -359,13 +374,13 @@ TEST_F(Kernel, RelaysBetweenTwoClientsOfOurs) {
   }
 }
 
-TEST_F(Kernel, StopsWithTheServer) {
+TEST_P(Kernel, StopsWithTheServer) {
   const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
   program->set(kEpoch, kernel_now() - std::chrono::milliseconds(20));
   passes_up(up, "the server has not been heard of");
 }
 
-TEST_F(Kernel, ObeysTheLinkAndTheDevice) {
+TEST_P(Kernel, ObeysTheLinkAndTheDevice) {
   const turn::Flow flow = world.flows[0];
   const Bytes most = frame_of(v4.up(Client::channel_data(v4.channel, noise(1472))));
   EXPECT_EQ(run(*program, most).action, kSent) << "1500 bytes with the IP header";
@@ -377,7 +392,7 @@ TEST_F(Kernel, ObeysTheLinkAndTheDevice) {
   passes_up(most, "it came in by another device");
 }
 
-TEST_F(Kernel, LeavesToTheSocketsWhatIsUnusual) {
+TEST_P(Kernel, LeavesToTheSocketsWhatIsUnusual) {
   const Datagram d = v4.up(Client::channel_data(v4.channel, noise(20)));
   const Bytes good = frame_of(d);
   constexpr std::size_t kIp = kEthernetBytes;
@@ -419,10 +434,15 @@ TEST_F(Kernel, LeavesToTheSocketsWhatIsUnusual) {
   frame = good;
   frame[0] = 2;
   passes_up(frame, "for another host");
-  EXPECT_EQ(run(*program, good, {100}).action, kPassedUp) << "a train";
+  frame = good;
+  frame.insert(frame.begin() + 12, {0x81, 0, 0, 10});
+  passes_up(frame, "a VLAN tag");
+  if (!is_xdp()) {
+    EXPECT_EQ(run(*program, good, {100}).action, kPassedUp) << "a train";
+  }
 }
 
-TEST_F(Kernel, LeavesToTheSocketsWhatIsNotOfAFlow) {
+TEST_P(Kernel, LeavesToTheSocketsWhatIsNotOfAFlow) {
   Bytes message = Client::channel_data(v4.channel, noise(20));
   Datagram d = v4.up(message);
   store_be16(d.payload.data(), 0x4001);
@@ -473,7 +493,7 @@ struct Unproven : Kernel {
   std::uint32_t slot = 0;
 };
 
-TEST_F(Unproven, IsNotRelayed) {
+TEST_P(Unproven, IsNotRelayed) {
   for (std::size_t i = 0; i < 2; ++i) {
     watch(i == 0 ? v4 : v6, i);
     const Bytes down = frame_of(side->down(noise(20)));
@@ -506,7 +526,7 @@ TEST_F(Unproven, IsNotRelayed) {
 }
 
 /// A mark chooses routes and queues, for packets that we cannot give one.
-TEST_F(Unproven, IsWhatTheHostMarksOrQueuesItsOwnWay) {
+TEST_P(Unproven, IsWhatTheHostMarksOrQueuesItsOwnWay) {
   watch(v4, 0);
   passes_up(up(0xB8), "nothing is known of what leaves");
   leave(*program, sent_up(0xB8), {0, 0, 7});
@@ -518,12 +538,13 @@ TEST_F(Unproven, IsWhatTheHostMarksOrQueuesItsOwnWay) {
   EXPECT_TRUE(proven(false, 0xB8)) << "what a socket's packets of this TOS have";
   const Verdict verdict = run(*program, up(0xB8));
   EXPECT_EQ(verdict.action, kSent);
+  if (is_xdp()) return;  // no queues, no priority
   EXPECT_EQ(verdict.priority, 4U) << "and ours";
   EXPECT_EQ(run(*program, frame_of(v4.down(noise(20)))).priority, 0U);
 }
 
 /// Another DSCP may be what the host's rules look for.
-TEST_F(Unproven, IsEachDscpUntilItWasSeenToStay) {
+TEST_P(Unproven, IsEachDscpUntilItWasSeenToStay) {
   for (std::size_t i = 0; i < 2; ++i) {
     watch(i == 0 ? v4 : v6, i);
     passes_up(up(0xB8), "nothing is known");
@@ -542,7 +563,7 @@ TEST_F(Unproven, IsEachDscpUntilItWasSeenToStay) {
 }
 
 /// What a host does may change without anybody being told.
-TEST_F(Unproven, IsAgainWhatIsDoubted) {
+TEST_P(Unproven, IsAgainWhatIsDoubted) {
   watch(v4, 0);
   passes_up(up(), "nothing is known");
   leave(*program, sent_up());
@@ -559,7 +580,7 @@ TEST_F(Unproven, IsAgainWhatIsDoubted) {
   EXPECT_EQ(run(*program, up()).action, kSent);
 }
 
-TEST_F(Unproven, IsWhatLeavesByAnotherDevice) {
+TEST_P(Unproven, IsWhatLeavesByAnotherDevice) {
   const turn::Flow& flow = world.flows[0];
   place(flow, {way_to(flow), {kLoopback + 1, 1500, flow.peer.address}}, 0);
   slot = static_cast<std::uint32_t>(placed.size() - 1);
@@ -570,7 +591,7 @@ TEST_F(Unproven, IsWhatLeavesByAnotherDevice) {
 }
 
 /// A key's element may be another flow's when it is read.
-TEST_F(Kernel, SendsNothingByTheLegOfAnotherFlow) {
+TEST_P(Kernel, SendsNothingByTheLegOfAnotherFlow) {
   const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
   ASSERT_EQ(run(*program, up).action, kSent);
   ASSERT_TRUE(program->publish(1, placed[0])) << "the slot of the other flow";
@@ -579,7 +600,7 @@ TEST_F(Kernel, SendsNothingByTheLegOfAnotherFlow) {
 }
 
 // RFC 1191: a router cannot send on what DF forbids to take apart
-TEST_F(Kernel, ObeysRoutersThatSayTooLarge) {
+TEST_P(Kernel, ObeysRoutersThatSayTooLarge) {
   const auto told = [this](const Bytes& sent, std::uint16_t mtu) {
     Bytes out = frame_of({ep("192.12.9.9:1"), v4.client.relayed, {}});
     out.resize(kEthernetBytes + 20);
@@ -602,7 +623,7 @@ TEST_F(Kernel, ObeysRoutersThatSayTooLarge) {
 }
 
 /// Frames that were ordinary, before a few things happened to them.
-TEST_F(Kernel, AgreesWithTheCoreOnMutants) {
+TEST_P(Kernel, AgreesWithTheCoreOnMutants) {
   const auto below = [this](std::size_t bound) {
     return world.random.below(static_cast<std::uint32_t>(bound));
   };
@@ -619,7 +640,7 @@ TEST_F(Kernel, AgreesWithTheCoreOnMutants) {
     if (below(16) == 0) frame.resize(kEthernetBytes + below(frame.size()));
     if (below(16) == 0) frame.resize(frame.size() + below(20));
     const Verdict verdict = run(*program, frame);
-    if (verdict.action == -1) continue;  // too short for the kernel to take it for a frame
+    if (verdict.action == kFailed) continue;  // too short for the kernel to take it for a frame
     const auto read = read_frame(frame);
     const bool for_us = std::count(frame.begin(), frame.begin() + 6, 0) == 6;
     const bool ordinary = read && for_us && read->checksum != 0 && !read->checksum_unfinished;
@@ -640,6 +661,67 @@ TEST_F(Kernel, AgreesWithTheCoreOnMutants) {
   }
   EXPECT_GT(sent, 5000U);
 }
+
+/// What only XDP must know: where the next hop is, and by which devices it may send.
+struct ByXdp : Kernel {
+  void neighbour(const IpAddress& address, bool known) {
+    ts_hop_key key{};
+    key.device = kLoopback;
+    key.family = address.is_v4() ? AF_INET : AF_INET6;
+    std::memcpy(key.address, address.bytes().data(), address.bytes().size());
+    if (known) {
+      program->serve_by_xdp(kLoopback, address, kNeighbour);
+    } else {
+      bpf_attr attributes{};
+      attributes.map_fd = static_cast<__u32>(program->xdp_parts().hops);
+      attributes.key = reinterpret_cast<std::uintptr_t>(&key);
+      EXPECT_EQ(::syscall(SYS_bpf, BPF_MAP_DELETE_ELEM, &attributes, sizeof attributes), 0);
+    }
+  }
+  static void put(int map, std::uint32_t device, const void* value) {
+    bpf_attr attributes{};
+    attributes.map_fd = static_cast<__u32>(map);
+    attributes.key = reinterpret_cast<std::uintptr_t>(&device);
+    attributes.value = reinterpret_cast<std::uintptr_t>(value);
+    EXPECT_EQ(::syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &attributes, sizeof attributes), 0);
+  }
+};
+
+TEST_P(ByXdp, PassesUpWhatHasNoNeighbour) {
+  for (Side* side : {&v4, &v6}) {
+    const Bytes up = frame_of(side->up(Client::channel_data(side->channel, noise(50))));
+    const ts_counts before = counted();
+    neighbour(side->peer.address, false);
+    passes_up(up, "nobody knows where it is");
+    EXPECT_EQ(counted().to_peer.packets, before.to_peer.packets) << "the sockets count it";
+    neighbour(side->peer.address, true);
+    EXPECT_EQ(run(*program, up).action, kSent);
+  }
+}
+
+TEST_P(ByXdp, SendsOnlyByDevicesThatCan) {
+  const Bytes up = frame_of(v4.up(Client::channel_data(v4.channel, noise(50))));
+  std::uint32_t action = XDP_ABORTED;
+  run_xdp(*program, up, &action);
+  EXPECT_EQ(action, std::uint32_t{XDP_TX});
+  ts_device device{};
+  put(program->xdp_parts().devices, kLoopback, &device);
+  passes_up(up, "its driver sends nothing of XDP's");
+  const turn::Flow flow = world.flows[0];
+  neighbour(flow.peer.address, true);
+  constexpr std::uint32_t kAbsent = 99999;
+  place(flow, {{kLoopback, 1500, flow.tuple.client.address}, {kAbsent, 1500, flow.peer.address}});
+  passes_up(up, "a device without XDP");
+  device.sends = 1;
+  put(program->xdp_parts().devices, kAbsent, &device);
+  passes_up(up, "no neighbour there");
+  program->withdraw(placed.back());
+}
+
+const auto name_of_program = [](const auto& info) { return info.param == By::Xdp ? "xdp" : "tc"; };
+INSTANTIATE_TEST_SUITE_P(Programs, Kernel, ::testing::Values(By::Tc, By::Xdp), name_of_program);
+INSTANTIATE_TEST_SUITE_P(Programs, Unproven, ::testing::Values(By::Tc, By::Xdp), name_of_program);
+INSTANTIATE_TEST_SUITE_P(Programs, ByXdp, ::testing::Values(By::Xdp), name_of_program);
 
 }  // namespace
 }  // namespace ts::offload::testing

@@ -25,8 +25,8 @@ class Offload final : public turn::FlowSink {
   ~Offload() override;
 
   /// Puts the filters on the devices, beside those of other servers; what one that has crashed left behind is
-  /// taken away. Returns the devices by name, an error where there is none; `warnings` gets what is wrong
-  /// with single ones. Once.
+  /// taken away. Returns the devices by name, an error where there is none, and with Mode::Xdp which
+  /// have XDP; `warnings` gets what is wrong with single ones. Once.
   Result<std::vector<std::string>, std::string> attach(std::vector<std::string>& warnings);
 
   /// An end holds when this returns, but for packets that the kernel has in hand at that moment; a begin is

@@ -8,8 +8,9 @@
 
 namespace ts::offload {
 
-/// Tc: a filter on each device's way in. Auto: the same, where build, kernel and capabilities have it.
-enum class Mode : std::uint8_t { Off, Auto, Tc };
+/// Tc: a filter on each device's way in. Auto: the same, where build, kernel and capabilities have it. Xdp:
+/// before the filter a program in the driver, where that has XDP.
+enum class Mode : std::uint8_t { Off, Auto, Tc, Xdp };
 
 struct Options {
   Mode mode = Mode::Off;

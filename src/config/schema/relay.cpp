@@ -74,9 +74,11 @@ void add_limits(std::vector<Key>& t) {
                                 "kernel may add half of it to a sleep.",
                                 "Write a time up to 10ms, such as 100us."}));
   t.push_back(one<OffloadCodec>(
-      TS_AT(offload.mode), {"relay.offload", "--offload", kAny,
-                            "Relay bound channels in the kernel (docs/offload.md): tc, or auto where it can.",
-                            "Write off, auto or tc."}));
+      TS_AT(offload.mode),
+      {"relay.offload", "--offload", kAny,
+       "Relay bound channels in the kernel (docs/offload.md). tc: on each device's way in. xdp: in the "
+       "devices' drivers, and tc on those without. auto: tc, or the sockets.",
+       "Write off, auto, tc or xdp."}));
   t.push_back(many<TextCodec>(TS_AT(offload.devices), {"relay.offload_devices",
                                                        "",
                                                        {1, 15},

@@ -3,19 +3,14 @@
 // RFC 8656 §12.6, §12.7 and §14 say. Whatever is unusual goes on to the sockets, as though we were not here.
 // Loads on Linux 5.15 and later with CAP_BPF and CAP_NET_ADMIN alone: packets are read by copies, since
 // without CAP_PERFMON older kernels forbid sums of packet pointers and registers.
-#include "relay.h"
-
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/udp.h>
+
+#include "frame.h"
 
 #define CHANNEL_HEADER 4
 #define DONT_FRAGMENT 0x4000
@@ -165,26 +160,23 @@ static __always_inline int find_datagram(struct ts_key* key, __be16 channel, str
 /// A checksum that a device was to fill in holds the sum of the pseudo header alone (packets of this host's
 /// own namespaces and guests): nothing that could be updated. One whole checksum in 65,536 looks alike, but
 /// for those that the device we came by has looked at.
-static __always_inline int is_unfinished(struct __sk_buff* skb, const struct packet* p, int v6) {
+static __always_inline int is_unfinished(const struct frame* f, const struct packet* p, int v6) {
   const __u32 sum =
       sum_address(p->key.remote, v6) + sum_address(p->key.local, v6) + bpf_htons(IPPROTO_UDP) + p->udp_length;
-  return fold(sum) == p->checksum && bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) < 0 &&
-         bpf_csum_update(skb, 0) < 0;
+  return fold(sum) == p->checksum && !is_summed(f);
 }
 
 /// The sum of `count` bytes that end the datagram.
-static __always_inline int sum_tail(struct __sk_buff* skb, __u32 at, int count, int odd, __u32* sum) {
+static __always_inline int sum_tail(const struct frame* f, __u32 at, int count, int odd, __u32* sum) {
   __u16 words[2] = {0, 0};
   __u8* bytes = (__u8*)words;
   long failed;
   if (odd) {
-    failed = count == 1   ? bpf_skb_load_bytes(skb, at, bytes + 1, 1)
-             : count == 2 ? bpf_skb_load_bytes(skb, at, bytes + 1, 2)
-                          : bpf_skb_load_bytes(skb, at, bytes + 1, 3);
+    failed = count == 1   ? load(f, at, bytes + 1, 1)
+             : count == 2 ? load(f, at, bytes + 1, 2)
+                          : load(f, at, bytes + 1, 3);
   } else {
-    failed = count == 1   ? bpf_skb_load_bytes(skb, at, bytes, 1)
-             : count == 2 ? bpf_skb_load_bytes(skb, at, bytes, 2)
-                          : bpf_skb_load_bytes(skb, at, bytes, 3);
+    failed = count == 1 ? load(f, at, bytes, 1) : count == 2 ? load(f, at, bytes, 2) : load(f, at, bytes, 3);
   }
   *sum = (__u32)words[0] + words[1];
   return failed != 0;
@@ -242,23 +234,7 @@ static __always_inline __u32 priority_of(__u8 tos) {
                      : TC_PRIO_INTERACTIVE_BULK;
 }
 
-static __always_inline int send(const struct ts_leg* leg) {
-  struct bpf_redir_neigh hop = {};
-  hop.nh_family = leg->hop_family;
-  __builtin_memcpy(hop.ipv6_nh, leg->hop, 16);
-  return (int)bpf_redirect_neigh(leg->out_device, &hop, sizeof hop, 0);
-}
-
-/// Cuts off `tail` bytes and makes the packet longer or shorter in front; the headers are to be in one piece.
-static __always_inline long change_size(struct __sk_buff* skb, const struct packet* p, __u32 end,
-                                        int grows_by) {
-  if (bpf_skb_pull_data(skb, ETH_HLEN + p->ip_bytes + sizeof(struct udphdr))) return -1;
-  // Padding of ChannelData, and of short Ethernet frames.
-  if (skb->len > end && bpf_skb_change_tail(skb, end, 0)) return -1;
-  return grows_by != 0 ? bpf_skb_adjust_room(skb, grows_by, BPF_ADJ_ROOM_NET, 0) : 0;
-}
-
-static __always_inline long write_headers(struct __sk_buff* skb, const struct packet* p,
+static __always_inline long write_headers(const struct frame* f, const struct packet* p,
                                           const struct ts_leg* leg, __u8 hops, __u32 data, __u32 sum,
                                           int v6) {
   const __u32 udp = sizeof(struct udphdr) + data + (leg->channel ? CHANNEL_HEADER : 0);
@@ -269,36 +245,33 @@ static __always_inline long write_headers(struct __sk_buff* skb, const struct pa
     write_v6(&h.ip, p, hops, leg, p->ip_bytes + udp);
     write_udp(&h.udp, leg, length, sum);
     __builtin_memcpy(h.channel, channel, sizeof channel);
-    return leg->channel
-               ? bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h, BPF_F_RECOMPUTE_CSUM)
-               : bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER, BPF_F_RECOMPUTE_CSUM);
+    return leg->channel ? store(f, ETH_HLEN, &h, sizeof h)
+                        : store(f, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER);
   }
   struct headers_v4 h;
   write_v4(&h.ip, p, hops, leg, p->ip_bytes + udp);
   write_udp(&h.udp, leg, length, sum);
   __builtin_memcpy(h.channel, channel, sizeof channel);
-  return leg->channel
-             ? bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h, BPF_F_RECOMPUTE_CSUM)
-             : bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER, BPF_F_RECOMPUTE_CSUM);
+  return leg->channel ? store(f, ETH_HLEN, &h, sizeof h) : store(f, ETH_HLEN, &h, sizeof h - CHANNEL_HEADER);
 }
 
 /// Moves the datagram on. From the first change on there is no way back. `first` is what it came in by,
 /// `last` what it leaves by: the same, unless two clients of ours talk to each other.
-static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, const struct found* first,
+static __always_inline int relay(const struct frame* f, const struct packet* p, const struct found* first,
                                  const struct found* last, int padding, int v6) {
   const int from_client = p->key.channel != 0;
   const int to_client = last->leg->channel != 0;
   const __u32 data = from_client ? p->payload_bytes - CHANNEL_HEADER - padding : p->payload_bytes;
   const __u32 udp = sizeof(struct udphdr) + data + (to_client ? CHANNEL_HEADER : 0);
-  if (p->ip_bytes + udp > last->leg->most_bytes) return TC_ACT_UNSPEC;
+  if (p->ip_bytes + udp > last->leg->most_bytes) return pass_up(f);
   const __u32 slots[2] = {first->number >> 1, last->number >> 1};
   struct ts_counts* in = bpf_map_lookup_elem(&counts, &slots[0]);
   struct ts_counts* out = bpf_map_lookup_elem(&counts, &slots[1]);
-  if (!in || !out) return TC_ACT_UNSPEC;
+  if (!in || !out) return pass_up(f);
   const __u8 relays = first->number == last->number ? 1 : 2;
   if (p->hops <= relays) {
     __sync_fetch_and_add(&in->dropped, 1);
-    return TC_ACT_SHOT;
+    return drop(f);
   }
 
   // The length counts twice: in the header and in the pseudo header.
@@ -308,17 +281,21 @@ static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, 
   if (relays == 2) sum += last->leg->sum;
   if (to_client) sum += cd_length;
   if (from_client) sum += (__u16)~cd_length;
+  struct sending how = {};
+  if (!prepare(f, last->leg, v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), &how)) return pass_up(f);
   const __u32 end = ETH_HLEN + p->ip_bytes + sizeof(struct udphdr) + p->payload_bytes - padding;
   if (padding > 0) {
     __u32 tail;
-    if (sum_tail(skb, end, padding, data & 1, &tail)) return TC_ACT_UNSPEC;
+    if (sum_tail(f, end, padding, data & 1, &tail)) return pass_up(f);
     sum += (__u16)~fold(tail);
   }
   const int grows_by = to_client == from_client ? 0 : to_client ? CHANNEL_HEADER : -CHANNEL_HEADER;
-  if (change_size(skb, p, end, grows_by) ||
-      write_headers(skb, p, last->leg, p->hops - relays, data, sum, v6)) {
+  const int room = make_room(f, ETH_HLEN + p->ip_bytes + sizeof(struct udphdr), end, grows_by);
+  if (room == ROOM_NONE) return pass_up(f);
+  if (room == ROOM_BROKEN || (f->xdp && store(f, 0, &how.ethernet, sizeof how.ethernet)) ||
+      write_headers(f, p, last->leg, p->hops - relays, data, sum, v6)) {
     __sync_fetch_and_add(&in->failed, 1);
-    return TC_ACT_SHOT;
+    return drop(f);
   }
   if (from_client) {
     __sync_fetch_and_add(&in->to_peer.packets, 1);
@@ -328,9 +305,7 @@ static __always_inline int relay(struct __sk_buff* skb, const struct packet* p, 
     __sync_fetch_and_add(&out->to_client.packets, 1);
     __sync_fetch_and_add(&out->to_client.bytes, data);
   }
-  // As the sockets' packets have it.
-  skb->priority = v6 ? 0 : priority_of(p->traffic_class);
-  return send(last->leg);
+  return send(f, last->leg, v6 ? 0 : priority_of(p->traffic_class), &how);
 }
 
 static __always_inline int is_proven(const struct ts_leg* leg, const struct packet* p) {
@@ -339,9 +314,9 @@ static __always_inline int is_proven(const struct ts_leg* leg, const struct pack
 
 /// To the sockets, and what they make of it is looked for. One at a time: while another is awaited, this one
 /// is none of our proof.
-static __always_inline int prove(struct ts_leg* leg, const struct packet* p) {
+static __always_inline int prove(const struct frame* f, struct ts_leg* leg, const struct packet* p) {
   if (leg->came == TS_NONE_CAME) leg->came = TS_CAME_WITH(p->traffic_class);
-  return TC_ACT_UNSPEC;
+  return pass_up(f);
 }
 
 /// What a peer on this host makes of it, if that is a relay socket of another client's flow.
@@ -362,35 +337,31 @@ static __always_inline int padding_of(const struct packet* p) {
 }
 
 /// `channel`: the first two bytes of the payload.
-static __always_inline int judge(struct __sk_buff* skb, struct packet* p, __be16 channel, int v6) {
-  if (p->checksum == 0 || is_unfinished(skb, p, v6)) return TC_ACT_UNSPEC;
+static __always_inline int judge(const struct frame* f, struct packet* p, __be16 channel, int v6) {
+  if (p->checksum == 0 || is_unfinished(f, p, v6)) return pass_up(f);
   struct found first;
   int padding = padding_of(p);
-  if (!find_datagram(&p->key, padding >= 0 ? channel : 0, &first)) return TC_ACT_UNSPEC;
+  if (!find_datagram(&p->key, padding >= 0 ? channel : 0, &first)) return pass_up(f);
   if (p->key.channel == 0) padding = 0;
-  if (first.leg->in_device != skb->ifindex) return TC_ACT_UNSPEC;
-  if (!is_proven(first.leg, p)) return prove(first.leg, p);
-  if (first.leg->out_device != TS_THIS_HOST) return relay(skb, p, &first, &first, padding, v6);
+  if (first.leg->in_device != f->device) return pass_up(f);
+  if (!is_proven(first.leg, p)) return prove(f, first.leg, p);
+  if (first.leg->out_device != TS_THIS_HOST) return relay(f, p, &first, &first, padding, v6);
   struct found last;
-  if (!find_onward(first.leg, &last)) return TC_ACT_UNSPEC;
-  return is_proven(last.leg, p) ? relay(skb, p, &first, &last, padding, v6) : prove(last.leg, p);
+  if (!find_onward(first.leg, &last)) return pass_up(f);
+  return is_proven(last.leg, p) ? relay(f, p, &first, &last, padding, v6) : prove(f, last.leg, p);
 }
 
 /// The headers, and of the payload as much of ChannelData's as there is.
-static __always_inline int load_v4(struct __sk_buff* skb, struct headers_v4* h) {
+static __always_inline int load_v4(const struct frame* f, struct headers_v4* h) {
   h->channel[0] = h->channel[1] = 0;
-  if (bpf_skb_load_bytes(skb, ETH_HLEN, h, sizeof *h) &&
-      bpf_skb_load_bytes(skb, ETH_HLEN, h, sizeof *h - CHANNEL_HEADER))
-    return 0;
+  if (load(f, ETH_HLEN, h, sizeof *h) && load(f, ETH_HLEN, h, sizeof *h - CHANNEL_HEADER)) return 0;
   return h->ip.version == 4 && h->ip.ihl == 5 && h->ip.protocol == IPPROTO_UDP &&
          (h->ip.frag_off & bpf_htons(FRAGMENT_BITS)) == 0;
 }
 
-static __always_inline int load_v6(struct __sk_buff* skb, struct headers_v6* h) {
+static __always_inline int load_v6(const struct frame* f, struct headers_v6* h) {
   h->channel[0] = h->channel[1] = 0;
-  if (bpf_skb_load_bytes(skb, ETH_HLEN, h, sizeof *h) &&
-      bpf_skb_load_bytes(skb, ETH_HLEN, h, sizeof *h - CHANNEL_HEADER))
-    return 0;
+  if (load(f, ETH_HLEN, h, sizeof *h) && load(f, ETH_HLEN, h, sizeof *h - CHANNEL_HEADER)) return 0;
   return h->ip.version == 6 && h->ip.nexthdr == IPPROTO_UDP;
 }
 
@@ -415,31 +386,31 @@ static __always_inline void write_key_v6(struct ts_key* key, const struct ipv6hd
 
 /// A router says that what we sent a peer was too large (RFC 1191): the sockets send the like from now on, in
 /// fragments. They are told, too. What nobody's route says is harmless: it costs what the sockets cost.
-static __always_inline int obey(struct __sk_buff* skb) {
+static __always_inline int obey(const struct frame* f) {
   struct too_large_v4 h = {};
-  if (bpf_skb_load_bytes(skb, ETH_HLEN, &h, sizeof h)) return TC_ACT_UNSPEC;
+  if (load(f, ETH_HLEN, &h, sizeof h)) return pass_up(f);
   if (h.ip.version != 4 || h.ip.ihl != 5 || (h.ip.frag_off & bpf_htons(FRAGMENT_BITS)) != 0 ||
       h.type != ICMP_UNREACHABLE || h.code != ICMP_TOO_LARGE || h.sent_ip.ihl != 5 ||
       h.sent_ip.protocol != IPPROTO_UDP || (h.sent_ip.frag_off & bpf_htons(FRAGMENT_BITS)) != 0)
-    return TC_ACT_UNSPEC;
+    return pass_up(f);
   struct ts_key key = {};
   struct found at;
   write_key_v4(&key, &h.sent_ip, &h.sent_udp, 1);
-  if (!find(&key, &at)) return TC_ACT_UNSPEC;
+  if (!find(&key, &at)) return pass_up(f);
   const __u32 wanted = bpf_ntohs(h.mtu);
   const __u32 most = wanted < LEAST_MTU ? LEAST_MTU : wanted;
   if (at.back->most_bytes > most) at.back->most_bytes = most;
-  return TC_ACT_UNSPEC;
+  return pass_up(f);
 }
 
-static __always_inline int relay_v4(struct __sk_buff* skb) {
+static __always_inline int relay_v4(const struct frame* f) {
   struct headers_v4 h;
-  if (!load_v4(skb, &h)) return h.ip.protocol == IPPROTO_ICMP ? obey(skb) : TC_ACT_UNSPEC;
-  if (fold(sum_header_v4(&h.ip)) != 0xFFFF) return TC_ACT_UNSPEC;
+  if (!load_v4(f, &h)) return h.ip.protocol == IPPROTO_ICMP ? obey(f) : pass_up(f);
+  if (fold(sum_header_v4(&h.ip)) != 0xFFFF) return pass_up(f);
   const __u32 udp_bytes = bpf_ntohs(h.udp.len);
   if (udp_bytes < sizeof h.udp || bpf_ntohs(h.ip.tot_len) != sizeof h.ip + udp_bytes ||
-      skb->len < ETH_HLEN + sizeof h.ip + udp_bytes)
-    return TC_ACT_UNSPEC;
+      length_of(f) < ETH_HLEN + sizeof h.ip + udp_bytes)
+    return pass_up(f);
   struct packet p = {};
   write_key_v4(&p.key, &h.ip, &h.udp, 0);
   p.ip_bytes = sizeof h.ip;
@@ -450,18 +421,18 @@ static __always_inline int relay_v4(struct __sk_buff* skb) {
   p.dont_fragment = h.ip.frag_off & bpf_htons(DONT_FRAGMENT);
   p.traffic_class = h.ip.tos;
   p.hops = h.ip.ttl;
-  return judge(skb, &p, h.channel[0], 0);
+  return judge(f, &p, h.channel[0], 0);
 }
 
 static __always_inline __u8 class_of(const struct ipv6hdr* ip) {
   return (__u8)(ip->priority << 4 | ip->flow_lbl[0] >> 4);
 }
 
-static __always_inline int relay_v6(struct __sk_buff* skb) {
+static __always_inline int relay_v6(const struct frame* f) {
   struct headers_v6 h;
-  if (!load_v6(skb, &h) || h.ip.payload_len != h.udp.len) return TC_ACT_UNSPEC;
+  if (!load_v6(f, &h) || h.ip.payload_len != h.udp.len) return pass_up(f);
   const __u32 udp_bytes = bpf_ntohs(h.udp.len);
-  if (udp_bytes < sizeof h.udp || skb->len < ETH_HLEN + sizeof h.ip + udp_bytes) return TC_ACT_UNSPEC;
+  if (udp_bytes < sizeof h.udp || length_of(f) < ETH_HLEN + sizeof h.ip + udp_bytes) return pass_up(f);
   struct packet p = {};
   write_key_v6(&p.key, &h.ip, &h.udp, 0);
   p.ip_bytes = sizeof h.ip;
@@ -471,7 +442,7 @@ static __always_inline int relay_v6(struct __sk_buff* skb) {
   p.cd_length = h.channel[1];
   p.traffic_class = class_of(&h.ip);
   p.hops = h.ip.hop_limit;
-  return judge(skb, &p, h.channel[0], 1);
+  return judge(f, &p, h.channel[0], 1);
 }
 
 /// On the way in.
@@ -480,9 +451,30 @@ int turnstone_relay(struct __sk_buff* skb) {
   // Trains were put together from datagrams that each want a header of their own; and to a packet for another
   // host, which a promiscuous device shows us, we are not the one to answer.
   if (skb->vlan_present || skb->gso_size != 0 || skb->pkt_type != PACKET_HOST) return TC_ACT_UNSPEC;
-  if (skb->protocol == bpf_htons(ETH_P_IP)) return relay_v4(skb);
-  if (skb->protocol == bpf_htons(ETH_P_IPV6)) return relay_v6(skb);
+  const struct frame f = {skb, skb->ifindex, 0};
+  if (skb->protocol == bpf_htons(ETH_P_IP)) return relay_v4(&f);
+  if (skb->protocol == bpf_htons(ETH_P_IPV6)) return relay_v6(&f);
   return TC_ACT_UNSPEC;
+}
+
+/// The same before the kernel has made anything of the frame, where the driver does this (the section's name
+/// has no
+/// `.frags`: no driver may give us a packet in several pieces). What this passes on, turnstone_relay meets
+/// again, which sends by other devices too, and asks for neighbours that are not known.
+SEC("xdp")
+int turnstone_xdp(struct xdp_md* md) {
+  // What somebody else has put in front is not to travel along.
+  if ((void*)(long)md->data_meta < (void*)(long)md->data) return XDP_PASS;
+  const __u32 number = md->ingress_ifindex;
+  const struct frame f = {md, md->ingress_ifindex, 1};
+  struct ethhdr ethernet;
+  if (load(&f, 0, &ethernet, sizeof ethernet)) return XDP_PASS;
+  const struct ts_device* device = bpf_map_lookup_elem(&xdp_devices, &number);
+  if (!device || !is_same_address(ethernet.h_dest, device->address)) return XDP_PASS;
+  // A VLAN tag is another protocol.
+  if (ethernet.h_proto == bpf_htons(ETH_P_IP)) return relay_v4(&f);
+  if (ethernet.h_proto == bpf_htons(ETH_P_IPV6)) return relay_v6(&f);
+  return XDP_PASS;
 }
 
 /// Nobody has given it another place in the queues than a socket does.
@@ -496,18 +488,19 @@ int turnstone_watch(struct __sk_buff* skb) {
   // What is forwarded, and what we have sent on ourselves, came in by a device. A mark is there for routes or
   // queueing disciplines to go by, and ours would have none.
   if (skb->ingress_ifindex != 0 || skb->vlan_present || skb->mark != 0) return TC_ACT_UNSPEC;
+  const struct frame f = {skb, 0, 0};
   struct ts_key key = {};
   struct found at;
   __u8 traffic_class;
   if (skb->protocol == bpf_htons(ETH_P_IP)) {
     struct headers_v4 h;
-    if (!load_v4(skb, &h)) return TC_ACT_UNSPEC;
+    if (!load_v4(&f, &h)) return TC_ACT_UNSPEC;
     write_key_v4(&key, &h.ip, &h.udp, 1);
     traffic_class = h.ip.tos;
     if (!find_datagram(&key, h.channel[0], &at)) return TC_ACT_UNSPEC;
   } else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
     struct headers_v6 h;
-    if (!load_v6(skb, &h)) return TC_ACT_UNSPEC;
+    if (!load_v6(&f, &h)) return TC_ACT_UNSPEC;
     write_key_v6(&key, &h.ip, &h.udp, 1);
     traffic_class = class_of(&h.ip);
     if (!find_datagram(&key, h.channel[0], &at)) return TC_ACT_UNSPEC;

@@ -8,6 +8,10 @@
 /// Flows at most; more are relayed by the sockets. A flow has two legs, one a direction.
 #define TS_MAX_FLOWS 65536
 
+/// What the XDP program knows at most.
+#define TS_MAX_DEVICES 256
+#define TS_MAX_HOPS 16384
+
 /// Instead of an interface: the peer is a socket of this host, of another client as a rule.
 #define TS_THIS_HOST 0
 
@@ -87,4 +91,28 @@ struct ts_settings {
   __u64 alive_until;
   __u32 epoch;
   __u32 unused;
+};
+
+/// A device that the XDP program serves.
+struct ts_device {
+  /// Of Ethernet: what is for us, and where what we send comes from.
+  __u8 address[6];
+  /// Its driver sends what XDP gives it. Otherwise only tc does.
+  __u8 sends;
+  __u8 unused;
+};
+
+/// A next hop on a device; as hop and hop_family of ts_leg.
+struct ts_hop_key {
+  __u32 device;
+  __u32 family;
+  __u32 address[4];
+};
+
+/// Where it is.
+struct ts_hop {
+  /// The key again: the kernel uses an element for another one at any time.
+  struct ts_hop_key of;
+  __u8 target[6];
+  __u8 unused[2];
 };

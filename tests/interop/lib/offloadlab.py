@@ -21,7 +21,7 @@ from natlab import run
 CLIENT, PEER = ("203.0.113.2", "2001:db8:1::2"), ("198.51.100.2", "2001:db8:2::2")
 SERVER, RELAY = ("203.0.113.1", "2001:db8:1::1"), ("198.51.100.1", "2001:db8:2::1")
 NETWORKS = ("198.51.100.0/24", "2001:db8:2::/64")
-SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
+SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGRO = 0x8946, 0x17, 0x2C
 CLONE_NEWNET = 0x40000000
 
 
@@ -66,8 +66,15 @@ class Lab:
 
     def checksums_by_device(self, namespace, on):
         """Whether datagrams leave the namespace with their checksums to be finished by a device."""
+        self._set(namespace, ETHTOOL_STXCSUM, on)
+
+    def gather(self, namespace, on):
+        """Whether the namespace's end gathers what it receives (GRO); only then it takes what the other end sends by XDP."""
+        self._set(namespace, ETHTOOL_SGRO, on)
+
+    def _set(self, namespace, what, on):
         with self.inside(namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-            value = array.array("B", struct.pack("II", ETHTOOL_STXCSUM, 1 if on else 0))
+            value = array.array("B", struct.pack("II", what, 1 if on else 0))
             request = struct.pack("16sP", b"eth0", value.buffer_info()[0]) + bytes(16)
             fcntl.ioctl(handle, SIOCETHTOOL, request)
 

@@ -104,6 +104,28 @@ class TurnstoneTc(Turnstone):
         place.remove_filters()
 
 
+class TurnstoneXdp(TurnstoneTc):
+    name, label, value = "turnstone-xdp", "Turnstone, in the driver", "xdp"
+    load_prefix = ()
+
+    def missing(self):
+        reason = super().missing()
+        if reason:
+            return reason
+        types = subprocess.run([self.context.turnstone, "config", "docs"], stdout=subprocess.PIPE, text=True, check=False).stdout
+        return None if "tc\\|xdp" in types else "this turnstone has no XDP"
+
+    def command(self, at, threads):
+        # Only for this one: the others' figures are those of a veth as it comes.
+        self.load_prefix = at.load_prefix
+        place.run(*at.load_prefix, sys.executable, place.RECEIVING, "tsb1", "on")
+        return super().command(at, threads)
+
+    def clean_up(self):
+        super().clean_up()
+        place.run(*self.load_prefix, sys.executable, place.RECEIVING, "tsb1", "off")
+
+
 class Coturn(Peer):
     name, label, main = "coturn", "coturn", True
 
@@ -234,4 +256,4 @@ class BareTc(Bare):
 
 
 PEERS = (Turnstone, Coturn, Pion, P1Stun, BareOne, BareBatch, BareTrains, BareRing, BareTc)
-VARIANTS = (TurnstoneEpoll, TurnstoneRing, TurnstoneTc)
+VARIANTS = (TurnstoneEpoll, TurnstoneRing, TurnstoneTc, TurnstoneXdp)

@@ -31,6 +31,7 @@ def choose_cores():
 
 SERVER_CORE, LOAD_CORE, SECOND_CORE = choose_cores()
 CHECKSUMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "checksums.py")
+RECEIVING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "receiving.py")
 # The server's end of the virtual cable.
 VETH = "tsb0"
 

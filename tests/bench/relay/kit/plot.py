@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 COLOURS = {"turnstone": ("#0b6e8a", "#4fc3dc"), "coturn": ("#c2571a", "#f0985c"), "pion": ("#7a5aa8", "#b49ae0"),
            "p1-stun": ("#a33b62", "#e58aac"), "bare": ("#6b7280", "#9aa3b2"), "bare-batch": ("#848b98", "#828b9b"),
            "bare-trains": ("#a0a6b1", "#6b7484"), "bare-ring": ("#bcc1c9", "#555e6e"), "bare-tc": ("#d3d7dc", "#444c59"),
-           "turnstone-tc": ("#2a9d5c", "#5fd694"),
+           "turnstone-tc": ("#2a9d5c", "#5fd694"), "turnstone-xdp": ("#1f7a8c", "#56c0d4"),
            # Of tests/bench/signaling.
            "socketio": ("#c2571a", "#f0985c"), "ws": ("#7a5aa8", "#b49ae0"), "peerjs": ("#a33b62", "#e58aac")}
 CPU_WORKS = ("one-up", "one-down", "small-up", "hundred-up", "hundred-down", "bursts-up", "trains-up", "binding", "tcp-up",

@@ -30,7 +30,7 @@ def relay(id_, title, *arguments, allocations=1, **more):
 
 
 MAIN = ("turnstone", "coturn")
-ON_VETH = ("turnstone", "turnstone-tc", "bare-trains", "bare-tc")
+ON_VETH = ("turnstone", "turnstone-tc", "turnstone-xdp", "bare-trains", "bare-tc")
 DOWN = ("--mode", "to-client")
 MANY = {"allocations": 100}
 
