@@ -25,6 +25,10 @@ class Budget {
   TimePoint next(Duration most = std::chrono::seconds(2)) const {
     return std::min(net::now().mono + most, end_);
   }
+  std::chrono::milliseconds left(Duration most) const {
+    const Duration out = std::clamp<Duration>(end_ - net::now().mono, std::chrono::milliseconds(1), most);
+    return std::chrono::ceil<std::chrono::milliseconds>(out);
+  }
 
  private:
   TimePoint end_;

@@ -132,7 +132,7 @@ AddressFacts look_at_addresses(const config::Config& config, const std::string& 
   out.host = net::host_addresses();
   if (!config.turn.enabled) return out;
   const auto ask = [&](config::DiscoverOptions options) {
-    options.timeout = std::min(options.timeout, std::chrono::milliseconds(2000));
+    options.timeout = std::min(options.timeout, budget.left(std::chrono::seconds(2)));
     out.asked = true;
     return external::discover(options, config.net.bind, external::Surroundings::of_this_process());
   };
@@ -147,7 +147,7 @@ AddressFacts look_at_addresses(const config::Config& config, const std::string& 
   outside.sources = {config::AddressSource::Stun};
   outside.stun_server = stun_server.empty() && !discovers ? config.discover.stun_server : stun_server;
   if (outside.stun_server.starts_with("turn")) outside.stun_server.replace(0, 4, "stun");
-  if (!outside.stun_server.empty() && !budget.is_used_up()) out.told = ask(outside);
+  if (starts && !outside.stun_server.empty() && !budget.is_used_up()) out.told = ask(outside);
   for (const config::Problem& problem : config::fill_relay_addresses(filled, out.host))
     out.told.remarks.push_back(problem.found.empty() ? problem.expected : problem.found);
   if (starts) out.relays = filled.turn.relay_addresses;
@@ -226,9 +226,8 @@ RedisFacts look_at_redis(const config::Config& config, Budget& budget) {
   }
   const TimePoint deadline = budget.next();
   const auto fail = [&](const probe::Problem& problem) {
-    out.state = problem.unreachable_from_here && net::now().mono < deadline ? State::NotReached
-                : net::now().mono >= deadline                               ? State::NotKnown
-                                                                            : State::NotReached;
+    // Who is silent for so short a time may only be slow.
+    out.state = net::now().mono >= deadline ? State::NotKnown : State::NotReached;
     out.detail = problem.what;
     return out;
   };

@@ -34,7 +34,7 @@ std::vector<std::string> shown(const ConfigSource& source) {
   return out;
 }
 
-TEST(CommandLine, DoctorTakesAConfigurationAServerAndJson) {
+TEST(Cli, DoctorTakesAConfigurationAServerAndJson) {
   const auto doctor = parse_as<DoctorCommand>(
       {"doctor", "--config", "t.yaml", "--server", "stun:s", "--json", "--port", "1"});
   EXPECT_EQ(doctor.source.file, "t.yaml");
