@@ -99,6 +99,9 @@ readiness, stopping, and signs of life of every thread.
 The configuration of the service.
 .SH "EXIT STATUS"
 0 after success, 1 after a failure or with a configuration that has problems, 2 after a wrong command line.
+.PP
+.B turnstone doctor
+returns 0 without a fault, 1 with faults, 2 when it could not be run.
 .SH "SEE ALSO"
 .BR systemd.service (5)
 )";

@@ -24,6 +24,7 @@ Examples:
   turnstone check --config turnstone.yaml            all problems at once
   turnstone credentials --secret S --user alice      a TURN credential for an hour
   turnstone probe turn:turn.example.org:3478 --user alice --password P
+  turnstone doctor --config turnstone.yaml           what on this host stands in the way
   turnstone ctl allocations --config turnstone.yaml  what a running server relays
 )";
 
@@ -135,6 +136,7 @@ class Parser {
     with_config<ExternalIpCommand>(
         app_, "external-ip",
         "Print the addresses that the internet reaches this host by, and who says so (relay.discover)");
+    add_doctor();
     add_about_itself();
     simple(app_, "version", "Print version, compiler, libraries", VersionCommand{});
   }
@@ -324,6 +326,25 @@ class Parser {
     if (read_timeout(probe_.timeout)) command_ = probe_;
   }
 
+  void add_doctor() {
+    CLI::App* sub =
+        app_.add_subcommand("doctor", "Examine this host and the configuration, and say what to do");
+    ConfigFlags& flags = flags_.emplace_back();
+    flags.add_to(*sub);
+    sub->add_option("--server", doctor_.server, "STUN server outside of this network, to be seen by")
+        ->type_name("URL");
+    sub->add_flag("--json", doctor_.json, "Print JSON");
+    sub->footer(
+        "\nExit status: 0 without a fault, 1 with faults, 2 when it could not be run. Warnings, and what "
+        "could "
+        "not be\nfound out, are no faults.\n\nExample:\n  turnstone doctor --config "
+        "/etc/turnstone/turnstone.yaml --server stun:stun.example.org\n");
+    sub->callback([this, &flags] {
+      doctor_.source = flags.source();
+      command_ = doctor_;
+    });
+  }
+
   void add_ctl() {
     CLI::App* sub = app_.add_subcommand("ctl", "Look at a running server and tell it what to do (admin API)");
     sub->require_subcommand(1);
@@ -404,6 +425,7 @@ class Parser {
   std::vector<std::string> clients_;
   ProbeOptions probe_;
   CtlOptions ctl_;
+  DoctorCommand doctor_;
   std::map<std::string, std::string> arguments_;  // whose values have stable addresses
   std::map<std::string, std::vector<std::pair<const CLI::Option*, const std::string*>>> ctl_places_;
   ConfigMigrateCommand migrate_;

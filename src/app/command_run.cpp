@@ -73,6 +73,7 @@ struct Runner {
     }
     return run_external_ip(result.config);
   }
+  int operator()(const DoctorCommand& command) const { return run_doctor(load(command.source), command); }
   int operator()(const ProbeOptions& options) const { return run_probe(options); }
   int operator()(const CtlOptions& options) const { return run_ctl(options); }
   int operator()(const ExitCommand& command) const {

@@ -103,6 +103,14 @@ struct ExternalIpCommand {
   ConfigSource source;
 };
 
+/// `turnstone doctor`: what on this host stands in the way of a configuration.
+struct DoctorCommand {
+  ConfigSource source;
+  bool json = false;
+  /// A STUN server outside of this network, as a URL; empty: as relay.discover_stun says.
+  std::string server;
+};
+
 /// Nothing to run: help or a usage error was asked for. `status` 0 goes to stdout, others to stderr.
 struct ExitCommand {
   int status = 0;
@@ -112,7 +120,7 @@ struct ExitCommand {
 using Command =
     std::variant<ServeCommand, CheckCommand, ConfigPrintCommand, ConfigSchemaCommand, ConfigSampleCommand,
                  ConfigDocsCommand, ConfigMigrateCommand, MetricsDocsCommand, CredentialsOptions,
-                 ProbeOptions, CtlOptions, ExternalIpCommand, VersionCommand, ExitCommand>;
+                 ProbeOptions, CtlOptions, ExternalIpCommand, DoctorCommand, VersionCommand, ExitCommand>;
 
 /// Parses a command line; never exits, prints or throws. Values of configuration flags are checked by run().
 Command parse_command_line(int argc, const char* const* argv);
@@ -132,6 +140,9 @@ int run_probe(const ProbeOptions& options);
 int run_ctl(const CtlOptions& options);
 /// Asks the sources of relay.discover, or all that need no configuration; 0 when one knows.
 int run_external_ip(const config::Config& config);
+
+/// Prints what it finds; 0: no fault, 1: faults, 2: it could not be run.
+int run_doctor(const config::LoadResult& loaded, const DoctorCommand& command);
 
 /// What `turnstone credentials` prints.
 std::string render(const auth::Minted& credential, std::chrono::seconds ttl, CredentialsFormat format,

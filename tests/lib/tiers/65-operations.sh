@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# title: Helm chart, alerts, dashboards, compose file, with the release build
+# title: Helm chart, alerts, dashboards, compose file, doctor, with the release build
 # modes: default full
 # needs: unit test
 # shellcheck shell=bash
@@ -12,3 +12,4 @@ run_script chart 300 tests/helm/run_chart
 run_script rules 120 tests/monitoring/run_rules
 run_script compose 60 tests/monitoring/run_compose
 run_script live 180 tests/monitoring/run_live
+run_script doctor 120 tests/doctor/run_doctor

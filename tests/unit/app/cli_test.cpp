@@ -34,6 +34,16 @@ std::vector<std::string> shown(const ConfigSource& source) {
   return out;
 }
 
+TEST(Cli, DoctorTakesAConfigurationAServerAndJson) {
+  const auto doctor = parse_as<DoctorCommand>(
+      {"doctor", "--config", "t.yaml", "--server", "stun:s", "--json", "--port", "1"});
+  EXPECT_EQ(doctor.source.file, "t.yaml");
+  EXPECT_EQ(doctor.server, "stun:s");
+  EXPECT_TRUE(doctor.json);
+  ASSERT_EQ(doctor.source.overrides.size(), 1U);
+  EXPECT_EQ(doctor.source.overrides[0].key, "listen.port");
+}
+
 TEST(Cli, ServeFlagsBecomeOverrides) {
   const auto serve = parse_as<ServeCommand>({"serve",
                                              "--config",
