@@ -16,8 +16,8 @@ FENCE = re.compile(r"^( *)(```+|~~~+) *([\w-]*)")
 SHELL = ("sh", "bash", "shell", "console")
 # How a line begins that is a command, in a block that does not say what it is.
 COMMAND = re.compile(
-    r"(?:\$ |\()?(?:sudo |export |umask )?(?:turnstone|docker|podman|kubectl|helm|cmake|ninja|cpack|apt|apt-get|systemctl|curl|openssl|"
-    r"npm|git|tc|redis-cli|turnload|signload|turnutils_\w+|gst-launch-1\.0|(?:\./)?(?:deploy|tests)/[\w/-]+)(?: |$)")
+    r"(?:\$ |\()?(?:sudo )?(?:(?:export|umask) \w|(?:turnstone|docker|podman|kubectl|helm|cmake|ninja|cpack|apt|apt-get|systemctl|curl|openssl|"
+    r"npm|git|tc|redis-cli|turnload|signload|turnutils_\w+|gst-launch-1\.0|(?:\./)?(?:deploy|tests)/[\w/-]+)(?: |$))")
 
 
 @dataclasses.dataclass
