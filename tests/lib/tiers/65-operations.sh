@@ -12,3 +12,4 @@ run_script chart 300 tests/helm/run_chart
 run_script rules 120 tests/monitoring/run_rules
 run_script compose 60 tests/monitoring/run_compose
 run_script live 180 tests/monitoring/run_live
+run_script alerts 240 tests/monitoring/run_alerts
