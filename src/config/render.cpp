@@ -78,6 +78,7 @@ A YAML file (`turnstone serve --config FILE`), environment variables and command
 **Flag wins over environment, environment over file, file over default.** Without a file the defaults apply; they are
 safe, and the server says what is missing.
 
+<!-- run -->
 ```console
 $ turnstone config sample > turnstone.yaml     # every key with its default
 $ turnstone check --config turnstone.yaml      # every problem at once, with line and remedy

@@ -269,6 +269,27 @@ class Conformance(Tree):
         self.passes("conformance")
 
 
+class Examples(Tree):
+    def page(self, text):
+        self.plant("docs/page.md", text)
+
+    def test_marked(self):
+        self.page("# Page\n\n<!-- run -->\n\n    turnstone check\n\n<!-- not run: it needs a cluster -->\n```sh\nhelm test x\n```\n\n"
+                  "<!-- run by tests/lib/clean.sh -->\n```console\n$ true\n```\n\nA list:\n\n- one\n\n    of two paragraphs\n\n"
+                  "```yaml\ncurl: yes\n```\n")
+        self.passes("examples")
+
+    def test_not_marked(self):
+        for text in ("    turnstone check\n", "Text:\n\n    (umask 077; openssl rand -hex 32)\n", "```sh\ntrue\n```\n", "```\n$ turnstone man\n```\n",
+                     "<!-- run -->\n\nA paragraph takes the mark away.\n\n    ./deploy/quickstart\n", "<!-- not run: -->\n```sh\ntrue\n```\n",
+                     "<!-- run -->\n```sh\ntrue\n```\n\n```sh\nfalse\n```\n"):
+            with self.subTest(text=text):
+                self.page(text)
+                self.fails("examples", saying="does a test run this?")
+        self.page("<!-- run by tests/gone -->\n```sh\ntrue\n```\n")
+        self.fails("examples", saying="there is no tests/gone")
+
+
 class Tidy(Tree):
     def setUp(self):
         super().setUp()

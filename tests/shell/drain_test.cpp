@@ -74,12 +74,23 @@ TEST(Drain, NotOnePacketIsLostUntilTheClientsGo) {
 
 TEST(Drain, EndsWhenTheTimeIsUp) {
   const Server server(draining_config(1s));
+  const EchoPeer peer;
   TurnClient client(Via::Udp, server.turn());
   ASSERT_EQ(client.allocate(), 0);
+  ASSERT_EQ(client.bind(kChannel, peer.local()), 0);
   const auto began = Clock::now();
   const std::future<void> over = drain(server);
-  ASSERT_TRUE(is_over(over, kPatience));
+  std::uint32_t round = 0;
+  for (; !is_over(over, 5ms) && Clock::now() - began < kPatience; ++round) {
+    const Bytes data = pattern(200 + round % 100, round);
+    client.send_channel(kChannel, data);
+    const auto got = client.next();
+    ASSERT_TRUE(got) << round;
+    ASSERT_EQ(got->bytes, data) << "not one packet is lost until then";
+  }
+  ASSERT_TRUE(is_over(over, 0ms));
   EXPECT_GE(Clock::now() - began, 1s);
+  EXPECT_GT(round, 5U);
 }
 
 TEST(Drain, EndsAtOnceWhereThereIsNobodyOrNoTime) {

@@ -150,7 +150,7 @@ async function demo(contexts) {
   const errors = [];
   const [one, two] = [await openPage(contexts[0], 'one', errors), await openPage(contexts[1], 'two', errors)];
   const at = (page, id) => page.getByTestId(id);
-  const shoot = (page, name) => page.screenshot({ path: join(options.shots, `${name}.png`), fullPage: true });
+  const shoot = (page, name) => page.screenshot({ path: join(options.shots, `demo-${name}.png`), fullPage: true });
   try {
     await inPage(one, () => document.body.dataset.signal === 'open');
     check('demo: connects to the server', true);
@@ -203,6 +203,7 @@ async function demo(contexts) {
     check('demo: the picture is there after the switch', picture);
     await sleep(2500);
     await shoot(one, 'call-relay');
+    await one.locator('section', { has: at(one, 'leave') }).screenshot({ path: join(options.shots, 'demo-call.png') });
     await shoot(two, 'call-relay-other-side');
     await at(two, 'leave').click();
     await inPage(one, () => window.turnstoneDemo.meet.state === 'waiting');

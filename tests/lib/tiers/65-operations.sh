@@ -13,3 +13,4 @@ run_script rules 120 tests/monitoring/run_rules
 run_script compose 60 tests/monitoring/run_compose
 run_script live 180 tests/monitoring/run_live
 run_script doctor 120 tests/doctor/run_doctor
+run_script alerts 240 tests/monitoring/run_alerts
