@@ -88,11 +88,6 @@ std::string about(const turn::AllocationEvent& e) {
   return out.raw("to_peer", traffic(e.to_peer)).raw("to_client", traffic(e.to_client)).end();
 }
 
-std::uint64_t seed_of(RandomSource& random) {
-  const auto bytes = random.bytes<8>();
-  return load_be64(bytes.data());
-}
-
 }  // namespace
 
 /// A URL.
@@ -111,7 +106,7 @@ Webhooks::Webhooks(asio::io_context& context, RandomSource& random)
     : context_(context),
       random_(random),
       node_(base64url(random.bytes<9>())),
-      seed_(seed_of(random)),
+      seed_(random.number()),
       last_call_(context) {}
 
 Webhooks::~Webhooks() { end(); }

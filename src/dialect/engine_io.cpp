@@ -10,11 +10,6 @@
 namespace ts::dialect {
 namespace {
 
-std::uint64_t seed_of(RandomSource& random) {
-  const auto bytes = random.bytes<8>();
-  return load_be64(bytes.data());
-}
-
 /// What counts as one source: an IPv4 address, or the /64 that one IPv6 customer has.
 std::uint64_t source_key(const IpAddress& address) noexcept {
   const IpAddress plain = address.unmapped();
@@ -32,7 +27,7 @@ EngineIo::EngineIo(const SocketIoOptions& options, RandomSource& random, Upper& 
     : options_(options),
       random_(random),
       upper_(upper),
-      hash_{seed_of(random)},
+      hash_{random.number()},
       by_key_(0, hash_),
       requests_(0, hash_),
       sockets_(0, hash_),

@@ -13,13 +13,6 @@ namespace {
 /// So long a peer whose name somebody else wants may take to show that it is there.
 constexpr std::chrono::milliseconds kContestTime{1000};
 
-std::uint64_t pack(SlotHandle handle) noexcept {
-  return std::uint64_t{handle.generation} << 32 | handle.index;
-}
-SlotHandle unpack(std::uint64_t packed) noexcept {
-  return SlotHandle{static_cast<std::uint32_t>(packed), static_cast<std::uint32_t>(packed >> 32)};
-}
-
 }  // namespace
 
 std::size_t SioApp::Hash::operator()(std::string_view text) const noexcept {

@@ -16,24 +16,12 @@ constexpr std::size_t kMaxWaitingAuthBytes = 16'384;
 /// Answers to CONNECT of one session at once; later, one a second.
 constexpr std::uint32_t kConnectBurst = 16;
 
-std::uint64_t seed_of(RandomSource& random) {
-  const auto bytes = random.bytes<8>();
-  return load_be64(bytes.data());
-}
-
-std::uint64_t pack(SlotHandle handle) noexcept {
-  return std::uint64_t{handle.generation} << 32 | handle.index;
-}
-SlotHandle unpack(std::uint64_t packed) noexcept {
-  return SlotHandle{static_cast<std::uint32_t>(packed), static_cast<std::uint32_t>(packed >> 32)};
-}
-
 }  // namespace
 
 SocketIo::SocketIo(const SocketIoOptions& options, RandomSource& random)
     : options_(options),
       random_(random),
-      hash_{seed_of(random)},
+      hash_{random.number()},
       engine_(options, random, *this),
       by_pid_(0, hash_) {}
 
@@ -261,7 +249,7 @@ std::string_view SocketIo::sid(SioSocket socket) const noexcept {
   return s == nullptr ? std::string_view() : view(s->sid);
 }
 
-std::uint64_t SocketIo::random_number() { return seed_of(random_); }
+std::uint64_t SocketIo::random_number() { return random_.number(); }
 
 RateGate* SocketIo::gate(SioSocket socket) noexcept {
   const Socket* s = sockets_.find(socket);

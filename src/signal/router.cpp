@@ -23,11 +23,6 @@ constexpr LeaveReason told_as(CloseReason reason) noexcept {
   }
 }
 
-std::uint64_t seed_of(RandomSource& random) {
-  const auto bytes = random.bytes<8>();
-  return load_be64(bytes.data());
-}
-
 }  // namespace
 
 std::size_t Router::Hash::operator()(std::string_view text) const noexcept {
@@ -48,7 +43,7 @@ Router::Router(Options options, RandomSource& random, IceProvider& ice, Authenti
       ice_(ice),
       shared_token_(options_),
       authenticator_(authenticator != nullptr ? *authenticator : shared_token_),
-      hash_{seed_of(random)},
+      hash_{random.number()},
       by_id_(0, hash_),
       peers_(0, hash_),
       sessions_(0, hash_),

@@ -28,6 +28,9 @@ class RandomSource {
     return out;
   }
 
+  /// Any number of 64 bits.
+  std::uint64_t number() noexcept { return load_be64(bytes<8>().data()); }
+
   /// A number in [0, bound), without noticeable bias for bounds below 2^32; 0 when bound is 0.
   std::uint32_t below(std::uint32_t bound) noexcept {
     const auto raw = bytes<8>();

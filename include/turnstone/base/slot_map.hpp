@@ -20,6 +20,14 @@ struct SlotHandle {
   friend constexpr bool operator==(const SlotHandle&, const SlotHandle&) noexcept = default;
 };
 
+/// A handle as a number, and back.
+constexpr std::uint64_t pack(SlotHandle handle) noexcept {
+  return std::uint64_t{handle.generation} << 32 | handle.index;
+}
+constexpr SlotHandle unpack(std::uint64_t packed) noexcept {
+  return SlotHandle{static_cast<std::uint32_t>(packed), static_cast<std::uint32_t>(packed >> 32)};
+}
+
 /// Chunked storage: addresses never change, memory grows by one chunk, erase and insert are O(1).
 template <class T>
 class SlotMap {
