@@ -185,8 +185,10 @@ void Cluster::show(const Now& now, Link& link, std::uint64_t number, Member& mem
   member.connection = id;
   router_.remote_enter(id, {member.peer, record->credential, record->session, &link.state});
   remotes_.emplace(id, Where{&link, number});
-  for (const RemoteRecord::Place& place : record->places)
+  for (const RemoteRecord::Place& place : record->places) {
     router_.remote_join(now, id, place.room, place.order, place.meta, said_);
+    say(now);  // it looks into the member, whose rooms move with the next one
+  }
   if (record->lost) router_.remote_lost(id, true, said_);
 }
 

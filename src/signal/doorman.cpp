@@ -8,6 +8,8 @@
 namespace ts::signal {
 namespace {
 
+constexpr std::string_view kNotLetIn = "not let in";
+
 constexpr std::size_t kPrefixBytes = 8;
 
 /// An IPv4 address, or the /64 of an IPv6 one.
@@ -67,7 +69,8 @@ void Doorman::abandon(const Now& now) {
 
 Verdict Doorman::judge(const Now& now, const Waiting& who, const HelloAnswer& answer) const {
   if (answer.result == HookResult::Refused) {
-    return {nullptr, {ErrorCode::Unauthorized, answer.reason.empty() ? "not let in" : answer.reason}};
+    return {nullptr,
+            {ErrorCode::Unauthorized, answer.reason.empty() ? kNotLetIn : std::string_view(answer.reason)}};
   }
   if (answer.result != HookResult::Allowed)
     return {nullptr, {ErrorCode::Unavailable, "the token cannot be checked just now", kRetry}};

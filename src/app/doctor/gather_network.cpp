@@ -43,8 +43,7 @@ void send_around(const turn::PortRange& ports, HairpinFacts& out, TimePoint dead
   const auto nonce = random.bytes<16>();
   const std::uint32_t count = static_cast<std::uint32_t>(ports.high - ports.low) + 1;
   for (int i = 0; i < kAttempts; ++i) {
-    const auto draw = random.bytes<2>();
-    const auto port = static_cast<std::uint16_t>(ports.low + ((draw[0] << 8U) | draw[1]) % count);
+    const auto port = static_cast<std::uint16_t>(ports.low + random.below(count));
     const net::RelaySocket socket = net::open_relay_socket({out.relay.local, port}, kBuffer);
     if (!socket.descriptor) {
       out.why = std::generic_category().message(socket.error);

@@ -60,7 +60,7 @@ void EventStream::start(const HttpRequest& request) {
   cork_->append(http_text::response_head(response, head));
   const std::string time = std::to_string(streams.keep_alive_time().count());
   append(event_text::event("connection", 0, "{\"c\":\"" + id_ + "\",\"keepAliveMs\":" + time + "}"));
-  connection_ = server_->socket_opened(*this, request.remote, {});
+  connection_ = server_->socket_opened(*this, request.remote, {}, origin_);
   if (over_) return server_->socket_closed(connection_, *this, signal::CloseReason::Lost);
   if (closing_) return;
   streams.keep_alive().add(*this, streams.keep_alive_time());
