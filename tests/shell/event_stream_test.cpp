@@ -137,11 +137,11 @@ std::string member_of(const std::string& text, const std::string& name) {
   return text.substr(from, text.find('"', from) - from);
 }
 
-constexpr std::string_view kJoin = R"({"t":"join","room":"r"})";
+constexpr std::string_view kJoinRoom = R"({"t":"join","room":"r"})";
 
 /// Greeted, and in room "r".
 std::string enter(Events& events, std::string_view name) {
-  EXPECT_EQ(events.post(hello(name) + "\n" + std::string(kJoin)).status, 204U);
+  EXPECT_EQ(events.post(hello(name) + "\n" + std::string(kJoinRoom)).status, 204U);
   std::string welcome = events.next_text();
   EXPECT_THAT(welcome, HasSubstr("welcome"));
   EXPECT_THAT(events.next_text(), HasSubstr("joined"));
@@ -174,7 +174,7 @@ TEST(EventStream, AndAWebSocketTalkBothWays) {
   EXPECT_EQ(bob.upgrade().status, 101U);
   bob.text(hello("bob"));
   EXPECT_THAT(bob.next_text(), HasSubstr("welcome"));
-  bob.text(kJoin);
+  bob.text(kJoinRoom);
   EXPECT_THAT(bob.next_text(), HasSubstr("\"ada\""));
   const Event joined = ada.next();
   EXPECT_THAT(joined.data, HasSubstr("peer-joined"));

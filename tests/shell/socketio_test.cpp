@@ -55,7 +55,7 @@ Client socket(Host& host, const std::string& path, const std::string& sid = {}) 
   return client;
 }
 /// The next text that is no heartbeat.
-std::string next(Client& client) {
+std::string next_said(Client& client) {
   for (;;) {
     std::string text = client.next_text();
     if (text != "2") return text;
@@ -332,7 +332,7 @@ TEST_F(EngineEcho, WebSocketMessages) {
   Client client = socket(host_, path_);
   client.next_text();
   client.text("4hello");
-  EXPECT_EQ(next(client), "4hello");
+  EXPECT_EQ(next_said(client), "4hello");
   client.send(Client::frame(2, "\x01\x02\x03\x04"));
   const Frame binary = client.next();
   EXPECT_EQ(binary.opcode, 2);
@@ -340,7 +340,7 @@ TEST_F(EngineEcho, WebSocketMessages) {
   const std::string large = "4" + std::string(999'999, 'x');
   std::thread sender([&] { client.text(large); });
   sender.join();
-  EXPECT_EQ(next(client), large);
+  EXPECT_EQ(next_said(client), large);
   client.text("abc");
   EXPECT_TRUE(closes(client));
 }
@@ -362,7 +362,7 @@ TEST_F(EngineEcho, BytesRightBehindTheUpgrade) {
               Client::frame(1, "4early"));
   EXPECT_EQ(client.answer().status, 101U);
   EXPECT_THAT(client.next_text(), StartsWith("0{"));
-  EXPECT_EQ(next(client), "4early");
+  EXPECT_EQ(next_said(client), "4early");
 }
 
 TEST_F(EngineEcho, NothingIsLostOrReorderedByTheUpgrade) {
@@ -383,8 +383,8 @@ TEST_F(EngineEcho, NothingIsLostOrReorderedByTheUpgrade) {
   poster.ask("POST", polling(path_, sid), "", "4last by polling");
   ws.text("5");
   ws.text("4first by WebSocket");
-  EXPECT_EQ(next(ws), "4last by polling");
-  EXPECT_EQ(next(ws), "4first by WebSocket");
+  EXPECT_EQ(next_said(ws), "4last by polling");
+  EXPECT_EQ(next_said(ws), "4first by WebSocket");
 }
 
 TEST_F(EngineEcho, Cors) {
@@ -488,7 +488,7 @@ TEST_F(SocketIoProtocol, WhatIsNoHandshakeCloses) {
 
 TEST_F(SocketIoProtocol, WhoDoesNotJoinIsClosed) {
   Client client = opened();
-  EXPECT_EQ(next(client), "");  // and it was not for want of heartbeats
+  EXPECT_EQ(next_said(client), "");  // and it was not for want of heartbeats
 }
 
 TEST_F(SocketIoProtocol, LeavingKeepsTheTransport) {
@@ -500,25 +500,25 @@ TEST_F(SocketIoProtocol, LeavingKeepsTheTransport) {
 TEST_F(SocketIoProtocol, LeavingOneOfTwo) {
   Client client = joined();
   client.text("40/custom");
-  EXPECT_THAT(next(client), StartsWith("40/custom,"));
-  EXPECT_EQ(next(client), R"(42/custom,["auth",{}])");
+  EXPECT_THAT(next_said(client), StartsWith("40/custom,"));
+  EXPECT_EQ(next_said(client), R"(42/custom,["auth",{}])");
   client.text("41/custom");
   client.text(R"(42["message","message to main namespace"])");
-  EXPECT_EQ(next(client), R"(42["message-back","message to main namespace"])");
+  EXPECT_EQ(next_said(client), R"(42["message-back","message to main namespace"])");
 }
 
 TEST_F(SocketIoProtocol, Messages) {
   Client client = joined();
   client.text(R"(42["message",1,"2",{"3":[true]}])");
-  EXPECT_EQ(next(client), R"(42["message-back",1,"2",{"3":[true]}])");
+  EXPECT_EQ(next_said(client), R"(42["message-back",1,"2",{"3":[true]}])");
   client.text(R"(42456["message-with-ack",1,"2",{"3":[false]}])");
-  EXPECT_EQ(next(client), R"(43456[1,"2",{"3":[false]}])");
+  EXPECT_EQ(next_said(client), R"(43456[1,"2",{"3":[false]}])");
   const std::string two = R"({"_placeholder":true,"num":0},{"_placeholder":true,"num":1})";
   const auto attach = [&](const std::string& packet) {
     client.text(packet);
     client.send(Client::frame(2, "\x01\x02\x03"));
     client.send(Client::frame(2, "\x04\x05\x06"));
-    const std::string text = next(client);
+    const std::string text = next_said(client);
     EXPECT_EQ(client.next().payload, "\x01\x02\x03");
     EXPECT_EQ(client.next().payload, "\x04\x05\x06");
     return text;
@@ -576,7 +576,7 @@ TEST_F(SocketIoProtocol, StrangersSendLittle) {
   EXPECT_EQ(ws.next_text(), "3probe");
   ws.text("5");
   ws.text(large);
-  while (!next(ws).starts_with(R"(42["message-back")")) {
+  while (!next_said(ws).starts_with(R"(42["message-back")")) {
   }
 }
 

@@ -50,7 +50,10 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   ~HttpSession() override { server_->remove(*this, tls_); }
 
   asio::awaitable<void> run();
-  void cut() noexcept override { stream_.close(); }
+  void cut() noexcept override {
+    stream_.close();
+    if (upgrading_) upgrading_->cancel();  // nobody but this session knows of it yet
+  }
   void retire() noexcept override {
     if (idle_) stream_.close();
   }
@@ -101,6 +104,8 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   std::shared_ptr<EngineExchange> exchange_;
   /// It belongs to another node.
   ForwardCallPtr elsewhere_;
+  /// A WebSocket of another node's, while that node is asked.
+  ForwardCallPtr upgrading_;
   /// The answer is that node's own.
   bool theirs_ = false;
   /// Another node has passed it on, and says that this is the body.
@@ -301,6 +306,9 @@ void HttpSession::take_head() {
 }
 
 std::size_t HttpSession::max_body_bytes() const {
+  // Where a body means nothing it need not be taken in; it would not be counted as under way.
+  constexpr std::size_t kMeaninglessBytes = 4096;
+  if (elsewhere_ && request_.method != "POST") return kMeaninglessBytes;
   if (elsewhere_) return engine_->max_payload_bytes();
   return exchange_ ? engine_->max_body_bytes(*exchange_) : server_->max_body_bytes(request_);
 }
@@ -464,7 +472,9 @@ asio::awaitable<bool> HttpSession::upgrade_elsewhere() {
   std::string early(static_cast<const char*>(data.data()), data.size());
   limit(kAnswerTime);
   ForwardedUpgrade answer;
+  upgrading_ = call;
   co_await server_->forwarder->upgrade(call, request_, std::move(early), answer);
+  upgrading_ = nullptr;
   if (answer.agreed.empty() || server_->closing || !stream_.socket().is_open()) {
     keep_alive_ = false;
     if (!answer.agreed.empty()) {

@@ -259,8 +259,9 @@ TEST(Load, NodesOfAClusterHaveASecretUnlessTheyAreForDevelopment) {
 
 TEST(Load, WaysToRelay) {
   const std::string good = "auth: {secrets: [a]}\nrelay: {addresses: [192.0.2.1], offload: ";
-  for (const char* mode : {"off", "auto", "tc"}) EXPECT_TRUE(load_text(good + mode + "}\n").ok()) << mode;
-  EXPECT_FALSE(load_text(good + "xdp}\n").ok());
+  for (const char* mode : {"off", "auto", "tc", "xdp"})
+    EXPECT_TRUE(load_text(good + mode + "}\n").ok()) << mode;
+  EXPECT_FALSE(load_text(good + "ebpf}\n").ok());
 }
 
 TEST(Load, FlagOverEnvironmentOverFileOverDefault) {

@@ -75,6 +75,7 @@ TEST(Sample, ExamplesLoadToo) {
   const Files files = {{"/etc/turnstone/tls.crt", "-----BEGIN "},
                        {"/etc/turnstone/tls.key", "-----BEGIN "},
                        {"/etc/turnstone/hook-ca.crt", "-----BEGIN "},
+                       {"/etc/turnstone/webhooks-ca.crt", "-----BEGIN "},
                        {"/etc/turnstone/jwks.json", "{}"},
                        {"/run/secrets/turnstone-users", "a:b"},
                        {"/run/secrets/turnstone-secrets", "s"},
@@ -83,11 +84,13 @@ TEST(Sample, ExamplesLoadToo) {
                        {"/run/secrets/turnstone-hook-token", "t"},
                        {"/run/secrets/turnstone-admin-token", "0123456789abcdef"}};
   const LoadResult r = load_text(yaml, {}, {}, files);
-  ASSERT_THAT(r.problems, SizeIs(3)) << to_text(r.problems) << yaml;
+  ASSERT_THAT(r.problems, SizeIs(5)) << to_text(r.problems) << yaml;
   // The sample shows both.
   EXPECT_EQ(r.problems[0].key, "signaling.token, signaling.token_file");
   EXPECT_EQ(r.problems[1].key, "auth.hook_token, auth.hook_token_file");
-  EXPECT_EQ(r.problems[2].key, "admin.token, admin.token_file");
+  EXPECT_EQ(r.problems[2].key, "signaling.hook_secret, signaling.hook_secret_file");
+  EXPECT_EQ(r.problems[3].key, "webhooks.secrets, webhooks.secret_file");
+  EXPECT_EQ(r.problems[4].key, "admin.token, admin.token_file");
 }
 
 TEST(Keys, AreCompleteAndDistinct) {
