@@ -18,8 +18,9 @@ TEST(HelloQuestion, IsJsonWhateverAClientSends) {
   question.token = "a\"b\n";
   question.dialect = "native";
   question.client = *IpAddress::parse("::ffff:192.0.2.1");
-  EXPECT_EQ(hello_question("hello_1", question),
-            R"({"type":"hello","id":"hello_1","token":"a\"b\u000a","dialect":"native","address":"192.0.2.1"})");
+  EXPECT_EQ(
+      hello_question("hello_1", question),
+      R"({"type":"hello","id":"hello_1","token":"a\"b\u000a","dialect":"native","address":"192.0.2.1"})");
 }
 
 TEST(HelloAnswer, SaysWhoItIs) {
