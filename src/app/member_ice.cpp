@@ -25,6 +25,7 @@ MemberIce::Grant& MemberIce::grant(std::string_view room, std::string_view peer)
 }
 
 signal::IceServers MemberIce::servers(const Now& now, std::string_view room, std::string_view peer) {
+  forget_released(now.wall);
   signal::IceServers out;
   if (room.empty() && !stun_urls_.empty()) out.servers.push_back(signal::IceServer{stun_urls_, {}, {}});
   if (turn_urls_.empty()) return out;
@@ -38,6 +39,7 @@ signal::IceServers MemberIce::servers(const Now& now, std::string_view room, std
   if (!made) {
     // Too long with both names in it. The user is the peer's id anyway.
     if (given.until != WallTime{}) revoke_(given.member, given.until, signal::LeaveReason::Left);
+    if (std::exchange(given.told, false)) tell_({turn::ReachChange::Kind::Forget, {}, {}, given.member, {}});
     policy.member = given.member = given.member.substr(given.member.rfind('~'));
     made = mint_(peer, policy, expiry);
   }
@@ -62,6 +64,19 @@ bool MemberIce::ended(std::string_view room, std::string_view peer, signal::Leav
   return true;
 }
 
-void MemberIce::released(std::string_view room, std::string_view peer) { grants_.erase(key_of(room, peer)); }
+void MemberIce::released(std::string_view room, std::string_view peer) {
+  const auto found = grants_.find(key_of(room, peer));
+  if (found == grants_.end()) return;
+  Grant& given = found->second;
+  if (given.told) released_.emplace(given.until, std::move(given.member));
+  grants_.erase(found);
+}
+
+void MemberIce::forget_released(WallTime now) {
+  while (!released_.empty() && released_.begin()->first < now) {
+    const auto over = released_.extract(released_.begin());
+    tell_({turn::ReachChange::Kind::Forget, {}, {}, over.mapped(), {}});
+  }
+}
 
 }  // namespace ts::app

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,6 +57,8 @@ class MemberIce final : public signal::IceProvider {
     bool told = false;
   };
 
+  /// Forgets whoever was released and has no credential that is still good.
+  void forget_released(WallTime now);
   static std::string key_of(std::string_view room, std::string_view peer);
   Grant& grant(std::string_view room, std::string_view peer);
 
@@ -68,6 +71,8 @@ class MemberIce final : public signal::IceProvider {
   IsClosed is_closed_;
   TellReach tell_;
   boost::unordered_flat_map<std::string, Grant> grants_;
+  /// Members that shards know, whose memberships are over and whose credentials are not; by their end.
+  std::multimap<WallTime, std::string> released_;
 };
 
 }  // namespace ts::app

@@ -187,6 +187,13 @@ class Checks {
       problem({"signaling.open", "signaling.token"}, "a token or an open door", "both",
               "Remove signaling.open, or the token.");
     }
+    if (c_.signal.hook.is_enabled() && c_.signal.hook.timeout >= c_.signal.hello_timeout) {
+      problem({"signaling.hook_timeout", "signaling.hello_timeout"},
+              "an answer of the application before its client is closed",
+              MillisecondsCodec::print(c_.signal.hook.timeout) + " not below " +
+                  MillisecondsCodec::print(c_.signal.hello_timeout),
+              "Lower signaling.hook_timeout, or raise signaling.hello_timeout.");
+    }
     if (c_.signal.max_send_queue_bytes < c_.signal.max_message_bytes) {
       problem({"signaling.max_send_queue", "signaling.max_message_size"},
               "a queue that takes the largest message",

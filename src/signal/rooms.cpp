@@ -116,7 +116,11 @@ void Router::leave_room(SlotHandle at, Connection& c, SlotHandle room, LeaveReas
       if (r.members.size() == 1) observer_->room_emptied(r.name);
     }
   }
-  if (!keeps_ice) tell_left(c, room);
+  if (!keeps_ice) {
+    tell_left(c, room);
+  } else if (listening_) {
+    kept_.emplace_back(r.name, c.peer);
+  }
   std::erase(r.members, at);
   std::erase_if(c.rooms, [&](const Membership& m) { return m.room == room; });
   if (r.members.empty()) {

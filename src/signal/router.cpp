@@ -286,6 +286,15 @@ void Router::drain(const Now& now, const Farewell& how, Outbox& out) {
   if (one_for_all) out.end();
 }
 
+void Router::undrain() {
+  draining_ = false;
+  for (const auto& [room, name] : std::exchange(kept_, {})) {
+    // It may be back at another node.
+    Connection* c = peer(name);
+    if (c == nullptr || c->in(room_handle(room)) == nullptr) candidate_listener_->left(room, name);
+  }
+}
+
 void Router::use(const Options& options) {
   Options fresh = options;
   fresh.heartbeat = options_.heartbeat;

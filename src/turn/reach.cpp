@@ -14,20 +14,29 @@ namespace ts::turn {
 std::vector<std::string> ReachTable::apply(const ReachChange& change) {
   using Kind = ReachChange::Kind;
   switch (change.kind) {
-    case Kind::Enter:
-      rooms_[change.room].peers.insert(change.peer);
-      people_[change.peer].rooms.try_emplace(change.room);
-      break;
+    case Kind::Enter: enter(change); break;
     case Kind::Announce: announce(change); break;
     case Kind::Leave: return leave(change);
-    case Kind::Grant:
-      forget(change.member);
-      grants_[change.member] = Grant{change.room, change.peer};
-      people_[change.peer].members.insert(change.member);
-      break;
+    case Kind::Grant: grant(change); break;
     case Kind::Forget: forget(change.member); break;
   }
   return {};
+}
+
+void ReachTable::enter(const ReachChange& change) {
+  Room& room = rooms_[change.room];
+  Person& person = people_[change.peer];
+  room.peers.insert(change.peer);
+  if (!person.members.empty()) room.holders.insert(change.peer);
+  person.rooms.try_emplace(change.room);
+}
+
+void ReachTable::grant(const ReachChange& change) {
+  forget(change.member);
+  grants_[change.member] = Grant{change.room, change.peer};
+  Person& person = people_[change.peer];
+  person.members.insert(change.member);
+  for (const auto& [room, addresses] : person.rooms) rooms_.find(room)->second.holders.insert(change.peer);
 }
 
 void ReachTable::announce(const ReachChange& change) {
@@ -49,16 +58,18 @@ std::vector<std::string> ReachTable::leave(const ReachChange& change) {
   const auto own = person->second.rooms.find(change.room);
   if (own == person->second.rooms.end()) return {};
   std::vector<std::string> out(person->second.members.begin(), person->second.members.end());
+  bool less = false;  // for somebody who stays: of two who announced it, the other one
   for (const IpAddress& address : own->second) {
     const auto at = room->second.addresses.find(address);
     at->second.erase(change.peer);
+    less = less || at->second.size() <= 1;
     if (at->second.empty()) room->second.addresses.erase(at);
   }
-  const bool was_reached = !own->second.empty();
   person->second.rooms.erase(own);
   room->second.peers.erase(change.peer);
-  for (const std::string& mate : room->second.peers) {
-    if (!was_reached) break;
+  room->second.holders.erase(change.peer);
+  for (const std::string& mate : room->second.holders) {
+    if (!less) break;
     const Names& members = people_.find(mate)->second.members;
     out.insert(out.end(), members.begin(), members.end());
   }
@@ -76,6 +87,9 @@ void ReachTable::forget(std::string_view member) {
   if (person == people_.end()) return;
   if (const auto at = person->second.members.find(member); at != person->second.members.end())
     person->second.members.erase(at);
+  if (person->second.members.empty()) {
+    for (const auto& [room, addresses] : person->second.rooms) rooms_.find(room)->second.holders.erase(peer);
+  }
   tidy(peer);
 }
 

@@ -244,6 +244,46 @@ TEST(ReachTable, KeepsNothingOfWhoIsGone) {
   EXPECT_TRUE(table.empty());
 }
 
+TEST(ReachTable, ALeaveConcernsWhoReachesLess) {
+  using Members = std::vector<std::string>;
+  ReachTable table;
+  const IpAddress common = ip("8.8.4.4");  // of all of them, behind one NAT say
+  const IpAddress own = ip("8.8.8.8");
+  for (const char* peer : {"ada", "ben", "eve"}) {
+    table.apply({Kind::Enter, "tea", peer, {}, {}});
+    table.apply({Kind::Announce, "tea", peer, {}, {common}});
+  }
+  table.apply({Kind::Grant, "tea", "ada", "a", {}});
+  table.apply({Kind::Grant, "tea", "ben", "b", {}});
+  const auto eve_leaves = [&](std::vector<IpAddress> announced) {
+    table.apply({Kind::Enter, "tea", "eve", {}, {}});
+    table.apply({Kind::Announce, "tea", "eve", {}, std::move(announced)});
+    return table.apply({Kind::Leave, "tea", "eve", {}, {}});
+  };
+  EXPECT_EQ(eve_leaves({}), Members{}) << "two have still announced it";
+  EXPECT_TRUE(table.reaches("a", common));
+  EXPECT_TRUE(table.reaches("b", common));
+  EXPECT_EQ(eve_leaves({common, own}), (Members{"a", "b"}));
+  EXPECT_FALSE(table.reaches("a", own));
+  table.apply({Kind::Forget, {}, {}, "b", {}});
+  EXPECT_EQ(eve_leaves({own}), Members{"a"}) << "Ben has none";
+  // A session's grant comes before its rooms.
+  table.apply({Kind::Grant, "", "zoe", "z", {}});
+  table.apply({Kind::Enter, "tea", "zoe", {}, {}});
+  table.apply({Kind::Enter, "cake", "zoe", {}, {}});
+  EXPECT_EQ(eve_leaves({own}), (Members{"a", "z"}));
+  EXPECT_EQ(table.apply({Kind::Leave, "tea", "zoe", {}, {}}), Members{"z"});
+  EXPECT_EQ(eve_leaves({own}), Members{"a"});
+  table.apply({Kind::Grant, "tea", "ben", "b", {}});
+  EXPECT_EQ(table.apply({Kind::Leave, "tea", "ada", {}, {}}), (Members{"a", "b"}))
+      << "Ben's own announcement is all there is";
+  EXPECT_FALSE(table.reaches("b", common));
+  table.apply({Kind::Leave, "tea", "ben", {}, {}});
+  table.apply({Kind::Leave, "cake", "zoe", {}, {}});
+  for (const char* member : {"a", "b", "z"}) table.apply({Kind::Forget, {}, {}, member, {}});
+  EXPECT_TRUE(table.empty());
+}
+
 TEST(ReachTable, AnAddressIsWhatItLeadsTo) {
   ReachTable table;
   table.apply({Kind::Enter, "tea", "ada", {}, {}});

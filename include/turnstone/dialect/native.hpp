@@ -79,7 +79,7 @@ class Native {
 
   /// Sends everyone away, of all dialects, and refuses new connections from now on.
   void drain(const Now& now, const signal::Farewell& how, Frames& out);
-  void undrain() noexcept { router_.undrain(); }
+  void undrain() { router_.undrain(); }
   /// Closes all connections (Drain: 1001 or Restart: 1012), without a word to the room-mates.
   void close_all(const Now& now, signal::CloseCode code, Frames& out);
 

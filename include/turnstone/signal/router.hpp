@@ -299,8 +299,8 @@ class Router {
   /// so that they do not come back all at once, and closed (1012) some time after that, of which its
   /// room-mates are not told. Who goes meanwhile, and is not kicked, keeps what the ICE provider gave it.
   void drain(const Now& now, const Farewell& how, Outbox& out);
-  /// Welcomes connections again.
-  void undrain() noexcept { draining_ = false; }
+  /// Welcomes connections again. Who went meanwhile and is not back, announces nothing any more.
+  void undrain();
   bool is_draining() const noexcept { return draining_; }
   /// From now on these hold. Not heartbeat nor the options of resume, which clients and sessions have been
   /// told. Tokens are the authenticator's.
@@ -553,6 +553,8 @@ class Router {
   Watcher* watcher_ = nullptr;  // null: this is the only node
   CandidateListener* candidate_listener_ = nullptr;
   bool listening_ = false;
+  /// Rooms and peers that went while draining: the listener believes them there.
+  std::vector<std::pair<std::string, std::string>> kept_;
   bool draining_ = false;
   Farewell farewell_;
   std::uint64_t joins_ = 0;

@@ -49,6 +49,8 @@ class ReachTable {
   using Names = std::set<std::string, std::less<>>;
   struct Room {
     Names peers;
+    /// Those of them that have members of policies.
+    Names holders;
     /// Who has announced it.
     std::map<IpAddress, Names> addresses;
   };
@@ -62,7 +64,9 @@ class ReachTable {
     std::string peer;
   };
 
+  void enter(const ReachChange& change);
   void announce(const ReachChange& change);
+  void grant(const ReachChange& change);
   std::vector<std::string> leave(const ReachChange& change);
   void forget(std::string_view member);
   void tidy(std::string_view peer);

@@ -3,6 +3,7 @@
 #include "../../../src/app/turn_endpoint.hpp"
 
 #include <optional>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -130,6 +131,71 @@ TEST_F(Endpoints, ARemovalIsToldFromADeparture) {
   ASSERT_TRUE(router->leave(now, 1, "r", out));
   ASSERT_EQ(ended.size(), 2U);
   for (const Ended& e : ended) EXPECT_EQ(e.why, signal::LeaveReason::Left);
+}
+
+/// Of closed relays.
+struct ClosedIce : ::testing::Test {
+  void SetUp() override {
+    ice.close([] { return true; }, [this](turn::ReachChange change) { told.push_back(std::move(change)); });
+  }
+  /// "+ada~AAEC" is a grant, "-" what is forgotten.
+  std::vector<std::string> take() {
+    std::vector<std::string> out;
+    for (const turn::ReachChange& change : std::exchange(told, {}))
+      out.push_back((change.kind == turn::ReachChange::Kind::Grant ? '+' : '-') + change.member);
+    return out;
+  }
+
+  CountingRandom random;
+  std::vector<turn::ReachChange> told;
+  std::vector<std::string> revoked;
+  bool takes_long_names = true;
+  Now now{TimePoint(1h), WallTime(1'700'000'000s)};
+  MemberIce ice{
+      {"turn:t"},
+      600s,
+      random,
+      [this](std::string_view user, const auth::Policy& policy, WallTime expiry) {
+        if (!takes_long_names && !policy.member.starts_with('~')) return std::optional<auth::Minted>();
+        return auth::mint("secret", user, policy, expiry);
+      },
+      [this](const std::string& member, WallTime, signal::LeaveReason) { revoked.push_back(member); }};
+};
+
+TEST_F(ClosedIce, WhoIsReleasedIsForgottenWhenItsCredentialsHaveRunOut) {
+  ice.servers(now, "r", "ada");
+  const auto granted = take();
+  ASSERT_EQ(granted.size(), 1U);
+  now.wall += 100s;
+  ice.servers(now, "r", "ada");
+  ice.released("r", "ada");
+  ice.released("r", "nobody");
+  ice.servers(now, "r", "ben");
+  EXPECT_EQ(take().size(), 1U) << "Ben's";
+  now.wall += 600s;
+  ice.servers(now, "r", "ben");
+  EXPECT_EQ(take(), std::vector<std::string>{}) << "it is still good";
+  now.wall += 1s;
+  ice.servers(now, "r", "ben");
+  EXPECT_EQ(take(), std::vector<std::string>{'-' + granted[0].substr(1)});
+  EXPECT_EQ(revoked, std::vector<std::string>{});
+  now.wall += 10'000s;
+  ice.servers(now, "r", "ben");
+  EXPECT_EQ(take(), std::vector<std::string>{}) << "once, and nobody who is there";
+}
+
+TEST_F(ClosedIce, WhoGetsAnotherNameIsNotTheFormerOneAnyMore) {
+  ice.servers(now, "r", "ada");
+  const auto granted = take();
+  ASSERT_EQ(granted.size(), 1U);
+  const std::string former = granted[0].substr(1);
+  const std::string fresh = former.substr(former.rfind('~'));
+  takes_long_names = false;
+  EXPECT_EQ(ice.servers(now, "r", "ada").servers.size(), 1U);
+  EXPECT_EQ(take(), (std::vector<std::string>{'-' + former, '+' + fresh}));
+  EXPECT_EQ(revoked, std::vector<std::string>{former});
+  EXPECT_TRUE(ice.ended("r", "ada", signal::LeaveReason::Left));
+  EXPECT_EQ(take(), std::vector<std::string>{'-' + fresh});
 }
 
 }  // namespace

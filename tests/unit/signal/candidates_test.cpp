@@ -229,5 +229,30 @@ TEST_F(CandidatesOfMembers, StayWhileTheServerIsDrained) {
   EXPECT_EQ(told.take(), "");
 }
 
+TEST_F(CandidatesOfMembers, EndWithTheDrainOfWhoIsNotBack) {
+  RemoteNode node;
+  node.reachable = true;
+  join(1, "tea"), join(2, "tea"), join(2, "cake"), join(3, "tea");
+  told.take();
+  router->drain(now, {}, out);
+  router->closed(now, 1, CloseReason::Bye, out);
+  router->closed(now, 2, CloseReason::Lost, out);
+  EXPECT_EQ(told.take(), "");
+  // Ada has gone to another node, and is in one room there.
+  router->remote_enter(kFirstRemoteConnection, {"ada", {}, {}, &node});
+  router->remote_join(now, kFirstRemoteConnection, "tea", 9, "{}", out);
+  EXPECT_EQ(told.take(), "+tea/ada");
+  router->undrain();
+  EXPECT_EQ(told.take(), "-cake/ben, -tea/ben") << "cake is no room any more";
+  router->undrain();
+  EXPECT_EQ(told.take(), "") << "once";
+  router->remote_gone(kFirstRemoteConnection, LeaveReason::Left, out);
+  EXPECT_EQ(told.take(), "-tea/ada");
+  enter(4);
+  join(4, "tea");
+  router->closed(now, 4, CloseReason::Bye, out);
+  EXPECT_NE(told.take().find(", -tea/"), std::string::npos) << "as ever";
+}
+
 }  // namespace
 }  // namespace ts::signal
