@@ -34,7 +34,7 @@ class Events {
   Client& up() { return up_; }
 
   /// The next event that is not a comment.
-  Event next() {
+  Event next(bool comments_too = false) {
     for (;;) {
       const std::size_t end = text_.find("\n\n");
       if (end == std::string::npos) {
@@ -45,7 +45,8 @@ class Events {
       text_.erase(0, end + 2);
       if (block.starts_with(":")) {
         ++comments;
-        continue;
+        if (!comments_too) continue;
+        return {};
       }
       return parse(block);
     }
@@ -63,7 +64,7 @@ class Events {
   bool next_comment() {
     const std::size_t before = comments;
     while (comments == before) {
-      if (next().ended) return comments != before;
+      if (next(true).ended) return false;
     }
     return true;
   }

@@ -365,6 +365,8 @@ TEST_F(ForwardedSocket, WhoReadsNothingIsNotReadFor) {
 
 TEST_F(ForwardedSocket, TheServersEndIsTheirs) {
   Client client = change_over(open(b_));
+  client.text("4there");
+  EXPECT_EQ(client.next_text(), "4there");
   a_.server().run([&] { a_.server().http().close_all(signal::CloseCode::Drain, 2000ms, [] {}); });
   EXPECT_TRUE(client.ended());
   EXPECT_TRUE(b_.comes_to(0));

@@ -564,7 +564,7 @@ TEST_F(SocketIoProtocol, StrangersSendLittle) {
   EXPECT_EQ(stranger.next_close(), 1009U);
   Client member = joined();
   member.text(large);
-  EXPECT_EQ(next(member).size(), large.size() + 5);
+  EXPECT_EQ(next_said(member).size(), large.size() + 5);
   // By polling, and over a WebSocket that takes over.
   Client client = host_.connect();
   const std::string sid = open_sid(client, path_);

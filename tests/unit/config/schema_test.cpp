@@ -84,13 +84,15 @@ TEST(Sample, ExamplesLoadToo) {
                        {"/run/secrets/turnstone-hook-token", "t"},
                        {"/run/secrets/turnstone-admin-token", "0123456789abcdef"}};
   const LoadResult r = load_text(yaml, {}, {}, files);
-  ASSERT_THAT(r.problems, SizeIs(5)) << to_text(r.problems) << yaml;
-  // The sample shows both.
+  ASSERT_THAT(r.problems, SizeIs(7)) << to_text(r.problems) << yaml;
+  // The sample shows both, and how to make some.
   EXPECT_EQ(r.problems[0].key, "signaling.token, signaling.token_file");
   EXPECT_EQ(r.problems[1].key, "auth.hook_token, auth.hook_token_file");
   EXPECT_EQ(r.problems[2].key, "signaling.hook_secret, signaling.hook_secret_file");
   EXPECT_EQ(r.problems[3].key, "webhooks.secrets, webhooks.secret_file");
   EXPECT_EQ(r.problems[4].key, "admin.token, admin.token_file");
+  EXPECT_EQ(r.problems[5].key, "signaling.hook_secret");
+  EXPECT_EQ(r.problems[6].key, "webhooks.secrets");
 }
 
 TEST(Keys, AreCompleteAndDistinct) {
