@@ -260,7 +260,8 @@ struct FlowByXdp : OffloadingByXdp {
     ASSERT_TRUE(ip("neigh add " + flow.peer.address.to_string() + " lladdr 02:00:00:00:00:09 dev " + out +
                    " nud permanent"));
     attach();
-    for (const Device& device : *ethernet_devices()) {
+    const auto there = ethernet_devices();
+    for (const Device& device : *there) {
       if (device.name == "va") client_side = device.address;
       if (device.name == out) peer_side = device.address;
     }
