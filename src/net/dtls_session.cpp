@@ -131,7 +131,7 @@ DtlsSession::Step DtlsSession::step(F&& work) noexcept {
 
 void DtlsSession::offer(ByteView datagram) noexcept {
   wire_.datagram = tls_ ? plausible_records(tls_.get(), datagram) : datagram;
-  wire_.unread = true;
+  wire_.unread = !wire_.datagram.empty();
   wire_.peek = false;
 }
 

@@ -127,8 +127,7 @@ void Xdp::serve(const std::vector<Device>& devices, std::vector<std::string>& pr
   if (!links) return;  // as it is until the kernel says
   std::erase_if(served_, [&](const auto& each) {
     const auto& [index, served] = each;
-    const auto still = std::find_if(devices.begin(), devices.end(),
-                                    [&](const Device& d) { return d.index == served.device.index; });
+    const auto still = std::ranges::find(devices, index, &Device::index);
     if (still != devices.end() && is_alive(served.link) && why_never(*still, *links).empty()) return false;
     drop(served);
     drop_hops(index);
