@@ -22,6 +22,12 @@ FINAL = (4001, 4003, 4009)  # unauthorized, forbidden, superseded: to come back 
 MAX_EARLY = 128
 
 
+def known(server):
+    """Without the URLs with an IPv6 address, which aiortc raises at: `turn:[2001:db8::1]:3478`."""
+    urls = [server["urls"]] if isinstance(server["urls"], str) else server["urls"]
+    return dict(server, urls=[url for url in urls if "[" not in url])
+
+
 class Call:
     """One link of a browser's client: it offers, we answer."""
 
@@ -29,7 +35,7 @@ class Call:
         self.signal, self.peer, self.room = signal, peer, room
         self.id, self.remote_id = secrets.token_hex(8), None
         self.early, self.relay, self.echoed = [], MediaRelay(), set()
-        self.pc = RTCPeerConnection(RTCConfiguration([RTCIceServer(**server) for server in servers]))
+        self.pc = RTCPeerConnection(RTCConfiguration([RTCIceServer(**server) for server in map(known, servers) if server["urls"]]))
         self.pc.on("datachannel", self._channel)
         self.pc.on("track", self._track)
         self.pc.on("connectionstatechange", lambda: print(f"{peer}: {self.pc.connectionState}", flush=True))
