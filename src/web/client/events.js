@@ -6,7 +6,8 @@ const BATCH = 16_384, RETRY_MS = 1_000;
 export class EventLink {
   readyState = 0;
   #url; #stop = new AbortController(); #queue = []; #busy; #idle; #number = 0;
-  #onHide = ({ persisted }) => persisted || navigator.sendBeacon(this.#url, '{"t":"bye"}');
+  // Also if the page is kept to come back to: its streams are not.
+  #onHide = () => navigator.sendBeacon(this.#url, '{"t":"bye"}');
 
   constructor(url) {
     this.#url = new URL('events', url.replace(/^ws/, 'http'));
