@@ -38,7 +38,8 @@ export class EventLink {
       }
     } catch { /* closed here, or the network is gone */ }
     this.readyState = 3;
-    globalThis.removeEventListener?.('pagehide', this.#onHide);
+    // Chromium ends the streams of a page that goes first, and hides it then.
+    setTimeout(() => globalThis.removeEventListener?.('pagehide', this.#onHide), RETRY_MS);
     this.#stop.abort();
     this.onclose?.(end);
   }
