@@ -381,6 +381,20 @@ TEST(EventStream, AnOldStreamTakesNothingOnceItsSessionIsResumed) {
   EXPECT_THAT(again.next_text(), HasSubstr("\"t\":\"list\""));
 }
 
+TEST(EventStream, TheByeOfAPageThatGoesComesAfterItsEnd) {
+  Server server(open_settings());
+  Events bob(server);
+  enter(bob, "bob");
+  Events ada(server);
+  enter(ada, "ada");
+  EXPECT_THAT(bob.next_text(), HasSubstr("peer-joined"));
+  ada.down().close();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(bob.post("").status, 204U) << "the end is noticed meanwhile";
+  EXPECT_EQ(ada.post(R"({"t":"bye"})").status, 204U);
+  EXPECT_THAT(bob.next_text(), HasSubstr("\"reason\":\"left\""));
+  EXPECT_EQ(ada.post(R"({"t":"bye"})").status, 404U);
+}
+
 TEST(EventStream, WithoutAHelloItEnds) {
   Settings settings = open_settings();
   settings.signal.hello_timeout = 100ms;

@@ -21,6 +21,9 @@ constexpr std::size_t kSlackBytes = 65'536;
 /// Nothing is to come on this connection: whoever goes on sending is cut off.
 constexpr std::size_t kMaxUnaskedBytes = 65'536;
 
+/// A browser ends the streams of a page that goes before the page can say so: its bye comes after.
+constexpr std::chrono::milliseconds kFarewellTime{1000};
+
 std::size_t queue_bytes(const signal::Options& rules) noexcept {
   return std::size_t{rules.max_send_queue_bytes} + rules.max_message_bytes + kSlackBytes;
 }
@@ -32,7 +35,8 @@ EventStream::EventStream(std::shared_ptr<HttpServer::Impl> server, Stream stream
       server_(std::move(server)),
       tls_(stream.is_tls()),
       chunked_(!http_1_0),
-      cork_(std::make_shared<Cork>(server_, std::move(stream), queue_bytes(server_->signal_options()))) {
+      cork_(std::make_shared<Cork>(server_, std::move(stream), queue_bytes(server_->signal_options()))),
+      farewell_(server_->context) {
   server_->add(*this, tls_);
   --server_->counters.streams_accepted[tls_ ? 1 : 0];  // the HTTP connection was counted
 }
@@ -114,6 +118,7 @@ void EventStream::probe() {
 
 void EventStream::close(std::uint16_t code, std::string_view reason) {
   if (std::exchange(closing_, true)) return;
+  farewell_.cancel();
   withdraw();
   append(event_text::event(
       "close", 0,
@@ -135,7 +140,7 @@ asio::awaitable<void> EventStream::finish() {
 void EventStream::wait(Stream::Status wanted) {
   auto look = [self = shared_from_this()](error_code error) {
     if (self->closing_) return;
-    if (error) return self->lose();
+    if (error) return self->leave();
     self->read();
   };
   cork_->stream().socket().async_wait(Stream::wait_type(wanted), std::move(look));
@@ -145,11 +150,18 @@ void EventStream::wait(Stream::Status wanted) {
 void EventStream::read() {
   for (;;) {
     const Stream::Step step = cork_->stream().read(server_->scratch());
-    if (step.status == Stream::Status::Closed) return lose();
+    if (step.status == Stream::Status::Closed) return leave();
     if (step.status != Stream::Status::Done) return wait(step.status);
     unasked_bytes_ += static_cast<std::uint32_t>(step.bytes);
     if (unasked_bytes_ > kMaxUnaskedBytes) return lose();
   }
+}
+
+void EventStream::leave() {
+  if (closing_ || server_->closing || !cork_->stream().socket().is_open()) return lose();
+  cork_->close();
+  farewell_.expires_after(kFarewellTime);
+  farewell_.async_wait([self = shared_from_this()](error_code) { self->lose(); });
 }
 
 void EventStream::lose() {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <boost/asio/steady_timer.hpp>
+
 #include "cork.hpp"
 #include "event_streams.hpp"
 #include "server_impl.hpp"
@@ -44,6 +46,8 @@ class EventStream final : public Socket,
   bool append(std::string_view text);
   void wait(Stream::Status wanted);
   void read();
+  /// The client's end is here; messages may still come.
+  void leave();
   void lose();
   /// No message is taken any more.
   void withdraw() noexcept;
@@ -61,6 +65,7 @@ class EventStream final : public Socket,
   std::string id_;
   std::string origin_;
   std::shared_ptr<Cork> cork_;
+  asio::steady_timer farewell_;
 };
 
 }  // namespace ts::net
