@@ -16,8 +16,6 @@
 
 namespace ts::app {
 
-namespace asio = boost::asio;
-
 namespace {
 
 /// Beyond the largest message, of a frame: its targets, its head.

@@ -24,11 +24,13 @@
 
 namespace ts::app {
 
+namespace asio = boost::asio;
+
 class Backplane {
  public:
   /// All of it outlives this object.
   struct Surroundings {
-    boost::asio::io_context& context;
+    asio::io_context& context;
     const config::Config& config;
     signal::Router& router;
     Dialects& dialects;
@@ -65,7 +67,7 @@ class Backplane {
 
   Surroundings around_;
   std::unique_ptr<signal::Cluster> cluster_;  // null: this is the only node; then so is bus_
-  boost::asio::steady_timer timer_;
+  asio::steady_timer timer_;
   std::array<std::optional<TimePoint>, signal::kClusterRefusalCount> complained_{};
   bool planned_ = false;
   bool stopped_ = false;

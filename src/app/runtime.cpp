@@ -53,8 +53,6 @@
 namespace ts::app {
 namespace {
 
-namespace asio = boost::asio;
-
 constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
 /// How often the log tells of it while revocations are too many.
@@ -351,12 +349,12 @@ class Runtime::Impl {
     out.send_away = [this](const signal::Farewell& how) { http_.drain(how); };
     out.welcome = [this] { http_.undrain(); };
     out.disconnect = [this] { http_.close_sessions(signal::CloseCode::Restart); };
-    out.count = [this](std::function<void(Remaining)> told) { count_remaining(std::move(told)); };
+    out.count = [this](const std::function<void(Remaining)>& told) { count_remaining(told); };
     return out;
   }
 
   /// Of all shards; a shard that is about to end says nothing, and neither does this.
-  void count_remaining(std::function<void(Remaining)> told) {
+  void count_remaining(const std::function<void(Remaining)>& told) {
     struct Sum {
       Remaining remaining;
       std::size_t missing = 0;
@@ -460,7 +458,7 @@ class Runtime::Impl {
     world.reload = [this] { return reload_now(); };
     world.config = [this] { return config::print(now_); };
     world.sessions = [this] { return sessions(); };
-    world.snapshot = [this](auto told) { gather(std::move(told)); };
+    world.snapshot = [this](const auto& told) { gather(told); };
     world.facts = [this] { return limits(); };
     admin_ = std::make_unique<AdminServer>(std::move(world), config_.admin);
     ports_.admin = admin_->local().port;
@@ -530,7 +528,7 @@ class Runtime::Impl {
 
   /// Asks every shard for its counters, and tells their sum on the HTTP thread when all have come; a shard
   /// that hangs, or is about to end, says nothing, and neither does this.
-  void gather(std::function<void(const metrics::Snapshot&)> told) {
+  void gather(const std::function<void(const metrics::Snapshot&)>& told) {
     struct Sum {
       metrics::Snapshot snapshot;
       std::size_t missing = 0;

@@ -208,7 +208,7 @@ void Webhooks::collect() {
   }
 }
 
-void Webhooks::tell(WebhookEvent event, std::string_view key, std::string data) {
+void Webhooks::tell(WebhookEvent event, std::string_view key, std::string_view data) {
   ++counters_.events[static_cast<std::size_t>(event)];
   const Now now = net::now();
   auto post = std::make_shared<WebhookPost>();

@@ -56,7 +56,7 @@ class Webhooks final : public signal::Observer {
   struct Target;
 
   bool wants(net::WebhookEvent event) const noexcept;
-  void tell(net::WebhookEvent event, std::string_view key, std::string data);
+  void tell(net::WebhookEvent event, std::string_view key, std::string_view data);
   void collect();
   void pump(const std::shared_ptr<Target>& target);
   void send(const std::shared_ptr<Target>& target, const WebhookQueue::Sending& sending);

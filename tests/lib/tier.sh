@@ -99,7 +99,7 @@ run_ctest() {
   local fixed=()
   if [ "$preset" != dev ] && setarch "$(uname -m)" -R true 2>/dev/null; then fixed=(setarch "$(uname -m)" -R); fi
   GTEST_OUTPUT="xml:$out/" logged 1500 "ctest-$preset" \
-    "${fixed[@]}" ctest --test-dir "build/$preset" --output-on-failure --timeout 300 -j "$TS_JOBS" --no-tests=error \
+    "${fixed[@]}" ctest --test-dir "build/$preset" --output-on-failure --timeout 900 -j "$TS_JOBS" --no-tests=error \
     --output-junit "$out/ctest.junit" "$@" || status=$?
   "$PYTHON" "$TS_ROOT/tests/lib/cases.py" "$TS_TIER" "$out" >>"$TS_RESULTS" || fail "ctest $preset" "no results"
   return $status

@@ -55,6 +55,7 @@ class Call:
             await self.candidate(candidate)
         self.early = []
         await self.pc.setLocalDescription(await self.pc.createAnswer())  # it has all candidates: aiortc gathers first
+        await asyncio.sleep(0.1)  # aiortc takes media from now on, in a task; a key frame before is lost, it asks for no other
         await self.signal.send(self.peer, self.room, "answer", {
             "type": "answer", "sdp": self.pc.localDescription.sdp, "n": data.get("n"), "link": self.id, "to": self.remote_id})
 

@@ -280,7 +280,7 @@ Findings judge_names(const std::vector<NameFacts>& facts) {
                      "Correct " + one.key + ", the name's records or /etc/resolv.conf."});
     } else {
       std::string all;
-      for (const IpAddress& a : one.addresses) all += (all.empty() ? "" : ", ") + a.to_string();
+      for (const IpAddress& a : one.addresses) all.append(all.empty() ? "" : ", ").append(a.to_string());
       out.push_back(ok(kName, what + " is " + all));
     }
   }
