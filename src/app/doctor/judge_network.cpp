@@ -279,9 +279,10 @@ Findings judge_names(const std::vector<NameFacts>& facts) {
       out.push_back({kName, Verdict::Fault, what + ": " + one.problem, "an address",
                      "Correct " + one.key + ", the name's records or /etc/resolv.conf."});
     } else {
-      std::string all;
-      for (const IpAddress& a : one.addresses) all.append(all.empty() ? "" : ", ").append(a.to_string());
-      out.push_back(ok(kName, what + " is " + all));
+      std::string said = what;
+      for (const IpAddress& a : one.addresses)
+        said.append(&a == one.addresses.data() ? " is " : ", ").append(a.to_string());
+      out.push_back(ok(kName, said));
     }
   }
   if (out.empty()) out.push_back(ok(kName, "not needed: the configuration names no other host"));
