@@ -19,6 +19,7 @@
 #include <turnstone/base/rate_gate.hpp>
 #include <turnstone/dialect/engine_io.hpp>
 #include <turnstone/dialect/json.hpp>
+#include <turnstone/signal/throttle.hpp>
 
 namespace ts::dialect {
 
@@ -161,7 +162,9 @@ class SocketIo final : public EngineIo::Upper {
   bool is_connected(SioSocket socket) const noexcept;
   /// How fast messages of the client's connection may come, in whatever namespace, and also when it leaves
   /// and joins again; null when there is no connection.
-  RateGate* gate(SioSocket socket) noexcept;
+  signal::Allowance* allowance(SioSocket socket) noexcept;
+  /// Where its connection is from; unspecified when there is none.
+  IpAddress address(SioSocket socket) const noexcept;
   /// A number of the application's own, 0 at first; null when the socket is gone.
   std::uint64_t* user(SioSocket socket) noexcept;
 
@@ -201,7 +204,7 @@ class SocketIo final : public EngineIo::Upper {
     bool joined = false;
     std::uint8_t refused_connects = 0;
     RateGate connects;
-    RateGate gate;
+    signal::Allowance allowance;
     TimePoint connect_due{};
     std::vector<SioSocket> sockets;
     std::unique_ptr<Assembly> assembly;
@@ -217,7 +220,7 @@ class SocketIo final : public EngineIo::Upper {
   /// What recovery needs of one socket.
   struct Journal {
     Id pid{};
-    RateGate gate;  // of the connection that was lost
+    signal::Allowance allowance;  // of the connection that was lost
     /// Unlike the standard's it has no memory while it is empty, as most are.
     boost::container::deque<Sent> sent;
     std::size_t bytes = 0;
