@@ -34,7 +34,7 @@ class Call:
     def __init__(self, signal, peer, room, servers):
         self.signal, self.peer, self.room = signal, peer, room
         self.id, self.remote_id = secrets.token_hex(8), None
-        self.early, self.relay, self.echoed = [], MediaRelay(), set()
+        self.early, self.relay, self.echoed, self.asking = [], MediaRelay(), set(), None
         self.pc = RTCPeerConnection(RTCConfiguration([RTCIceServer(**server) for server in map(known, servers) if server["urls"]]))
         self.pc.on("datachannel", self._channel)
         self.pc.on("track", self._track)
@@ -47,6 +47,19 @@ class Call:
         if track.id not in self.echoed:
             self.echoed.add(track.id)
             self.pc.addTrack(self.relay.subscribe(track))
+            if track.kind == "video":
+                self.asking = asyncio.ensure_future(self._ask_for_key_frame(track))
+
+    async def _ask_for_key_frame(self, track):
+        """A browser's first frames may be here before aiortc takes them, and it does not ask for others by itself."""
+        receiver = next(t.receiver for t in self.pc.getTransceivers() if t.receiver.track is track)
+        while self.pc.connectionState != "closed":
+            await asyncio.sleep(0.5)
+            sources = receiver.getSynchronizationSources()
+            for source in sources:
+                await receiver._send_rtcp_pli(source.source)
+            if sources:
+                return
 
     async def offer(self, data):
         self.remote_id = data.get("link")
@@ -55,7 +68,6 @@ class Call:
             await self.candidate(candidate)
         self.early = []
         await self.pc.setLocalDescription(await self.pc.createAnswer())  # it has all candidates: aiortc gathers first
-        await asyncio.sleep(0.1)  # aiortc takes media from now on, in a task; a key frame before is lost, it asks for no other
         await self.signal.send(self.peer, self.room, "answer", {
             "type": "answer", "sdp": self.pc.localDescription.sdp, "n": data.get("n"), "link": self.id, "to": self.remote_id})
 
