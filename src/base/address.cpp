@@ -100,12 +100,6 @@ IpAddress IpAddress::unmapped() const noexcept {
   return from_bytes(bytes().last(4));
 }
 
-std::uint64_t source_key(const IpAddress& address) noexcept {
-  const IpAddress plain = address.unmapped();
-  const ByteView bytes = plain.bytes();
-  return plain.is_v4() ? load_be32(bytes.data()) : load_be64(bytes.data());
-}
-
 std::string IpAddress::to_string() const {
   if (is_v4()) {
     return std::to_string(bytes_[0]) + '.' + std::to_string(bytes_[1]) + '.' + std::to_string(bytes_[2]) +

@@ -10,6 +10,13 @@
 namespace ts::dialect {
 namespace {
 
+/// What counts as one source: an IPv4 address, or the /64 that one IPv6 customer has.
+std::uint64_t source_key(const IpAddress& address) noexcept {
+  const IpAddress plain = address.unmapped();
+  const ByteView bytes = plain.bytes();
+  return plain.is_v4() ? load_be32(bytes.data()) : load_be64(bytes.data());
+}
+
 EngineWire text_wire(std::string text) {
   return EngineWire{std::make_shared<const std::string>(std::move(text)), false};
 }

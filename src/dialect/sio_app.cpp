@@ -149,7 +149,7 @@ void SioApp::stand_by_no_more(SlotHandle at) {
 
 void SioApp::event(const Now& now, SioSocket socket, const SioEvent& event) {
   SlotHandle at;
-  if (peer_of(socket, at) == nullptr || !admit(now, at, event)) return;
+  if (peer_of(socket, at) == nullptr || !admit(now, at)) return;
   if (event.name == "ready") {
     ready(now, at, event);
   } else if (event.name == "message") {
@@ -160,15 +160,15 @@ void SioApp::event(const Now& now, SioSocket socket, const SioEvent& event) {
   if (event.ack) sio_.acknowledge(socket, *event.ack, {});
 }
 
-bool SioApp::admit(const Now& now, SlotHandle at, const SioEvent& event) {
+bool SioApp::admit(const Now& now, SlotHandle at) {
   const Peer& peer = *peers_.find(at);
-  signal::Allowance* allowance = sio_.allowance(peer.socket);
-  if (allowance == nullptr) return false;
-  std::size_t bytes = event.name.size() + event.arguments.size();
-  for (const std::string& attachment : event.attachments) bytes += attachment.size();
-  const IpAddress from = sio_.address(peer.socket);
-  if (router_.limit(now, *peer.identity, *allowance, from, bytes) == Duration::zero()) return true;
-  if (allowance->refusals() >= signal::kMaxRefusals) {
+  RateGate* gate = sio_.gate(peer.socket);
+  if (gate == nullptr) return false;
+  const std::uint32_t own = peer.identity->limits.messages_per_second;
+  const std::uint32_t rate = own != 0 ? own : router_.options().messages_per_second;
+  if (rate == 0 || gate->take(now.mono, rate, router_.options().message_burst) == Duration::zero())
+    return true;
+  if (gate->refusals() >= signal::kMaxRefusals) {
     sio_.disconnect(now, peer.socket, true);
   } else {
     error(now, peer, "rate_limited");
@@ -275,8 +275,7 @@ void SioApp::enter(const Now& now, SlotHandle at, const std::string& name, const
   const Room& room = *rooms_.find(peer.room);
   const signal::ConnectionId id = connection_of(at);
   const std::string meta = type.empty() ? std::string() : "{\"peerType\":" + type + "}";
-  if (const auto opened = router_.opened(now, id, Endpoint{sio_.address(peer.socket), 0}, id_, outbox_);
-      !opened) {
+  if (const auto opened = router_.opened(now, id, Endpoint{}, id_, outbox_); !opened) {
     outbox_.clear();  // it says to close what stays open here
     if (opened.error().code == signal::ErrorCode::ServerDraining) return sio_.drop(now, peer.socket);
     return error(now, peer, label(opened.error().code));

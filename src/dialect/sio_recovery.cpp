@@ -155,7 +155,7 @@ bool SocketIo::recover(const Now& now, SlotHandle at, std::uint32_t space, std::
   if (std::exchange(s->journal->lost, false)) --counters_.kept;
   s->client = at;
   client->sockets.push_back(socket);
-  client->allowance.inherit(s->journal->allowance);
+  client->gate.inherit(s->journal->gate);
   welcome(*client, *s);
   const EngineSession session = client->session;
   for (const Sent& sent : s->journal->sent) {

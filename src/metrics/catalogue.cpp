@@ -211,9 +211,6 @@ constexpr std::array kSignal{
     Metric{{"turnstone_signaling_connections_closed_total", kCounter,
             "Signaling connections closed, by reason.", "reason"},
            [](const Snapshot& s, Samples& out) { each<signal::CloseReason>(out, s.signal.closed); }},
-    Metric{{"turnstone_signaling_limited_total", kCounter,
-            "Messages and joins refused for their rate, by the limit that they met.", "limit"},
-           [](const Snapshot& s, Samples& out) { each<signal::Limit>(out, s.signal.limited); }},
     Metric{{"turnstone_signaling_messages_total", kCounter,
             "Signaling messages received, by type and by how they were answered.", "type, result"},
            [](const Snapshot& s, Samples& out) {

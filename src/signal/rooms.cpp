@@ -53,10 +53,6 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
   if (own != nullptr) {
     if (!meta.empty() && c.identity->meta.empty()) set_meta(*at, c, *own, meta, out);
   } else {
-    if (const Duration over = throttle_.join(now.mono, options_, c.allowance, c.client.address);
-        over != Duration::zero())
-      return Failure{ErrorCode::RateLimited, "too many joins",
-                     std::chrono::ceil<std::chrono::milliseconds>(over)};
     if (const auto allowed = may_join(now, c, name, options); !allowed) return allowed.error();
     if (rooms_.find(room) == nullptr) {
       room = open_room(name);

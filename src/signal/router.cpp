@@ -44,7 +44,6 @@ Router::Router(Options options, RandomSource& random, IceProvider& ice, Authenti
       shared_token_(options_),
       authenticator_(authenticator != nullptr ? *authenticator : shared_token_),
       hash_{random.number()},
-      throttle_(random.number(), counters_.limited),
       by_id_(0, hash_),
       peers_(0, hash_),
       sessions_(0, hash_),
@@ -112,15 +111,17 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
   return {};
 }
 
-Result<void, Failure> Router::admit(const Now& now, ConnectionId id, std::size_t bytes, Outbox& out) {
+Result<void, Failure> Router::admit(const Now& now, ConnectionId id, Outbox& out) {
   const SlotHandle at = handle(id);
   Connection* c = connections_.find(at);
   if (c == nullptr) return Failure{ErrorCode::Internal, "the connection is closed"};
   c->seen = now.mono;
   const std::uint32_t own = c->identity ? c->identity->limits.messages_per_second : 0;
-  const Duration over = throttle_.message(now.mono, options_, own, c->allowance, c->client.address, bytes);
+  const std::uint32_t rate = own != 0 ? own : options_.messages_per_second;
+  if (rate == 0) return {};
+  const Duration over = c->gate.take(now.mono, rate, options_.message_burst);
   if (over == Duration::zero()) return {};
-  if (c->allowance.refusals() >= kMaxRefusals) {
+  if (c->gate.refusals() >= kMaxRefusals) {
     close(id, CloseReason::RateLimited, CloseCode::RateLimited, "too many messages", out);
   }
   return Failure{ErrorCode::RateLimited, "too many messages",

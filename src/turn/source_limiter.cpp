@@ -21,7 +21,9 @@ bool SourceLimiter::admit(const IpAddress& source, TimePoint now) noexcept {
   if (full_at_.empty()) return true;
   const IpAddress address = source.unmapped();
   if (address.is_loopback()) return true;
-  TimePoint& full_at = full_at_[mix64(source_key(address) ^ seed_, seed_) % kBuckets];
+  const ByteView bytes = address.bytes();
+  const std::uint64_t name = address.is_v4() ? load_be32(bytes.data()) : load_be64(bytes.data());
+  TimePoint& full_at = full_at_[mix64(name ^ seed_, seed_) % kBuckets];
   const TimePoint next = std::max(full_at, now) + interval_;
   if (next > now + kBurst) return false;
   full_at = next;

@@ -26,6 +26,12 @@ bool is_askable(std::string_view username) noexcept {
   return !controls && is_utf8(username);
 }
 
+/// IPv6 users have a /64 each.
+std::uint64_t holder(const IpAddress& source) noexcept {
+  const IpAddress address = source.unmapped();
+  return address.is_v4() ? load_be32(address.bytes().data()) : load_be64(address.bytes().data());
+}
+
 constexpr HookResult result_of(auth::HookAnswer::Kind kind) noexcept {
   switch (kind) {
     case auth::HookAnswer::Kind::Found: return HookResult::Found;
@@ -45,10 +51,10 @@ Waiting::Waiting(const auth::HookOptions& options, RandomSource& random)
       by_tuple_(0, TupleHash{load_be64(random.bytes<8>().data())}) {}
 
 std::size_t Waiting::parked_of(const IpAddress& source) const noexcept {
-  const std::uint64_t whose = source_key(source);
+  const std::uint64_t whose = holder(source);
   return static_cast<std::size_t>(std::count_if(by_tuple_.begin(), by_tuple_.end(), [&](const auto& parked) {
     const IpAddress& address = parked.first.client.address;
-    return address.family() == source.family() && source_key(address) == whose;
+    return address.family() == source.family() && holder(address) == whose;
   }));
 }
 

@@ -63,10 +63,6 @@ class IpAddress {
   IpFamily family_ = IpFamily::V4;
 };
 
-/// What counts as one source: an IPv4 address (also one mapped into IPv6), or the /64 that one IPv6 customer
-/// has.
-std::uint64_t source_key(const IpAddress& address) noexcept;
-
 /// An address with a port (host order); 20 bytes.
 struct Endpoint {
   IpAddress address;

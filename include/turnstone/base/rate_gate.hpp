@@ -18,19 +18,14 @@ class RateGate {
   /// Full at `now`.
   explicit RateGate(TimePoint now) noexcept : full_(now) {}
 
-  /// Takes `count` of `per_second` (at least 1) with `burst` at once; all may differ from call to call. Zero:
-  /// they may pass. Else they are refused, and as many may pass after the time returned, if the burst ever
-  /// lets them.
-  Duration take(TimePoint now, std::uint32_t per_second, std::uint32_t burst,
-                std::uint32_t count = 1) noexcept {
-    const auto time_of = [&](std::uint32_t units) {
-      return Duration(std::chrono::seconds(1)) * units / std::max(per_second, 1U);
-    };
-    const Duration cost = time_of(count);
+  /// Takes one message of `per_second` (at least 1) with `burst` at once; both may differ from call to call.
+  /// Zero: it may pass. Else it is refused, and one may pass after the time returned.
+  Duration take(TimePoint now, std::uint32_t per_second, std::uint32_t burst) noexcept {
+    const Duration cost = Duration(std::chrono::seconds(1)) / std::max(per_second, 1U);
     const TimePoint full = std::max(full_, now);
     // Whoever goes on at the very rate is refused now and then for ever: only a pause makes up for it.
     if (full == now) refusals_ = 0;
-    const Duration over = full + cost - now - time_of(std::max(burst, 1U));
+    const Duration over = full + cost - now - cost * std::max(burst, 1U);
     if (over <= Duration::zero()) {
       full_ = full + cost;
       return Duration::zero();

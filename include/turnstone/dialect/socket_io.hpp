@@ -19,7 +19,6 @@
 #include <turnstone/base/rate_gate.hpp>
 #include <turnstone/dialect/engine_io.hpp>
 #include <turnstone/dialect/json.hpp>
-#include <turnstone/signal/throttle.hpp>
 
 namespace ts::dialect {
 
@@ -162,9 +161,7 @@ class SocketIo final : public EngineIo::Upper {
   bool is_connected(SioSocket socket) const noexcept;
   /// How fast messages of the client's connection may come, in whatever namespace, and also when it leaves
   /// and joins again; null when there is no connection.
-  signal::Allowance* allowance(SioSocket socket) noexcept;
-  /// Where its connection is from; unspecified when there is none.
-  IpAddress address(SioSocket socket) const noexcept;
+  RateGate* gate(SioSocket socket) noexcept;
   /// A number of the application's own, 0 at first; null when the socket is gone.
   std::uint64_t* user(SioSocket socket) noexcept;
 
@@ -204,7 +201,7 @@ class SocketIo final : public EngineIo::Upper {
     bool joined = false;
     std::uint8_t refused_connects = 0;
     RateGate connects;
-    signal::Allowance allowance;
+    RateGate gate;
     TimePoint connect_due{};
     std::vector<SioSocket> sockets;
     std::unique_ptr<Assembly> assembly;
@@ -220,7 +217,7 @@ class SocketIo final : public EngineIo::Upper {
   /// What recovery needs of one socket.
   struct Journal {
     Id pid{};
-    signal::Allowance allowance;  // of the connection that was lost
+    RateGate gate;  // of the connection that was lost
     /// Unlike the standard's it has no memory while it is empty, as most are.
     boost::container::deque<Sent> sent;
     std::size_t bytes = 0;

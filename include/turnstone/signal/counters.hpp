@@ -123,17 +123,6 @@ constexpr std::string_view label(ResumeOutcome outcome) noexcept {
   return names[static_cast<std::size_t>(outcome)];
 }
 
-/// Which token bucket was empty: one of the connection's, or of all from its address.
-enum class Limit : std::uint8_t { Messages, Bytes, Joins, AddressMessages, AddressBytes, AddressJoins };
-inline constexpr std::size_t kLimitCount = 6;
-
-/// Label of a metric.
-constexpr std::string_view label(Limit limit) noexcept {
-  constexpr std::array<std::string_view, kLimitCount> names{
-      "messages", "bytes", "joins", "address_messages", "address_bytes", "address_joins"};
-  return names[static_cast<std::size_t>(limit)];
-}
-
 /// Why what one node had to say to another did not get there. Link: the other one did not confirm in time, or
 /// too much waited for it; Node: it ended; Left: the member was gone when it came.
 enum class ClusterLoss : std::uint8_t { Link, Node, Left };
@@ -250,8 +239,6 @@ struct Counters {
   Traffic received;
   Traffic sent;
   std::array<std::uint64_t, kCloseReasonCount> closed{};
-  /// Messages and joins refused for their rate.
-  std::array<std::uint64_t, kLimitCount> limited{};
 
   /// Adds another router's counters.
   Counters& operator+=(const Counters& o) noexcept {
@@ -264,7 +251,6 @@ struct Counters {
     }
     for (std::size_t i = 0; i < kKindCount; ++i) relayed[i] += o.relayed[i];
     for (std::size_t i = 0; i < kCloseReasonCount; ++i) closed[i] += o.closed[i];
-    for (std::size_t i = 0; i < kLimitCount; ++i) limited[i] += o.limited[i];
     received += o.received, sent += o.sent;
     return *this;
   }

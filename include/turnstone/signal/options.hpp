@@ -112,13 +112,6 @@ struct Options {
   /// Token bucket of messages per connection.
   std::uint32_t messages_per_second = 100;
   std::uint32_t message_burst = 400;
-  /// The same of bytes of messages, and of rooms entered; 0: no limit.
-  std::uint32_t bytes_per_second = 1'048'576;
-  std::uint32_t joins_per_second = 20;
-  /// The same for all connections of one address (Throttle); 0: no limit.
-  std::uint32_t address_messages_per_second = 10'000;
-  std::uint32_t address_bytes_per_second = 67'108'864;
-  std::uint32_t address_joins_per_second = 1'000;
   /// How many `send` with `queue` wait for one absent member, and for how long at most.
   std::uint32_t max_queued_per_target = 64;
   std::chrono::milliseconds max_queue_time{10'000};

@@ -19,6 +19,7 @@
 #include <turnstone/base/deadline_queue.hpp>
 #include <turnstone/base/hash.hpp>
 #include <turnstone/base/random.hpp>
+#include <turnstone/base/rate_gate.hpp>
 #include <turnstone/base/result.hpp>
 #include <turnstone/base/slot_map.hpp>
 #include <turnstone/base/time.hpp>
@@ -35,7 +36,6 @@
 #include <turnstone/signal/remote.hpp>
 #include <turnstone/signal/replay.hpp>
 #include <turnstone/signal/replay_shares.hpp>
-#include <turnstone/signal/throttle.hpp>
 
 namespace ts::signal {
 
@@ -184,14 +184,8 @@ class Router {
   Result<void, Failure> opened(const Now& now, ConnectionId id, const Endpoint& remote, DialectId dialect,
                                Outbox& out);
   /// To be called for each message before it is looked at: the rate limit, and a sign of life. Fails with
-  /// rate_limited, and closes when that happens too often. `bytes`: how long it is.
-  Result<void, Failure> admit(const Now& now, ConnectionId id, std::size_t bytes, Outbox& out);
-  /// The rate limits alone, for a dialect whose messages are not those of its connections here. Zero: it may
-  /// pass, else something may after that time.
-  Duration limit(const Now& now, const Identity& identity, Allowance& sender, const IpAddress& from,
-                 std::size_t bytes) noexcept {
-    return throttle_.message(now.mono, options_, identity.limits.messages_per_second, sender, from, bytes);
-  }
+  /// rate_limited, and closes when that happens too often.
+  Result<void, Failure> admit(const Now& now, ConnectionId id, Outbox& out);
   /// A sign of life that is not a message.
   void alive(const Now& now, ConnectionId id) noexcept;
   /// The dialect could not make sense of a message: a connection that has not said hello is closed.
@@ -411,7 +405,7 @@ class Router {
     bool lost = false;
     bool wants_ice = true;
     bool watched = false;
-    Allowance allowance;
+    RateGate gate;
     Endpoint client;
     std::string peer;
     std::string meta;
@@ -567,7 +561,6 @@ class Router {
   std::uint64_t marks_ = 0;
 
   Hash hash_;
-  Throttle throttle_;
   SlotMap<Connection> connections_;
   SlotMap<Room> rooms_;
   SlotMap<Pending> pending_;

@@ -91,54 +91,6 @@ void add_nodes(std::vector<Key>& t) {
        "Write a number."}));
 }
 
-/// Token buckets.
-void add_rates(std::vector<Key>& t) {
-  t.push_back(
-      one<CountCodec>(TS_AT(signal.messages_per_second), {"signaling.messages_per_second",
-                                                          "",
-                                                          {1, 1'000'000},
-                                                          "Messages of one connection in the long run.",
-                                                          "Write a number."}));
-  t.push_back(one<CountCodec>(TS_AT(signal.message_burst), {"signaling.message_burst",
-                                                            "",
-                                                            {1, 10'000'000},
-                                                            "Messages of one connection at once.",
-                                                            "Write a number."}));
-  t.push_back(one<SizeCodec>(
-      TS_AT(signal.bytes_per_second),
-      {"signaling.bytes_per_second",
-       "",
-       {0, 1U << 30},
-       "Bytes of messages of one connection in the long run, four times as many at once; 0: no limit.",
-       "Write a size with a unit, or 0."}));
-  t.push_back(one<CountCodec>(
-      TS_AT(signal.joins_per_second),
-      {"signaling.joins_per_second",
-       "",
-       {0, 100'000},
-       "Rooms that one connection enters in the long run, ten times as many at once; 0: no limit.",
-       "Write a number."}));
-  t.push_back(one<CountCodec>(
-      TS_AT(signal.address_messages_per_second),
-      {"signaling.address_messages_per_second",
-       "",
-       {0, 10'000'000},
-       "The same of messages for all connections from one IPv4 address or IPv6 /64, "
-       "four times as many at once; private addresses and loopback have no limit. 0: no limit.",
-       "Write a number."}));
-  t.push_back(one<SizeCodec>(TS_AT(signal.address_bytes_per_second), {"signaling.address_bytes_per_second",
-                                                                      "",
-                                                                      {0, 1U << 30},
-                                                                      "The same of bytes.",
-                                                                      "Write a size with a unit, or 0."}));
-  t.push_back(one<CountCodec>(TS_AT(signal.address_joins_per_second),
-                              {"signaling.address_joins_per_second",
-                               "",
-                               {0, 1'000'000},
-                               "The same of rooms entered, ten times as many at once.",
-                               "Write a number."}));
-}
-
 }  // namespace
 
 void add_signaling(std::vector<Key>& t) {
@@ -226,7 +178,17 @@ void add_signaling(std::vector<Key>& t) {
                                                               {1, 10'000'000},
                                                               "Connections over the whole server.",
                                                               "Write a number."}));
-  add_rates(t);
+  t.push_back(
+      one<CountCodec>(TS_AT(signal.messages_per_second), {"signaling.messages_per_second",
+                                                          "",
+                                                          {1, 1'000'000},
+                                                          "Messages of one connection in the long run.",
+                                                          "Write a number."}));
+  t.push_back(one<CountCodec>(TS_AT(signal.message_burst), {"signaling.message_burst",
+                                                            "",
+                                                            {1, 10'000'000},
+                                                            "Messages of one connection at once.",
+                                                            "Write a number."}));
   t.push_back(
       one<CountCodec>(TS_AT(signal.max_queued_per_target), {"signaling.max_queued_per_target",
                                                             "",

@@ -36,20 +36,6 @@ TEST(RateGate, ForgetsRefusalsAfterAPauseOnly) {
   EXPECT_EQ(gate.refusals(), 0U);
 }
 
-TEST(RateGate, TakesSeveralAtOnce) {
-  const TimePoint now(1h);
-  RateGate gate(now);
-  EXPECT_EQ(gate.take(now, 10, 5, 6), 100ms) << "never, with this burst";
-  EXPECT_EQ(gate.take(now, 10, 5, 4), Duration::zero());
-  EXPECT_EQ(gate.take(now, 10, 5, 2), 100ms);
-  EXPECT_EQ(gate.take(now, 10, 5, 1), Duration::zero());
-  EXPECT_EQ(gate.take(now + 200ms, 10, 5, 2), Duration::zero());
-  // Of a gigabyte a second, four at once: no overflow.
-  RateGate bytes(now);
-  EXPECT_EQ(bytes.take(now, 1U << 30, 0xFFFFFFFF, 0xFFFFFFFF), Duration::zero());
-  EXPECT_GT(bytes.take(now, 1U << 30, 0xFFFFFFFF, 1U << 30), Duration::zero());
-}
-
 TEST(RateGate, InheritsWhatIsLess) {
   const TimePoint now(1h);
   RateGate old(now);

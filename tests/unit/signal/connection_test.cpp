@@ -157,7 +157,7 @@ TEST_F(RouterTest, SilentConnectionIsClosedAndRoomMatesAreTold) {
     if (i % 2 == 0) {
       router_->alive(now_, 2);
     } else {
-      ASSERT_TRUE(router_->admit(now_, 2, 10, out_));
+      ASSERT_TRUE(router_->admit(now_, 2, out_));
     }
     if (i == 0) {
       EXPECT_EQ(tick(), Lines{});
@@ -190,7 +190,7 @@ TEST_F(RouterTest, IceIsRenewedAtThreeQuartersOfItsLife) {
   member(1, "ada");
   for (int i = 2; i < 6; ++i) {
     pass(30s - 1ms);
-    ASSERT_TRUE(router_->admit(now_, 1, 10, out_));
+    ASSERT_TRUE(router_->admit(now_, 1, out_));
     EXPECT_EQ(tick(), Lines{});
     pass(1ms);
     EXPECT_EQ(tick(), Lines{"1: ice ada:" + std::to_string(i)});
@@ -239,20 +239,20 @@ TEST_F(RouterTest, RateLimit) {
   o.messages_per_second = 10, o.message_burst = 5;
   start(o);
   member(1, "ada");
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(router_->admit(now_, 1, 10, out_)) << i;
-  const auto refused = router_->admit(now_, 1, 10, out_);
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(router_->admit(now_, 1, out_)) << i;
+  const auto refused = router_->admit(now_, 1, out_);
   ASSERT_EQ(code(refused), ErrorCode::RateLimited);
   EXPECT_EQ(refused.error().retry_after, 100ms);
   pass(99ms);
-  EXPECT_EQ(router_->admit(now_, 1, 10, out_).error().retry_after, 1ms);
+  EXPECT_EQ(router_->admit(now_, 1, out_).error().retry_after, 1ms);
   pass(1ms);
-  EXPECT_TRUE(router_->admit(now_, 1, 10, out_));
-  EXPECT_FALSE(router_->admit(now_, 1, 10, out_));
+  EXPECT_TRUE(router_->admit(now_, 1, out_));
+  EXPECT_FALSE(router_->admit(now_, 1, out_));
   pass(1h);
   router_->alive(now_, 1);
   for (int i = 0; i < 5; ++i)
-    EXPECT_TRUE(router_->admit(now_, 1, 10, out_)) << "not more than the burst is saved";
-  EXPECT_FALSE(router_->admit(now_, 1, 10, out_));
+    EXPECT_TRUE(router_->admit(now_, 1, out_)) << "not more than the burst is saved";
+  EXPECT_FALSE(router_->admit(now_, 1, out_));
   EXPECT_EQ(said(), Lines{});
 }
 
@@ -262,12 +262,12 @@ TEST_F(RouterTest, PersistentAbuseCloses) {
   start(o);
   member(1, "ada"), member(2, "bob");
   join(1, "r"), join(2, "r");
-  ASSERT_TRUE(router_->admit(now_, 1, 10, out_));
+  ASSERT_TRUE(router_->admit(now_, 1, out_));
   for (std::uint32_t i = 1; i < kMaxRefusals; ++i) {
-    ASSERT_EQ(code(router_->admit(now_, 1, 10, out_)), ErrorCode::RateLimited);
+    ASSERT_EQ(code(router_->admit(now_, 1, out_)), ErrorCode::RateLimited);
     ASSERT_EQ(said(), Lines{});
   }
-  EXPECT_EQ(code(router_->admit(now_, 1, 10, out_)), ErrorCode::RateLimited);
+  EXPECT_EQ(code(router_->admit(now_, 1, out_)), ErrorCode::RateLimited);
   EXPECT_EQ(said(), (Lines{"1: close 4029 too many messages", "2: peer-left r ada lost"}));
   EXPECT_FALSE(router_->knows(1));
 }
@@ -279,8 +279,8 @@ TEST_F(RouterTest, APauseForgivesRefusals) {
   member(1, "ada");
   for (std::uint32_t i = 0; i < 3 * kMaxRefusals; ++i) {
     pass(100ms);
-    ASSERT_TRUE(router_->admit(now_, 1, 10, out_));
-    ASSERT_FALSE(router_->admit(now_, 1, 10, out_));
+    ASSERT_TRUE(router_->admit(now_, 1, out_));
+    ASSERT_FALSE(router_->admit(now_, 1, out_));
   }
   EXPECT_EQ(said(), Lines{});
 }
