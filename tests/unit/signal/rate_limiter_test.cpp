@@ -155,9 +155,13 @@ TEST(RateLimiter, MessagesOfAConnectionAreAsTheyWere) {
   ConnectionRates rates = world.from(kAda);
   EXPECT_EQ(world.pass(rates, kStart, 0, 100), 5);
   EXPECT_EQ(world.refused(RateScope::Connection, RateUnit::Messages), 95U);
+  // A token's own rate takes its place.
+  EXPECT_TRUE(world.limiter.message(kStart + 90ms, rates, 0, 0));
   int passed = 0;
-  for (int i = 0; i < 100; ++i) passed += world.limiter.message(kStart + 1s, rates, 1000, 0) ? 0 : 1;
-  EXPECT_EQ(passed, 100) << "a token's own rate comes first";
+  for (int i = 0; i < 100; ++i) passed += world.limiter.message(kStart + 500ms, rates, 1000, 0) ? 0 : 1;
+  EXPECT_EQ(passed, 5);
+  for (int i = 0; i < 100; ++i) passed += world.limiter.message(kStart + 510ms, rates, 1000, 0) ? 0 : 1;
+  EXPECT_EQ(passed, 10) << "and with it a burst has come back in five milliseconds";
 }
 
 TEST(RateLimiter, AMessageLargerThanTheBurstPassesAndIsPaidFor) {
