@@ -119,7 +119,7 @@ void Native::text(const Now& now, ConnectionId connection, std::string_view mess
   router_.counters().received.add(message.size());
   Request request;
   const Call call{now, connection, request, message, out};
-  const auto admitted = router_.admit(now, connection, outbox_);
+  const auto admitted = router_.admit(now, connection, outbox_, message.size());
   std::optional<Failure> failure;
   if (message.size() > router_.options().max_message_bytes) {
     failure = Failure{ErrorCode::TooLarge, "the message is too large"};

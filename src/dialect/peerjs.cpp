@@ -325,7 +325,7 @@ void PeerJs::text(const Now& now, signal::ConnectionId connection, std::string_v
     return;
   }
   if (!peers_.contains(connection)) return;
-  if (!router_.admit(now, connection, outbox_)) return settle(now);
+  if (!router_.admit(now, connection, outbox_, message.size())) return settle(now);
   const auto parsed = parse_peerjs(message);
   const PeerJsType type = parsed ? parsed->type : PeerJsType::Invalid;
   ++counters_.received[static_cast<std::size_t>(type)];

@@ -126,6 +126,7 @@ void SioApp::connected(const Now&, SioSocket socket, std::string_view) {
   const auto [at, peer] = peers_.emplace(socket, std::move(in.who));
   peer.room = known->second;
   *sio_.user(socket) = pack(at);
+  sio_.rates(socket)->place = router_.rates().place(sio_.address(socket));
   stand_by(at);
 }
 
@@ -149,7 +150,7 @@ void SioApp::stand_by_no_more(SlotHandle at) {
 
 void SioApp::event(const Now& now, SioSocket socket, const SioEvent& event) {
   SlotHandle at;
-  if (peer_of(socket, at) == nullptr || !admit(now, at)) return;
+  if (peer_of(socket, at) == nullptr || !admit(now, at, event)) return;
   if (event.name == "ready") {
     ready(now, at, event);
   } else if (event.name == "message") {
@@ -160,20 +161,33 @@ void SioApp::event(const Now& now, SioSocket socket, const SioEvent& event) {
   if (event.ack) sio_.acknowledge(socket, *event.ack, {});
 }
 
-bool SioApp::admit(const Now& now, SlotHandle at) {
+bool SioApp::admit(const Now& now, SlotHandle at, const SioEvent& event) {
   const Peer& peer = *peers_.find(at);
-  RateGate* gate = sio_.gate(peer.socket);
-  if (gate == nullptr) return false;
+  signal::ConnectionRates* rates = sio_.rates(peer.socket);
+  if (rates == nullptr) return false;
+  std::size_t bytes = event.name.size() + event.arguments.size();
+  for (const std::string& attachment : event.attachments) bytes += attachment.size();
   const std::uint32_t own = peer.identity->limits.messages_per_second;
-  const std::uint32_t rate = own != 0 ? own : router_.options().messages_per_second;
-  if (rate == 0 || gate->take(now.mono, rate, router_.options().message_burst) == Duration::zero())
-    return true;
-  if (gate->refusals() >= signal::kMaxRefusals) {
+  const auto refusal = router_.rates().message(now.mono, *rates, own, bytes);
+  return !refusal || refuse_rate(now, peer, *refusal);
+}
+
+/// False.
+bool SioApp::refuse_rate(const Now& now, const Peer& peer, const signal::RateLimiter::Refusal& refusal) {
+  if (refusal.persists) {
     sio_.disconnect(now, peer.socket, true);
   } else {
     error(now, peer, "rate_limited");
   }
   return false;
+}
+
+/// Its connection of the Router is a new one each time: the client's own counts.
+bool SioApp::may_join(const Now& now, const Peer& peer) {
+  signal::ConnectionRates* rates = sio_.rates(peer.socket);
+  if (rates == nullptr) return false;
+  const auto refusal = router_.rates().join(now.mono, *rates, 1);
+  return !refusal || refuse_rate(now, peer, *refusal);
 }
 
 void SioApp::ready(const Now& now, SlotHandle at, const SioEvent& event) {
@@ -272,6 +286,7 @@ void SioApp::turn_away(const Now& now, SlotHandle at, std::string_view name) {
 
 void SioApp::enter(const Now& now, SlotHandle at, const std::string& name, const std::string& type) {
   Peer& peer = *peers_.find(at);
+  if (!may_join(now, peer)) return;
   const Room& room = *rooms_.find(peer.room);
   const signal::ConnectionId id = connection_of(at);
   const std::string meta = type.empty() ? std::string() : "{\"peerType\":" + type + "}";
@@ -378,6 +393,8 @@ void SioApp::recovered(const Now& now, SioSocket socket) {
   Peer* peer = peer_of(socket, at);
   const Admitted in = std::exchange(admitted_, {});
   if (peer == nullptr) return;
+  if (signal::ConnectionRates* rates = sio_.rates(socket))
+    rates->place = router_.rates().place(sio_.address(socket));
   peer->identity = in.who;
   if (peer->name.empty()) return;
   const std::string name = peer->name;

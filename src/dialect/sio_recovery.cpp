@@ -155,7 +155,7 @@ bool SocketIo::recover(const Now& now, SlotHandle at, std::uint32_t space, std::
   if (std::exchange(s->journal->lost, false)) --counters_.kept;
   s->client = at;
   client->sockets.push_back(socket);
-  client->gate.inherit(s->journal->gate);
+  client->rates.inherit(s->journal->rates);
   welcome(*client, *s);
   const EngineSession session = client->session;
   for (const Sent& sent : s->journal->sent) {

@@ -121,7 +121,7 @@ void SocketIo::engine_closed(const Now& now, EngineSession session, EngineEnd wh
   const std::vector<SioSocket> sockets = std::move(client->sockets);
   for (const SioSocket socket : sockets) {
     Socket* s = sockets_.find(socket);
-    if (s != nullptr && s->journal) s->journal->gate = client->gate;
+    if (s != nullptr && s->journal) s->journal->rates = client->rates;
   }
   clients_.erase(at);
   // A client that leaves says so to its namespaces first. Socket.IO's own clients close the engine alone to
@@ -251,10 +251,16 @@ std::string_view SocketIo::sid(SioSocket socket) const noexcept {
 
 std::uint64_t SocketIo::random_number() { return random_.number(); }
 
-RateGate* SocketIo::gate(SioSocket socket) noexcept {
+signal::ConnectionRates* SocketIo::rates(SioSocket socket) noexcept {
   const Socket* s = sockets_.find(socket);
   Client* client = s == nullptr ? nullptr : clients_.find(s->client);
-  return client == nullptr ? nullptr : &client->gate;
+  return client == nullptr ? nullptr : &client->rates;
+}
+
+IpAddress SocketIo::address(SioSocket socket) const noexcept {
+  const Socket* s = sockets_.find(socket);
+  const Client* client = s == nullptr ? nullptr : clients_.find(s->client);
+  return client == nullptr ? IpAddress() : engine_.address(client->session);
 }
 
 std::uint64_t* SocketIo::user(SioSocket socket) noexcept {

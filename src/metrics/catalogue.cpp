@@ -216,6 +216,14 @@ constexpr std::array kSignal{
            [](const Snapshot& s, Samples& out) {
              each_pair<signal::MessageType, signal::ErrorCode>(out, s.signal.messages);
            }},
+    Metric{
+        {"turnstone_signaling_over_rate_total", kCounter,
+         "Messages and joins of all dialects refused for a rate (signaling.*_per_second), by whose rate it "
+         "was, and of what.",
+         "scope, unit"},
+        [](const Snapshot& s, Samples& out) {
+          each_pair<signal::RateScope, signal::RateUnit>(out, s.signal.over_rate);
+        }},
     Metric{{"turnstone_signaling_relayed_messages_total", kCounter, "Messages handed to room-mates, by kind.",
             "kind"},
            [](const Snapshot& s, Samples& out) { each<signal::Kind>(out, s.signal.relayed); }},

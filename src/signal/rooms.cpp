@@ -53,6 +53,11 @@ Result<Joined, Failure> Router::join(const Now& now, ConnectionId id, std::strin
   if (own != nullptr) {
     if (!meta.empty() && c.identity->meta.empty()) set_meta(*at, c, *own, meta, out);
   } else {
+    // Also those that are refused for another reason: names of rooms could be guessed.
+    const std::uint32_t own_rooms = c.identity->limits.rooms;
+    const std::uint32_t rooms = own_rooms != 0 ? own_rooms : options_.max_rooms_per_member;
+    if (const auto refusal = rate_limiter_.join(now.mono, c.rates, rooms))
+      return refuse_rate(id, *refusal, out);
     if (const auto allowed = may_join(now, c, name, options); !allowed) return allowed.error();
     if (rooms_.find(room) == nullptr) {
       room = open_room(name);

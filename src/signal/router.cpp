@@ -44,6 +44,7 @@ Router::Router(Options options, RandomSource& random, IceProvider& ice, Authenti
       shared_token_(options_),
       authenticator_(authenticator != nullptr ? *authenticator : shared_token_),
       hash_{random.number()},
+      rate_limiter_(options_, counters_, mix64(hash_.seed, 1)),
       by_id_(0, hash_),
       peers_(0, hash_),
       sessions_(0, hash_),
@@ -102,6 +103,7 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
   c.id = id;
   c.dialect = dialect;
   c.client = remote;
+  c.rates.place = rate_limiter_.place(remote.address);
   c.seen = now.mono;
   c.hello_due = now.mono + options_.hello_timeout;
   c.ice_due = c.armed = kNever;
@@ -111,21 +113,21 @@ Result<void, Failure> Router::opened(const Now& now, ConnectionId id, const Endp
   return {};
 }
 
-Result<void, Failure> Router::admit(const Now& now, ConnectionId id, Outbox& out) {
+Result<void, Failure> Router::admit(const Now& now, ConnectionId id, Outbox& out, std::size_t bytes) {
   const SlotHandle at = handle(id);
   Connection* c = connections_.find(at);
   if (c == nullptr) return Failure{ErrorCode::Internal, "the connection is closed"};
   c->seen = now.mono;
   const std::uint32_t own = c->identity ? c->identity->limits.messages_per_second : 0;
-  const std::uint32_t rate = own != 0 ? own : options_.messages_per_second;
-  if (rate == 0) return {};
-  const Duration over = c->gate.take(now.mono, rate, options_.message_burst);
-  if (over == Duration::zero()) return {};
-  if (c->gate.refusals() >= kMaxRefusals) {
-    close(id, CloseReason::RateLimited, CloseCode::RateLimited, "too many messages", out);
-  }
-  return Failure{ErrorCode::RateLimited, "too many messages",
-                 std::chrono::ceil<std::chrono::milliseconds>(over)};
+  const auto refusal = rate_limiter_.message(now.mono, c->rates, own, bytes);
+  if (refusal) return refuse_rate(id, *refusal, out);
+  return {};
+}
+
+Failure Router::refuse_rate(ConnectionId id, const RateLimiter::Refusal& refusal, Outbox& out) {
+  if (refusal.persists) close(id, CloseReason::RateLimited, CloseCode::RateLimited, refusal.why, out);
+  return Failure{ErrorCode::RateLimited, refusal.why,
+                 std::chrono::ceil<std::chrono::milliseconds>(refusal.retry_after)};
 }
 
 void Router::alive(const Now& now, ConnectionId id) noexcept {

@@ -72,7 +72,8 @@ Welcome Router::take_over(const Now& now, SlotHandle at, SlotHandle was, std::ui
   c.dialect = fresh.dialect;
   c.client = fresh.client;
   // Or whoever comes back would have a burst again.
-  c.gate.inherit(fresh.gate);
+  c.rates.inherit(fresh.rates);
+  c.rates.place = fresh.rates.place;
   c.seen = now.mono;
   c.lost = false;
   connections_.erase(at);

@@ -133,7 +133,9 @@ class SioApp final : public SocketIo::Application {
   void turn_away(const Now& now, SlotHandle at, std::string_view name);
   void message(const Now& now, SlotHandle at, const SioEvent& event);
   void message_one(const Now& now, SlotHandle at, const SioEvent& event);
-  bool admit(const Now& now, SlotHandle at);
+  bool admit(const Now& now, SlotHandle at, const SioEvent& event);
+  bool may_join(const Now& now, const Peer& peer);
+  bool refuse_rate(const Now& now, const Peer& peer, const signal::RateLimiter::Refusal& refusal);
   /// Else it is told why not.
   bool may_send(const Now& now, const Peer& peer);
   void error(const Now& now, const Peer& peer, std::string_view code, std::string_view more = {});

@@ -19,6 +19,7 @@
 #include <turnstone/base/rate_gate.hpp>
 #include <turnstone/dialect/engine_io.hpp>
 #include <turnstone/dialect/json.hpp>
+#include <turnstone/signal/rate_limiter.hpp>
 
 namespace ts::dialect {
 
@@ -160,8 +161,10 @@ class SocketIo final : public EngineIo::Upper {
   std::string_view sid(SioSocket socket) const noexcept;
   bool is_connected(SioSocket socket) const noexcept;
   /// How fast messages of the client's connection may come, in whatever namespace, and also when it leaves
-  /// and joins again; null when there is no connection.
-  RateGate* gate(SioSocket socket) noexcept;
+  /// and joins again; null when there is no connection. Its place is the application's to set.
+  signal::ConnectionRates* rates(SioSocket socket) noexcept;
+  /// Where the client's connection comes from; unspecified when there is none.
+  IpAddress address(SioSocket socket) const noexcept;
   /// A number of the application's own, 0 at first; null when the socket is gone.
   std::uint64_t* user(SioSocket socket) noexcept;
 
@@ -201,7 +204,7 @@ class SocketIo final : public EngineIo::Upper {
     bool joined = false;
     std::uint8_t refused_connects = 0;
     RateGate connects;
-    RateGate gate;
+    signal::ConnectionRates rates;
     TimePoint connect_due{};
     std::vector<SioSocket> sockets;
     std::unique_ptr<Assembly> assembly;
@@ -217,7 +220,7 @@ class SocketIo final : public EngineIo::Upper {
   /// What recovery needs of one socket.
   struct Journal {
     Id pid{};
-    RateGate gate;  // of the connection that was lost
+    signal::ConnectionRates rates;  // of the connection that was lost
     /// Unlike the standard's it has no memory while it is empty, as most are.
     boost::container::deque<Sent> sent;
     std::size_t bytes = 0;

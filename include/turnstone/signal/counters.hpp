@@ -123,6 +123,23 @@ constexpr std::string_view label(ResumeOutcome outcome) noexcept {
   return names[static_cast<std::size_t>(outcome)];
 }
 
+/// Whose rate was exceeded, and of what.
+enum class RateScope : std::uint8_t { Connection, Address };
+inline constexpr std::size_t kRateScopeCount = 2;
+enum class RateUnit : std::uint8_t { Messages, Bytes, Joins };
+inline constexpr std::size_t kRateUnitCount = 3;
+
+/// Label of a metric.
+constexpr std::string_view label(RateScope scope) noexcept {
+  return scope == RateScope::Connection ? "connection" : "address";
+}
+
+/// Label of a metric.
+constexpr std::string_view label(RateUnit unit) noexcept {
+  constexpr std::array<std::string_view, kRateUnitCount> names{"messages", "bytes", "joins"};
+  return names[static_cast<std::size_t>(unit)];
+}
+
 /// Why what one node had to say to another did not get there. Link: the other one did not confirm in time, or
 /// too much waited for it; Node: it ended; Left: the member was gone when it came.
 enum class ClusterLoss : std::uint8_t { Link, Node, Left };
@@ -239,6 +256,8 @@ struct Counters {
   Traffic received;
   Traffic sent;
   std::array<std::uint64_t, kCloseReasonCount> closed{};
+  /// Messages and joins refused for a rate, whatever the dialect.
+  std::array<std::array<std::uint64_t, kRateUnitCount>, kRateScopeCount> over_rate{};
 
   /// Adds another router's counters.
   Counters& operator+=(const Counters& o) noexcept {
@@ -251,6 +270,9 @@ struct Counters {
     }
     for (std::size_t i = 0; i < kKindCount; ++i) relayed[i] += o.relayed[i];
     for (std::size_t i = 0; i < kCloseReasonCount; ++i) closed[i] += o.closed[i];
+    for (std::size_t s = 0; s < kRateScopeCount; ++s) {
+      for (std::size_t u = 0; u < kRateUnitCount; ++u) over_rate[s][u] += o.over_rate[s][u];
+    }
     received += o.received, sent += o.sent;
     return *this;
   }

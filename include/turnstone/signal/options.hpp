@@ -112,6 +112,13 @@ struct Options {
   /// Token bucket of messages per connection.
   std::uint32_t messages_per_second = 100;
   std::uint32_t message_burst = 400;
+  /// Others of the same kind (rate_limiter.hpp), of a connection and of all connections of one address; 0: no
+  /// limit. What an address may is what a hundred and more busy clients behind one NAT need together.
+  std::uint32_t bytes_per_second = 2'097'152;
+  std::uint32_t joins_per_second = 25;
+  std::uint32_t address_messages_per_second = 10'000;
+  std::uint32_t address_bytes_per_second = 33'554'432;
+  std::uint32_t address_joins_per_second = 1'000;
   /// How many `send` with `queue` wait for one absent member, and for how long at most.
   std::uint32_t max_queued_per_target = 64;
   std::chrono::milliseconds max_queue_time{10'000};

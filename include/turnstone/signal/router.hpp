@@ -19,7 +19,6 @@
 #include <turnstone/base/deadline_queue.hpp>
 #include <turnstone/base/hash.hpp>
 #include <turnstone/base/random.hpp>
-#include <turnstone/base/rate_gate.hpp>
 #include <turnstone/base/result.hpp>
 #include <turnstone/base/slot_map.hpp>
 #include <turnstone/base/time.hpp>
@@ -33,6 +32,7 @@
 #include <turnstone/signal/observer.hpp>
 #include <turnstone/signal/options.hpp>
 #include <turnstone/signal/outbox.hpp>
+#include <turnstone/signal/rate_limiter.hpp>
 #include <turnstone/signal/remote.hpp>
 #include <turnstone/signal/replay.hpp>
 #include <turnstone/signal/replay_shares.hpp>
@@ -43,8 +43,6 @@ inline constexpr std::size_t kMaxRoomNameBytes = 128;
 inline constexpr std::size_t kMaxPeerNameBytes = 64;
 /// Of a member's meta, as JSON text.
 inline constexpr std::size_t kMaxMetaBytes = 4096;
-/// Messages refused for their rate, without a pause between them, before the connection is closed.
-inline constexpr std::uint32_t kMaxRefusals = 200;
 /// Names in one send.
 inline constexpr std::size_t kMaxTargets = 64;
 /// Of the reason of a kick.
@@ -183,9 +181,11 @@ class Router {
   /// A new connection. Refused and closed when draining (server_draining) or at the limit (rate_limited).
   Result<void, Failure> opened(const Now& now, ConnectionId id, const Endpoint& remote, DialectId dialect,
                                Outbox& out);
-  /// To be called for each message before it is looked at: the rate limit, and a sign of life. Fails with
-  /// rate_limited, and closes when that happens too often.
-  Result<void, Failure> admit(const Now& now, ConnectionId id, Outbox& out);
+  /// To be called for each message of so many bytes before it is looked at: the rate limits, and a sign of
+  /// life. Fails with rate_limited, and closes when that happens too often.
+  Result<void, Failure> admit(const Now& now, ConnectionId id, Outbox& out, std::size_t bytes = 0);
+  /// For dialects that have more to limit than connections of this object.
+  RateLimiter& rates() noexcept { return rate_limiter_; }
   /// A sign of life that is not a message.
   void alive(const Now& now, ConnectionId id) noexcept;
   /// The dialect could not make sense of a message: a connection that has not said hello is closed.
@@ -227,7 +227,8 @@ class Router {
   /// ends.
   Result<Welcome, Failure> hello(const Now& now, ConnectionId id, const Hello& hello, Outbox& out);
   /// Joins a room, or refreshes the membership (then an absent meta changes nothing). room_full, room_locked,
-  /// forbidden (too many rooms, or not allowed), bad_request, too_large. Delivers what was queued.
+  /// forbidden (too many rooms, or not allowed), bad_request, too_large, rate_limited (and closes when that
+  /// happens too often). Delivers what was queued.
   Result<Joined, Failure> join(const Now& now, ConnectionId id, std::string_view room, std::string_view meta,
                                Outbox& out) {
     return join(now, id, room, meta, RoomChange{}, out);
@@ -405,7 +406,7 @@ class Router {
     bool lost = false;
     bool wants_ice = true;
     bool watched = false;
-    RateGate gate;
+    ConnectionRates rates;
     Endpoint client;
     std::string peer;
     std::string meta;
@@ -473,6 +474,7 @@ class Router {
   Connection* peer(std::string_view name) noexcept;
   SlotHandle room_handle(std::string_view name) const noexcept;
   Result<SlotHandle, Failure> member(ConnectionId id, Outbox& out);
+  Failure refuse_rate(ConnectionId id, const RateLimiter::Refusal& refusal, Outbox& out);
 
   TimePoint next_due(const Connection& c) const noexcept;
   void arm(SlotHandle at, Connection& c, bool popped);
@@ -561,6 +563,7 @@ class Router {
   std::uint64_t marks_ = 0;
 
   Hash hash_;
+  RateLimiter rate_limiter_;
   SlotMap<Connection> connections_;
   SlotMap<Room> rooms_;
   SlotMap<Pending> pending_;

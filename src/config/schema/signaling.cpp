@@ -69,6 +69,55 @@ void add_resume(std::vector<Key>& t) {
                                                                     "Write a size with a unit."}));
 }
 
+void add_rates(std::vector<Key>& t) {
+  t.push_back(one<CountCodec>(
+      TS_AT(signal.messages_per_second),
+      {"signaling.messages_per_second",
+       "",
+       {0, 1'000'000},
+       "Messages of one connection in the long run, unless its token says otherwise; 0 is no limit.",
+       "Write a number."}));
+  t.push_back(one<CountCodec>(TS_AT(signal.message_burst), {"signaling.message_burst",
+                                                            "",
+                                                            {1, 10'000'000},
+                                                            "Messages of one connection at once.",
+                                                            "Write a number."}));
+  t.push_back(one<SizeCodec>(TS_AT(signal.bytes_per_second),
+                             {"signaling.bytes_per_second",
+                              "",
+                              {0, 1U << 30},
+                              "Bytes of one connection's messages in the long run; four seconds' worth may "
+                              "come at once. 0 is no limit.",
+                              "Write a size with a unit."}));
+  t.push_back(
+      one<CountCodec>(TS_AT(signal.joins_per_second), {"signaling.joins_per_second",
+                                                       "",
+                                                       {0, 1'000'000},
+                                                       "Joins of one connection in the long run; at once "
+                                                       "four seconds' worth, or as many as the rooms that it "
+                                                       "may be in. 0 is no limit.",
+                                                       "Write a number."}));
+  t.push_back(one<CountCodec>(
+      TS_AT(signal.address_messages_per_second),
+      {"signaling.address_messages_per_second",
+       "",
+       {0, 100'000'000},
+       "Messages of all connections of one address (IPv6: a /64; not loopback) together; four seconds' worth "
+       "may come at once. 0 is no limit: write that behind a proxy that does not tell addresses.",
+       "Write a number."}));
+  t.push_back(
+      one<SizeCodec>(TS_AT(signal.address_bytes_per_second), {"signaling.address_bytes_per_second",
+                                                              "",
+                                                              {0, 1U << 31},
+                                                              "Bytes of their messages, in the same way.",
+                                                              "Write a size with a unit."}));
+  t.push_back(one<CountCodec>(TS_AT(signal.address_joins_per_second), {"signaling.address_joins_per_second",
+                                                                       "",
+                                                                       {0, 10'000'000},
+                                                                       "Their joins, in the same way.",
+                                                                       "Write a number."}));
+}
+
 void add_nodes(std::vector<Key>& t) {
   t.push_back(one<BackplaneCodec>(
       TS_AT(signal.cluster.backplane),
@@ -178,17 +227,7 @@ void add_signaling(std::vector<Key>& t) {
                                                               {1, 10'000'000},
                                                               "Connections over the whole server.",
                                                               "Write a number."}));
-  t.push_back(
-      one<CountCodec>(TS_AT(signal.messages_per_second), {"signaling.messages_per_second",
-                                                          "",
-                                                          {1, 1'000'000},
-                                                          "Messages of one connection in the long run.",
-                                                          "Write a number."}));
-  t.push_back(one<CountCodec>(TS_AT(signal.message_burst), {"signaling.message_burst",
-                                                            "",
-                                                            {1, 10'000'000},
-                                                            "Messages of one connection at once.",
-                                                            "Write a number."}));
+  add_rates(t);
   t.push_back(
       one<CountCodec>(TS_AT(signal.max_queued_per_target), {"signaling.max_queued_per_target",
                                                             "",

@@ -271,6 +271,27 @@ TEST_F(NativeTest, RateLimitedRequestsKeepTheirId) {
   EXPECT_EQ(last[1], "1! 4029 too many messages");
 }
 
+TEST_F(NativeTest, BytesAndJoinsHaveRates) {
+  signal::Options o = options();
+  o.joins_per_second = 1;
+  start(o);
+  member(1, "ada");
+  for (int i = 0; i < 4; ++i) say(1, R"({"t":"join","room":"r"})"), say(1, R"({"t":"leave","room":"r"})");
+  const std::string refused = say(1, R"({"t":"join","id":"j","room":"r"})").at(0);
+  EXPECT_TRUE(refused.starts_with(
+      R"(1< {"t":"error","id":"j","code":"rate_limited","message":"too many joins","retryAfter":)"))
+      << refused;
+  EXPECT_EQ(say(1, R"({"t":"ping"})"), Lines{R"(1< {"t":"pong"})"});
+  o.joins_per_second = 0, o.bytes_per_second = 20;
+  start(o);
+  member(2, "bob");
+  Lines last;
+  for (int i = 0; i < 10; ++i) last = say(2, R"({"t":"ping"})");
+  EXPECT_NE(last.at(0).find(R"("code":"rate_limited","message":"too many bytes","retryAfter":)"),
+            std::string::npos)
+      << last.at(0);
+}
+
 TEST_F(NativeTest, LimitsDrainAndTheEnd) {
   for (ConnectionId id = 1; id <= 20; ++id) open(id);
   EXPECT_EQ(said(), Lines{});

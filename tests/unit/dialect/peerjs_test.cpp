@@ -251,6 +251,31 @@ TEST_F(PeerJsTest, RatesAreLimited) {
   EXPECT_EQ(last, Lines{"1 x"});
 }
 
+TEST_F(PeerJsTest, AnAddressJoinsAndSpeaksSoOften) {
+  signal::Options rules;
+  rules.token = "secret";
+  rules.address_joins_per_second = 1;
+  start(rules);
+  const auto come = [&](signal::ConnectionId id, const std::string& name, const IpAddress& address) {
+    peerjs_->opened(now_, id, Endpoint{address, 1}, {"secret", name, "t"});
+    return said();
+  };
+  const IpAddress ada = IpAddress::v4(192, 0, 2, 1);
+  for (signal::ConnectionId id = 1; id <= 4; ++id)
+    EXPECT_EQ(come(id, "p" + std::to_string(id), ada), Lines{std::to_string(id) + " " + kOpen});
+  EXPECT_EQ(come(5, "p5", ada),
+            (Lines{R"(5 {"type":"ERROR","payload":{"msg":"Server has reached its concurrent user limit"}})",
+                   "5 x"}));
+  EXPECT_EQ(router_->counters().connections, 4U);
+  EXPECT_EQ(come(6, "p6", IpAddress::v4(192, 0, 2, 2)), Lines{"6 " + kOpen});
+  rules.address_joins_per_second = 0;
+  rules.address_bytes_per_second = 10;
+  start(rules);
+  come(1, "p1", ada), come(2, "p2", ada);
+  EXPECT_EQ(say(1, R"({"type":"OFFER","dst":"p2","payload":"a payload that takes it all"})").size(), 1U);
+  EXPECT_EQ(say(2, R"({"type":"OFFER","dst":"p1"})"), Lines{}) << "dropped";
+}
+
 TEST_F(PeerJsTest, SilenceEndsIt) {
   open(1, "ada"), open(2, "bob");
   for (int i = 0; i < 5; ++i) {

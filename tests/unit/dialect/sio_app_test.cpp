@@ -106,6 +106,11 @@ class SioAppTest : public ::testing::Test {
   Lines ready(EngineSocketId id, const std::string& name, const std::string& type = {}) {
     return say(id, "42[\"ready\",\"" + name + "\"" + (type.empty() ? "" : "," + type) + "]");
   }
+  Lines connect_from(EngineSocketId id, const IpAddress& address) {
+    sio_->engine().socket_opened(now_, id, {"4", "websocket", ""}, address);
+    said();
+    return say(id, R"(40{"token":"secret"})");
+  }
   void lose(EngineSocketId id) { sio_->engine().socket_closed(now_, id, EngineEnd::TransportClose); }
   Lines after(Duration time) {
     now_.mono += time;
@@ -590,6 +595,41 @@ TEST_F(SioAppTest, LeavingAndComingBackIsNoWayRoundTheRate) {
     last = say(1, R"(42["message",1])");
   }
   EXPECT_EQ(last, (Lines{"1 41", "1 x"}));
+}
+
+TEST_F(SioAppTest, BytesJoinsAndAddressesHaveRates) {
+  const std::string refused = R"( 42["messageError",{"code":"rate_limited"}])";
+  signal::Options rules = signal_options();
+  rules.bytes_per_second = 1000;
+  start({}, rules);
+  connect(1), connect(2);
+  EXPECT_EQ(say(1, "42[\"message\",\"" + std::string(5000, 'x') + "\"]").size(), 1U);
+  EXPECT_EQ(say(1, R"(42["message",1])"), Lines{"1" + refused});
+  now_.mono += 2s;
+  EXPECT_EQ(say(1, R"(42["message",1])").size(), 1U);
+
+  rules = signal_options();
+  rules.joins_per_second = 1;
+  start({}, rules);
+  connect(1), connect(2);
+  // Each name that it takes is a join; the same one again is none.
+  for (const char* name : {"a", "b", "c", "d", "d", "d"}) EXPECT_NE(ready(1, name), Lines{"1" + refused});
+  EXPECT_EQ(router_->counters().members, 1U);
+  ready(1, "e");
+  EXPECT_EQ(router_->counters().over_rate[0][2], 1U);
+  now_.mono += 2s;
+  EXPECT_NE(ready(1, "e"), Lines{"1" + refused});
+  EXPECT_EQ(router_->counters().over_rate[0][2], 1U);
+
+  rules = signal_options();
+  rules.address_messages_per_second = 1;
+  start({}, rules);
+  connect_from(1, IpAddress::v4(192, 0, 2, 1)), connect_from(2, IpAddress::v4(192, 0, 2, 1));
+  connect_from(3, IpAddress::v4(192, 0, 2, 2));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(say(1, R"(42["message",1])").size(), 2U);
+  EXPECT_EQ(say(2, R"(42["message",1])"), Lines{"2" + refused});
+  EXPECT_EQ(say(3, R"(42["message",1])").size(), 2U);
+  EXPECT_EQ(router_->counters().over_rate[1][0], 1U);
 }
 
 TEST_F(SioAppTest, TokensSayHowFastOneMayBe) {

@@ -86,6 +86,8 @@ class Turnstone(Peer):
         values = {"LISTEN_MAX_STREAMS": "0", "LISTEN_MAX_STREAMS_PER_ADDRESS": "0", "LISTEN_MAX_HALF_OPEN_PER_ADDRESS": "0",
                   "SIGNALING_OPEN": "true", "SIGNALING_MESSAGES_PER_SECOND": "1000000", "SIGNALING_MESSAGE_BURST": "10000000",
                   "SIGNALING_SOCKETIO_MAX_POLLING_SESSIONS": "0", "SIGNALING_PEERJS_MAX_MEMBERS": "0"}
+        if self.context.knows("signaling.bytes_per_second"):
+            values |= {"SIGNALING_BYTES_PER_SECOND": "1GiB", "SIGNALING_JOINS_PER_SECOND": "1000000"}
         if self.context.redis_port:
             values |= {"SIGNALING_BACKPLANE": "redis", "SIGNALING_REDIS_URL": f"redis://127.0.0.1:{self.context.redis_port}"}
             if self.context.knows("signaling.redis.cluster_secret"):
