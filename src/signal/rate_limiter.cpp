@@ -23,6 +23,16 @@ Duration cost(std::uint64_t count, std::uint32_t per_second) noexcept {
   return Duration(static_cast<Duration::rep>(nanoseconds));
 }
 
+/// Where proxies are that do not tell whom they speak for: loopback, link-local addresses, private ones
+/// (RFC 1918, RFC 4193).
+bool is_near(const IpAddress& plain) noexcept {
+  if (plain.is_loopback()) return true;
+  const ByteView b = plain.bytes();
+  if (plain.is_v6()) return (b[0] & 0xFE) == 0xFC || (b[0] == 0xFE && (b[1] & 0xC0) == 0x80);
+  return b[0] == 10 || (b[0] == 172 && (b[1] & 0xF0) == 16) || (b[0] == 192 && b[1] == 168) ||
+         (b[0] == 169 && b[1] == 254);
+}
+
 /// What one message may cost at most, at however low a rate; and the longest window.
 constexpr Duration kLongestDebt = std::chrono::minutes(1);
 
@@ -41,7 +51,7 @@ void ConnectionRates::inherit(const ConnectionRates& other) noexcept {
 
 std::uint32_t RateLimiter::place(const IpAddress& client) {
   const IpAddress address = client.unmapped();
-  if (address.is_loopback() || address.is_unspecified()) return ConnectionRates::kNoPlace;
+  if (is_near(address) || address.is_unspecified()) return ConnectionRates::kNoPlace;
   if (shared_.empty()) shared_.resize(kPlaces);
   const ByteView bytes = address.bytes();
   const std::uint64_t name = address.is_v4() ? load_be32(bytes.data()) : load_be64(bytes.data());

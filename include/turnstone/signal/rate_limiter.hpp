@@ -75,8 +75,8 @@ class RateLimiter {
   RateLimiter& operator=(const RateLimiter&) = delete;
 
   /// Where an address (of IPv6, its /64) has its buckets. A place may have several: whoever uses it up is in
-  /// the way of one address in 16,384, and nobody but the seed says of which. Loopback and unknown addresses
-  /// have none: they are those of proxies on this host, or nobody's.
+  /// the way of one address in 16,384, and nobody but the seed says of which. Private and unknown
+  /// addresses and loopback have none: they are those of proxies, perhaps, or nobody's.
   std::uint32_t place(const IpAddress& client);
 
   /// Takes a message of so many bytes. `own` is the rate of the sender's token; 0: it has none. Nothing: it

@@ -102,7 +102,8 @@ void add_rates(std::vector<Key>& t) {
       {"signaling.address_messages_per_second",
        "",
        {0, 100'000'000},
-       "Messages of all connections of one address (IPv6: a /64; not loopback) together; four seconds' worth "
+       "Messages of all connections of one address (IPv6: a /64; not loopback and private ones) together; "
+       "four seconds' worth "
        "may come at once. 0 is no limit: write that behind a proxy that does not tell addresses.",
        "Write a number."}));
   t.push_back(

@@ -205,8 +205,11 @@ TEST(RateLimiter, Places) {
   EXPECT_EQ(place("2001:db8:0:1::1"), place("2001:db8:0:1:ffff::2")) << "a /64";
   EXPECT_NE(place("2001:db8:0:1::1"), place("2001:db8:0:2::1"));
   EXPECT_EQ(place("192.0.2.1"), place("::ffff:192.0.2.1"));
-  for (const char* none : {"127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::"})
+  for (const char* none : {"127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "10.1.2.3", "172.31.0.1",
+                           "192.168.7.7", "169.254.1.1", "fd00::1", "fe80::1"})
     EXPECT_EQ(place(none), ConnectionRates::kNoPlace) << none;
+  for (const char* far : {"11.1.2.3", "172.32.0.1", "192.169.7.7", "169.253.1.1", "fb00::1", "fec0::1"})
+    EXPECT_NE(place(far), ConnectionRates::kNoPlace) << far;
   std::set<std::uint32_t> places;
   for (std::uint8_t i = 0; i < 200; ++i) {
     places.insert(world.limiter.place(IpAddress::v4(198, 51, 100, i)));
