@@ -63,7 +63,7 @@ function startClient() {
     if (meet.room && state === 'open') refreshMeet();
     if (state === 'closed') leave();
   });
-  client.on('ice', () => check.state !== 'running' && resetRoutes());
+  client.on('ice', ({ room }) => room === undefined && serversChanged());
   client.on('link', setUpLink);
   client.on('joined', ({ room, peers, rejoined }) => {
     for (const peer of peers) names.set(peer.peer, nameOf(peer.meta));
@@ -150,6 +150,18 @@ function resetRoutes() {
     Object.assign(route.node.dataset, { testid: 'route', url: route.url, kind: route.kind, via: route.via ?? '', state: 'idle' });
     return route.node;
   }));
+}
+
+/** Credentials are renewed all the time; what was found out holds as long as the URLs do. */
+function serversChanged() {
+  if (check.state === 'running') return;
+  const wanted = listRoutes(client.iceServers);
+  if (check.state !== 'idle' && wanted.map((r) => r.url).join(' ') === check.routes.map((r) => r.url).join(' ')) return;
+  check.state = $('check').dataset.state = 'idle';
+  check.verdict = undefined;
+  $('verdict').hidden = true;
+  $('check-run').textContent = 'Start the check';
+  resetRoutes();
 }
 
 function candidateNote({ type, address, protocol, tcpType }, via) {

@@ -167,6 +167,13 @@ async function demo(contexts) {
     await at(one, 'name').fill('Ada');
     await at(one, 'join').click();
     await inPage(one, () => window.turnstoneDemo.meet.state === 'waiting');
+    // What the room adds, and renewed credentials, are no news about the network.
+    await one.evaluate(() => window.turnstoneDemo.client.ice());
+    const kept = await one.evaluate(() => ({ ...window.turnstoneDemo.check,
+      chips: [...document.querySelectorAll('[data-testid="route"] .chip')].map((chip) => chip.textContent) }));
+    check('demo: what the check has found stays while one is in a room', kept.state === result.state
+      && kept.chips.length === result.routes.length && kept.routes.every((r, i) => r.state === result.routes[i].state)
+      && !kept.chips.includes('Not checked'), JSON.stringify(kept.chips));
     await shoot(one, 'waiting');
     const link = await at(one, 'share-link').inputValue();
     await two.goto(link);
