@@ -92,7 +92,7 @@ ForwardCall::ForwardCall(std::shared_ptr<Forwarder::Impl> owner, std::shared_ptr
       body_bytes_(head.body_bytes),
       websocket_(head.websocket),
       timer_(owner_->context),
-      resolver_(owner_->context) {
+      name_(owner_->context) {
   owner_->calls_.push_back(this);
   if (body_bytes_ == 0) return;
   owner_->body_bytes_ += body_bytes_;
@@ -120,7 +120,7 @@ void ForwardCall::cancel() noexcept {
 
 void ForwardCall::cut() noexcept {
   error_code ignored;
-  resolver_.cancel();
+  name_.cancel();
   if (socket_) socket_->close(ignored);
   if (link_) link_->stream.close();
 }
@@ -145,6 +145,7 @@ Forwarder::Impl::Impl(asio::io_context& io, ForwarderOptions wanted, const signa
       report_(std::move(report)),
       maker_(key, options.mark),
       checker_(key, options.mark),
+      names_(io),
       sweep_timer_(io) {
   error_code ignored;  // without authorities no certificate is trusted, which is told when one comes
   tls_.set_default_verify_paths(ignored);
@@ -353,6 +354,7 @@ void Forwarder::Impl::report(const std::string& trouble) {
 void Forwarder::Impl::stop() noexcept {
   stopped_ = true;
   sweep_timer_.cancel();
+  names_.stop();
   nodes_.clear();
   const std::vector<ForwardCall*> calls = calls_;
   for (ForwardCall* call : calls) {

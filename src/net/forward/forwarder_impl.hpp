@@ -17,6 +17,8 @@
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/signal/forward_pass.hpp>
 
+#include "../name_finder.hpp"
+
 namespace ts::net {
 
 /// The field that carries the pass.
@@ -78,7 +80,7 @@ class ForwardCall : public std::enable_shared_from_this<ForwardCall> {
   bool cancelled_ = false;
   bool late_ = false;
   asio::steady_timer timer_;
-  tcp::resolver resolver_;
+  NameWait name_;
   /// While it is being connected.
   std::shared_ptr<tcp::socket> socket_;
   std::shared_ptr<ForwardLink> link_;
@@ -146,6 +148,7 @@ class Forwarder::Impl : public std::enable_shared_from_this<Forwarder::Impl> {
   signal::PassChecker checker_;
   asio::ssl::context tls_{asio::ssl::context::tls_client};
   std::map<std::string, std::shared_ptr<ForwardNode>, std::less<>> nodes_;
+  NameFinder names_;
   std::vector<ForwardCall*> calls_;
   std::size_t body_bytes_ = 0;
   /// Of those who have some: not more entries than bodies that count.
