@@ -4,21 +4,14 @@
 
 #include <turnstone/net/stream_budget.hpp>
 
+#include "source.hpp"
+
 namespace ts::net {
 namespace {
 
 template <class T>
 constexpr T limit_of(T option) noexcept {
   return option == 0 ? std::numeric_limits<T>::max() : option;
-}
-
-/// What counts as one source: an IPv4 address, or the /64 that one IPv6 customer has.
-IpAddress source_of(const IpAddress& client) noexcept {
-  const IpAddress address = client.unmapped();
-  if (address.is_v4()) return address;
-  std::array<std::uint8_t, 16> prefix{};
-  std::copy_n(address.bytes().begin(), 8, prefix.begin());
-  return IpAddress::from_bytes(prefix);
 }
 
 }  // namespace

@@ -67,6 +67,7 @@ class Node {
     server_.run([&] { forwarder_->cap(most); });
   }
   Client connect() { return server_.connect(); }
+  Client connect_as(std::string_view remote) { return server_.connect_as(*Endpoint::parse(remote)); }
   Server& server() { return server_; }
   std::uint64_t counted(Forwarded result) {
     return server_.run([&] { return forwarder_->counters().requests[static_cast<std::size_t>(result)]; });
@@ -255,6 +256,35 @@ TEST_F(Forwarding, NoMoreThanMay) {
   EXPECT_EQ(waits.answer().body, "4y");
   ASSERT_TRUE(passes_on(a_, 0));
   EXPECT_EQ(post(a_, sid, "4z").body, "ok");
+}
+
+TEST_F(Forwarding, LargeBodiesOfOneClientKeepNobodyElseOut) {
+  // Without a length each counts as the largest there may be, until its end or body_timeout.
+  constexpr std::size_t kHeld = 70;
+  constexpr std::size_t kShare = 8;  // of bodies of a million bytes
+  const std::string sid = open(b_);
+  const std::string large = "4" + std::string(900'000, 'x');
+  const std::string addresses[] = {"[2001:db8::1]:9", "[2001:db8::ffff:2]:9"};  // of one /64
+  std::vector<Client> held;
+  for (std::size_t i = 0; i < kHeld; ++i) {
+    held.push_back(a_.connect_as(addresses[i % 2]));
+    held.back().send("POST " + target(sid) + " HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+  }
+  for (int i = 0; i < 500 && a_.counted(Forwarded::Busy) < kHeld - kShare; ++i)
+    std::this_thread::sleep_for(10ms);
+  EXPECT_EQ(a_.counted(Forwarded::Busy), kHeld - kShare);
+  Client other = a_.connect_as("[2001:db8:0:1::1]:9");
+  EXPECT_EQ(other.ask("POST", target(sid), {}, large).body, "ok");
+  EXPECT_EQ(other.get(target(sid)).body, large);
+  other.close();
+  Client same = a_.connect_as(addresses[0]);
+  EXPECT_EQ(same.ask("POST", target(sid), {}, "4small").body, "ok");
+  EXPECT_EQ(same.ask("POST", target(sid), {}, large).status, 503U);
+  held.clear();
+  same.close();
+  ASSERT_TRUE(a_.server().settles_at(0));
+  Client again = a_.connect_as(addresses[0]);
+  EXPECT_EQ(again.ask("POST", target(sid), {}, large).body, "ok");
 }
 
 TEST_F(Forwarding, WithoutAGoodPassNothingIsTaken) {

@@ -313,6 +313,12 @@ class Server {
     serve(DetachedStream(served.fd, nullptr, served.local, served.remote));
     return Client(client, nullptr);
   }
+  /// As though it were a client of that address.
+  Client connect_as(const Endpoint& remote) {
+    auto [client, served] = pair(0);
+    serve(DetachedStream(served.fd, nullptr, served.local, remote));
+    return Client(client, nullptr);
+  }
   Client connect_tls() {
     if (!tls_) tls_ = *TlsContext::self_signed({"test"}, {});
     auto [client, served] = pair(0);

@@ -32,6 +32,8 @@ struct ForwarderOptions {
   /// bytes, and one answer.
   std::size_t max_under_way = 2'000;
   std::size_t max_body_bytes = std::size_t{64} << 20;
+  /// Of those, what one client (IPv4 address, IPv6 /64) may have beyond its first one.
+  std::size_t max_body_bytes_of_one = std::size_t{8} << 20;
   std::size_t max_answer_bytes = std::size_t{16} << 20;
   std::chrono::milliseconds connect_timeout{3'000};
   /// How long a node may take to answer an upgrade.

@@ -101,16 +101,10 @@ void Forwarder::Impl::sweep() {
 asio::awaitable<std::string> Forwarder::Impl::look_up(ForwardCall& call) {
   ForwardNode& node = *call.node_;
   if (!node.endpoints.empty() && SteadyClock::now() - node.looked_up < kNameLife) co_return std::string();
-  error_code not_a_number;
-  const auto address = asio::ip::make_address(node.url.host, not_a_number);
-  if (!not_a_number) {
-    node.endpoints.assign(1, tcp::endpoint(address, node.url.port));
-  } else {
-    const std::string service = std::to_string(node.url.port);
-    const auto [failed, results] = co_await call.resolver_.async_resolve(node.url.host, service, kTuple);
-    if (failed) co_return "the name cannot be resolved: " + failed.message();
-    node.endpoints.assign(results.begin(), results.end());
-  }
+  std::vector<tcp::endpoint> found;
+  const error_code failed = co_await names_.find(node.url.host, node.url.port, call.name_, found);
+  if (failed) co_return "the name cannot be resolved: " + failed.message();
+  node.endpoints = std::move(found);
   node.looked_up = SteadyClock::now();
   co_return std::string();
 }

@@ -15,6 +15,7 @@
 
 #include "../http/http_text.hpp"
 #include "../http/server_impl.hpp"
+#include "../source.hpp"
 #include "forwarder_impl.hpp"
 
 namespace ts::net {
@@ -83,21 +84,29 @@ std::string head_text(const Parser::value_type& message) {
 // Calls.
 
 ForwardCall::ForwardCall(std::shared_ptr<Forwarder::Impl> owner, std::shared_ptr<ForwardNode> node,
-                         std::string mark, std::size_t body_bytes, bool websocket)
+                         std::string mark, const ForwardHead& head)
     : owner_(std::move(owner)),
       node_(std::move(node)),
       mark_(std::move(mark)),
-      body_bytes_(body_bytes),
-      websocket_(websocket),
+      source_(source_of(head.client)),
+      body_bytes_(head.body_bytes),
+      websocket_(head.websocket),
       timer_(owner_->context),
-      resolver_(owner_->context) {
+      name_(owner_->context) {
   owner_->calls_.push_back(this);
+  if (body_bytes_ == 0) return;
   owner_->body_bytes_ += body_bytes_;
+  owner_->body_bytes_of_[source_] += body_bytes_;
 }
 
 ForwardCall::~ForwardCall() {
   std::erase(owner_->calls_, this);
-  owner_->body_bytes_ -= body_bytes_;
+  if (body_bytes_ != 0) {
+    owner_->body_bytes_ -= body_bytes_;
+    const auto of_one = owner_->body_bytes_of_.find(source_);
+    of_one->second -= body_bytes_;
+    if (of_one->second == 0) owner_->body_bytes_of_.erase(of_one);
+  }
   if (!entered_) return;
   --owner_->counters.under_way;
   owner_->counters.websockets -= websocket_ ? 1U : 0U;
@@ -111,7 +120,7 @@ void ForwardCall::cancel() noexcept {
 
 void ForwardCall::cut() noexcept {
   error_code ignored;
-  resolver_.cancel();
+  name_.cancel();
   if (socket_) socket_->close(ignored);
   if (link_) link_->stream.close();
 }
@@ -136,6 +145,7 @@ Forwarder::Impl::Impl(asio::io_context& io, ForwarderOptions wanted, const signa
       report_(std::move(report)),
       maker_(key, options.mark),
       checker_(key, options.mark),
+      names_(io),
       sweep_timer_(io) {
   error_code ignored;  // without authorities no certificate is trusted, which is told when one comes
   tls_.set_default_verify_paths(ignored);
@@ -155,15 +165,24 @@ std::optional<OtherNode> Forwarder::Impl::whose(std::string_view sid) const {
   return stopped_ ? std::nullopt : whose_(sid);
 }
 
-ForwardCallPtr Forwarder::Impl::begin(const OtherNode& other, std::size_t body_bytes, bool websocket) {
-  const std::size_t counted = body_bytes > kSmallBodyBytes ? body_bytes : 0;
-  const bool many = body_bytes_ + counted > options.max_body_bytes;
-  const auto node = many || stopped_ ? nullptr : node_at(other.url);
+bool Forwarder::Impl::has_room(const ForwardHead& counted) const {
+  if (counted.body_bytes == 0) return true;
+  const auto of_one = body_bytes_of_.find(source_of(counted.client));
+  // A first body may be as large as bodies may be.
+  const bool fair =
+      of_one == body_bytes_of_.end() || of_one->second + counted.body_bytes <= options.max_body_bytes_of_one;
+  return fair && body_bytes_ + counted.body_bytes <= options.max_body_bytes;
+}
+
+ForwardCallPtr Forwarder::Impl::begin(const OtherNode& other, const ForwardHead& head) {
+  ForwardHead counted = head;
+  if (counted.body_bytes <= kSmallBodyBytes) counted.body_bytes = 0;
+  const auto node = stopped_ || !has_room(counted) ? nullptr : node_at(other.url);
   if (!node) {
     count(Forwarded::Busy);
     return nullptr;
   }
-  return std::make_shared<ForwardCall>(shared_from_this(), node, other.mark, counted, websocket);
+  return std::make_shared<ForwardCall>(shared_from_this(), node, other.mark, counted);
 }
 
 bool Forwarder::Impl::enter(ForwardCall& call) {
@@ -335,6 +354,7 @@ void Forwarder::Impl::report(const std::string& trouble) {
 void Forwarder::Impl::stop() noexcept {
   stopped_ = true;
   sweep_timer_.cancel();
+  names_.stop();
   nodes_.clear();
   const std::vector<ForwardCall*> calls = calls_;
   for (ForwardCall* call : calls) {

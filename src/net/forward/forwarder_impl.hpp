@@ -17,6 +17,8 @@
 #include <turnstone/net/http_server.hpp>
 #include <turnstone/signal/forward_pass.hpp>
 
+#include "../name_finder.hpp"
+
 namespace ts::net {
 
 /// The field that carries the pass.
@@ -38,11 +40,20 @@ struct ForwardNode {
   asio::steady_timer::time_point looked_up;
 };
 
+/// What is known of a request for another node when its head is there.
+struct ForwardHead {
+  IpAddress client;
+  /// Its body is at most so long.
+  std::size_t body_bytes = 0;
+  bool websocket = false;
+};
+
 /// One request for another node. Holds its place, once it is on its way, until it is destroyed.
 class ForwardCall : public std::enable_shared_from_this<ForwardCall> {
  public:
+  /// `head` with the bytes that count.
   ForwardCall(std::shared_ptr<Forwarder::Impl> owner, std::shared_ptr<ForwardNode> node, std::string mark,
-              std::size_t body_bytes, bool websocket);
+              const ForwardHead& head);
   ForwardCall(const ForwardCall&) = delete;
   ForwardCall& operator=(const ForwardCall&) = delete;
   ~ForwardCall();
@@ -62,13 +73,14 @@ class ForwardCall : public std::enable_shared_from_this<ForwardCall> {
   const std::shared_ptr<Forwarder::Impl> owner_;
   const std::shared_ptr<ForwardNode> node_;
   const std::string mark_;
+  const IpAddress source_;
   const std::size_t body_bytes_;
   const bool websocket_;
   bool entered_ = false;
   bool cancelled_ = false;
   bool late_ = false;
   asio::steady_timer timer_;
-  tcp::resolver resolver_;
+  NameWait name_;
   /// While it is being connected.
   std::shared_ptr<tcp::socket> socket_;
   std::shared_ptr<ForwardLink> link_;
@@ -93,9 +105,9 @@ class Forwarder::Impl : public std::enable_shared_from_this<Forwarder::Impl> {
   std::optional<signal::AcceptedPass> accept(std::string_view pass, const HttpRequest& request);
   /// Where a session is that is not this node's.
   std::optional<OtherNode> whose(std::string_view sid) const;
-  /// The head of a request is there, whose body is at most so long. Null: too much of bodies is on its way
-  /// (counted). Small ones are not asked for: who sends them slowly keeps nobody else out.
-  ForwardCallPtr begin(const OtherNode& node, std::size_t body_bytes, bool websocket);
+  /// Null: too much of bodies is on its way, of all or of this client (counted). Small ones are not asked
+  /// for, and large ones are shared out: who sends slowly keeps nobody else out.
+  ForwardCallPtr begin(const OtherNode& node, const ForwardHead& head);
   /// What the other node answers, or a 503: then false. The request and `out` must live until the end.
   asio::awaitable<bool> ask(ForwardCallPtr call, const HttpRequest& request, std::chrono::milliseconds time,
                             HttpResponse& out);
@@ -113,6 +125,7 @@ class Forwarder::Impl : public std::enable_shared_from_this<Forwarder::Impl> {
   friend class ForwardCall;
   /// False: too much is under way (counted).
   bool enter(ForwardCall& call);
+  bool has_room(const ForwardHead& counted) const;
   std::shared_ptr<ForwardNode> node_at(const std::string& url);
   std::shared_ptr<ForwardLink> take_idle(ForwardNode& node);
   void keep(ForwardNode& node, std::shared_ptr<ForwardLink> link);
@@ -135,8 +148,11 @@ class Forwarder::Impl : public std::enable_shared_from_this<Forwarder::Impl> {
   signal::PassChecker checker_;
   asio::ssl::context tls_{asio::ssl::context::tls_client};
   std::map<std::string, std::shared_ptr<ForwardNode>, std::less<>> nodes_;
+  NameFinder names_;
   std::vector<ForwardCall*> calls_;
   std::size_t body_bytes_ = 0;
+  /// Of those who have some: not more entries than bodies that count.
+  std::map<IpAddress, std::size_t> body_bytes_of_;
   asio::steady_timer sweep_timer_;
   bool sweeping_ = false;
   std::optional<asio::steady_timer::time_point> reported_;

@@ -25,6 +25,8 @@
 
 #include <turnstone/net/http_caller.hpp>
 
+#include "../name_finder.hpp"
+
 namespace ts::net {
 namespace {
 
@@ -67,12 +69,12 @@ struct Task {
         fields(std::move(more)),
         done(std::move(then)),
         timer(context),
-        resolver(context) {}
+        name(context) {}
   std::string body;
   HttpCaller::Fields fields;
   HttpCaller::Done done;
   asio::steady_timer timer;
-  tcp::resolver resolver;
+  NameWait name;
   std::shared_ptr<Link> link;
   bool answered = false;
 };
@@ -116,7 +118,7 @@ asio::awaitable<void> talk_over(Stream& stream, Link& link, const HttpRequestMes
 class HttpCaller::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(asio::io_context& context, HttpCallOptions options)
-      : context_(context), options_(std::move(options)), url_(options_.url) {}
+      : context_(context), options_(std::move(options)), url_(options_.url), names_(context) {}
 
   /// What is wrong with the certificates; empty: nothing.
   std::string trust();
@@ -145,6 +147,7 @@ class HttpCaller::Impl : public std::enable_shared_from_this<Impl> {
   std::deque<TaskPtr> queue_;
   std::vector<std::shared_ptr<Link>> idle_;
   std::size_t running_ = 0;
+  NameFinder names_;
   std::vector<tcp::endpoint> endpoints_;
   SteadyClock::time_point looked_up_;
   bool stopped_ = false;
@@ -177,7 +180,7 @@ void HttpCaller::Impl::limit(const TaskPtr& task) {
     late.kind = Kind::TimedOut;
     late.trouble = "no answer in time";
     self->finish(task, late);
-    task->resolver.cancel();
+    task->name.cancel();
     if (task->link) task->link->close();
   });
 }
@@ -269,17 +272,10 @@ asio::awaitable<void> HttpCaller::Impl::talk(TaskPtr task, Outcome& out) {
 
 asio::awaitable<void> HttpCaller::Impl::look_up(TaskPtr task, error_code& error) {
   if (!endpoints_.empty() && SteadyClock::now() - looked_up_ < kNameLife) co_return;
-  error_code not_a_number;
-  const auto address = asio::ip::make_address(url_.host, not_a_number);
-  if (!not_a_number) {
-    endpoints_.assign(1, tcp::endpoint(address, url_.port));
-  } else {
-    const std::string service = std::to_string(url_.port);
-    const auto [failed, results] = co_await task->resolver.async_resolve(url_.host, service, kTuple);
-    error = failed;
-    if (failed) co_return;
-    endpoints_.assign(results.begin(), results.end());
-  }
+  std::vector<tcp::endpoint> found;
+  error = co_await names_.find(url_.host, url_.port, task->name, found);
+  if (error) co_return;
+  endpoints_ = std::move(found);
   looked_up_ = SteadyClock::now();
 }
 
@@ -317,11 +313,12 @@ void HttpCaller::Impl::finish(const TaskPtr& task, const HttpReply& reply) {
 
 void HttpCaller::Impl::stop() {
   stopped_ = true;
+  names_.stop();
   for (const TaskPtr& task : std::exchange(tasks_, {})) {
     task->answered = true;
     task->done = nullptr;
     task->timer.cancel();
-    task->resolver.cancel();
+    task->name.cancel();
     if (task->link) task->link->close();
   }
   queue_.clear();

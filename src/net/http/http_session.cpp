@@ -329,10 +329,13 @@ std::optional<HttpResponse> HttpSession::look_elsewhere() {
   if (!node) return std::nullopt;
   const bool post = request_.method == "POST";
   const std::size_t most = engine_->max_payload_bytes();
-  const std::size_t body =
-      post ? static_cast<std::size_t>(std::min<std::uint64_t>(parser_->content_length().value_or(most), most))
-           : 0;
-  elsewhere_ = forwarder.begin(*node, body, wants_websocket());
+  ForwardHead head;
+  head.client = request_.remote.address;
+  if (post)
+    head.body_bytes =
+        static_cast<std::size_t>(std::min<std::uint64_t>(parser_->content_length().value_or(most), most));
+  head.websocket = wants_websocket();
+  elsewhere_ = forwarder.begin(*node, head);
   if (elsewhere_) return std::nullopt;
   return http_text::error(503, "busy", "too much is being passed on to other nodes");
 }

@@ -26,6 +26,7 @@
 #include <turnstone/base/redis_url.hpp>
 #include <turnstone/net/redis_bus.hpp>
 
+#include "../name_finder.hpp"
 #include "resp.hpp"
 
 namespace ts::net {
@@ -56,17 +57,17 @@ constexpr std::size_t kMaxUnwritten = std::size_t{64} << 20;
 /// A connection, or the attempt at one.
 struct Session {
   Session(asio::io_context& context, std::size_t max_payload)
-      : socket(context), resolver(context), reader(max_payload) {}
+      : socket(context), name(context), reader(max_payload) {}
 
   void close() noexcept {
     error_code ignored;
-    resolver.cancel();
+    name.cancel();
     socket.close(ignored);
     closed = true;
   }
 
   tcp::socket socket;
-  tcp::resolver resolver;
+  NameWait name;
   std::optional<asio::ssl::stream<tcp::socket&>> tls;
   RespReader reader;
   std::array<char, 65'536> in{};
@@ -117,6 +118,7 @@ class RedisBus::Impl : public std::enable_shared_from_this<Impl> {
         channels_(std::move(channels)),
         max_payload_(max_payload),
         handlers_(std::move(handlers)),
+        names_(context),
         pause_(context),
         limit_(context) {}
 
@@ -151,6 +153,7 @@ class RedisBus::Impl : public std::enable_shared_from_this<Impl> {
   const std::size_t max_payload_;
   Handlers handlers_;
   asio::ssl::context tls_{asio::ssl::context::tls_client};
+  NameFinder names_;
   asio::steady_timer pause_;
   asio::steady_timer limit_;
   SessionPtr session_;
@@ -223,14 +226,13 @@ asio::awaitable<void> RedisBus::Impl::establish(SessionPtr session, std::string&
 }
 
 asio::awaitable<void> RedisBus::Impl::connect(SessionPtr session, std::string& trouble) {
-  const std::string service = std::to_string(url_.port);
-  const auto [unknown, results] = co_await session->resolver.async_resolve(url_.host, service, kTuple);
+  std::vector<tcp::endpoint> endpoints;
+  const error_code unknown = co_await names_.find(url_.host, url_.port, session->name, endpoints);
   if (unknown) {
     trouble = "the name cannot be resolved: " + unknown.message();
     co_return;
   }
   if (session->closed) co_return;
-  const std::vector<tcp::endpoint> endpoints(results.begin(), results.end());
   const auto [failed, connected] = co_await asio::async_connect(session->socket, endpoints, kTuple);
   if (failed) {
     trouble = "cannot connect: " + failed.message();
@@ -395,6 +397,7 @@ void RedisBus::Impl::stop(std::function<void()> done) {
     return;
   }
   stopped_ = true;
+  names_.stop();
   done_ = std::move(done);
   pause_.cancel();
   limit_.cancel();
