@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Drives Chromium for run_browser and run_natlab: each line on stdout is "ok NAME", "FAIL NAME: detail", "skip NAME: why"
+// Drives Chromium for run_browser, run_closed and run_natlab: each line on stdout is "ok NAME", "FAIL NAME: detail", "skip NAME: why"
 // or a note. Arguments: a JSON object, see run_browser.
 import { createRequire } from 'node:module';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -104,8 +105,8 @@ async function closeClient(page) {
   await page.close();
 }
 
-/** Two pages meet through the client library. */
-async function meet(contexts, label, { policy, only, expect, media = true }) {
+/** Two pages meet through the client library; `during` is called with the pages and their room while they are connected. */
+async function meet(contexts, label, { policy, only, expect, media = true, during }) {
   const errors = [];
   const pages = [];
   for (const [i, context] of contexts.entries()) pages.push(await openPage(context, `${label} ${i}`, errors));
@@ -135,6 +136,7 @@ async function meet(contexts, label, { policy, only, expect, media = true }) {
       const grown = await until(async () => (await both()).every((s, i) => s.decoded >= before[i] + 10), 15_000);
       check(`${label}: the far side decodes video`, grown, JSON.stringify((await both()).map((s) => [s.decoded, s.video, s.rtt, s.outgoing])));
     }
+    await during?.(pages, room);
     return now;
   } catch (error) {
     check(`${label}: runs`, false, error.message);
@@ -225,6 +227,66 @@ async function demo(contexts) {
   }
 }
 
+/** In the page: two connections by the relay alone that tell each other everything, and the server nothing. */
+async function connectUnannounced(iceServers) {
+  const pair = [0, 1].map(() => new RTCPeerConnection({ iceServers, iceTransportPolicy: 'relay' }));
+  const found = [0, 0];
+  pair.forEach((pc, i) => {
+    pc.onicecandidate = ({ candidate }) => {
+      if (candidate?.candidate) found[i]++;
+      pair[1 - i].addIceCandidate(candidate).catch(() => {});
+    };
+  });
+  const channel = pair[0].createDataChannel('x');
+  const open = new Promise((done) => { channel.onopen = () => done(true); setTimeout(done, 8000, false); });
+  await pair[0].setLocalDescription();
+  await pair[1].setRemoteDescription(pair[0].localDescription);
+  await pair[1].setLocalDescription();
+  await pair[0].setRemoteDescription(pair[1].localDescription);
+  const out = { open: await open, found, states: pair.map((pc) => pc.iceConnectionState) };
+  pair.forEach((pc) => pc.close());
+  return out;
+}
+
+/** Has closed_probe.py see which addresses a credential reaches; prints its lines. */
+function probe(label, { username, credential }, reached, shut) {
+  const input = JSON.stringify({ label, port: options.port, username, credential, reached, shut });
+  const { status, stdout, stderr } = spawnSync(options.probe[0], options.probe.slice(1), { input, encoding: 'utf8', timeout: 60_000 });
+  process.stdout.write(stdout);
+  check(`${label}: the probe ends well`, status === 0, stderr);
+}
+
+/** What a member may reach by a closed relay: while a room-mate is there, when it has left, and alone. */
+async function closedRelay(contexts) {
+  const turnOf = (servers) => servers.find((s) => s.username);
+  const ice = async (page, room) => turnOf(await page.evaluate((room) => window.interop.client.rtcConfigOf(room).iceServers, room));
+  const everywhere = [options.relay, ...options.nowhere];
+  await meet(contexts, 'closed relay', { policy: 'relay', only: 'transport=udp', expect: relayOver('udp'), async during(pages, room) {
+    const own = await ice(pages[0], room);
+    const welcome = await ice(pages[0]);
+    check('closed relay: the page has closed credentials', [own, welcome].every((s) => /[;:]closed=1/.test(s.username))
+      && own.username !== welcome.username, JSON.stringify([own.username, welcome.username]));
+    probe("a member's credential of the room", own, [options.relay], options.nowhere);
+    probe("a member's credential of the welcome", welcome, [options.relay], options.nowhere);
+    const stranger = await openPage(contexts[1], 'stranger', []);
+    await stranger.evaluate(startClient, { room: `${room}-beside`, policy: 'all', token: options.token, media: false });
+    probe('a member of another room', await ice(stranger, `${room}-beside`), [], everywhere);
+    await closeClient(stranger);
+    await pages[1].evaluate(() => window.interop.client.close());
+    await until(() => pages[0].evaluate(() => window.interop.client.links.length === 0));
+    probe('when the room-mate has left', own, [], everywhere);
+  } });
+  const page = await openPage(contexts[0], 'alone', []);
+  await page.evaluate(startClient, { room: 'alone', policy: 'all', token: options.token, media: false });
+  const alone = await page.evaluate(connectUnannounced, [await ice(page, 'alone')]);
+  check('closed relay: connections that nobody has announced do not come about, though both have relay candidates',
+    !alone.open && alone.found.every((n) => n > 0), JSON.stringify(alone));
+  const free = await page.evaluate(connectUnannounced, [options.open]);
+  check('a credential that is not closed: the same ones do', free.open, JSON.stringify(free));
+  probe('a credential that is not closed', options.open, everywhere, []);
+  await closeClient(page);
+}
+
 const relayOver = (protocol) => (s) => s.local?.type === 'relay' && s.local.relay === protocol;
 const direct = (s) => s.local && s.local.type !== 'relay' && s.remote?.type !== 'relay';
 
@@ -241,6 +303,14 @@ const work = {
       await demo(contexts);
     } finally {
       await Promise.all([...contexts, stranger].map((context) => context.close()));
+    }
+  },
+  async closed() {
+    const contexts = [await launch(), await launch()];
+    try {
+      await closedRelay(contexts);
+    } finally {
+      await Promise.all(contexts.map((context) => context.close()));
     }
   },
   /** Two clients behind NATs of their own. */

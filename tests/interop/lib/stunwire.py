@@ -9,11 +9,11 @@ import struct
 import zlib
 
 COOKIE = 0x2112A442
-BINDING, ALLOCATE, REFRESH, SEND, DATA, PERMISSION, CHANNEL = 1, 3, 4, 6, 7, 8, 9
+BINDING, ALLOCATE, REFRESH, SEND, DATA, PERMISSION, CHANNEL, CONNECT = 1, 3, 4, 6, 7, 8, 9, 10
 USERNAME, INTEGRITY, ERROR, UNKNOWN, CHANNEL_NUMBER, LIFETIME, PEER, PAYLOAD = 6, 8, 9, 10, 12, 13, 18, 19
 REALM, NONCE, RELAYED, FAMILY, TRANSPORT, INTEGRITY256 = 20, 21, 22, 23, 25, 28
 PASSWORD_ALGORITHM, USERHASH, MAPPED, PASSWORD_ALGORITHMS, FINGERPRINT = 29, 30, 32, 0x8002, 0x8028
-UDP = (TRANSPORT, bytes([17, 0, 0, 0]))
+UDP, TCP = (TRANSPORT, bytes([17, 0, 0, 0])), (TRANSPORT, bytes([6, 0, 0, 0]))
 
 
 def padded(value):
@@ -131,8 +131,8 @@ class Client:
                 continue
         return None
 
-    def challenge(self):
-        answer = self.ask(build(ALLOCATE, [UDP]))
+    def challenge(self, transport=UDP):
+        answer = self.ask(build(ALLOCATE, [transport]))
         if answer is not None and answer.error == 401:
             self.realm, self.nonce = answer.get(REALM), answer.get(NONCE)
         return answer
@@ -149,3 +149,32 @@ class Client:
         transaction = os.urandom(12)
         where = (PEER, xor_address(host, port, transaction))
         return self.ask(self.signed(method, list(attributes) + [where], transaction=transaction))
+
+
+class StreamClient(Client):
+    """The same over TCP, for requests alone."""
+
+    def __init__(self, host, port, user, password):  # pylint: disable=super-init-not-called
+        self.socket = socket.create_connection((host, port), 5)
+        self.user, self.password = user, password
+        self.realm = self.nonce = None
+
+    def _read(self, size):
+        out = b""
+        while len(out) < size:
+            part = self.socket.recv(size - len(out))
+            if not part:
+                raise ConnectionError("the server has ended the connection")
+            out += part
+        return out
+
+    def ask(self, data, tries=1):
+        self.socket.sendall(data)
+        try:
+            while True:
+                head = self._read(20)
+                got = head + self._read(struct.unpack("!H", head[2:4])[0])
+                if got[8:20] == data[8:20]:
+                    return Message(got)
+        except OSError:
+            return None
