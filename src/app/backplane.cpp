@@ -123,7 +123,7 @@ bool Backplane::passes_on() const noexcept {
 std::optional<net::OtherNode> Backplane::elsewhere(std::string_view sid) const {
   const std::string_view mark = signal::mark_in(sid);
   if (mark.empty() || mark == cluster_->mark()) return std::nullopt;
-  const std::string* url = cluster_->url_of(mark);
+  const std::string* url = cluster_->url_of(net::now(), mark);
   if (url == nullptr || url->empty()) return std::nullopt;
   return net::OtherNode{std::string(mark), *url};
 }

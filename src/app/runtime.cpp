@@ -20,7 +20,6 @@
 #include <turnstone/config/load.hpp>
 #include <turnstone/config/schema.hpp>
 #include <turnstone/metrics/exposition.hpp>
-#include <turnstone/metrics/labels.hpp>
 #include <turnstone/net/clock.hpp>
 #include <turnstone/net/credential_hook.hpp>
 #include <turnstone/net/descriptors.hpp>
@@ -43,6 +42,7 @@
 #include "reload.hpp"
 #include "room_reach.hpp"
 #include "run_loop.hpp"
+#include "runtime_log.hpp"
 #include "signal_hook.hpp"
 #include "signal_keys.hpp"
 #include "start_problem.hpp"
@@ -55,8 +55,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kGoodbye{2000};
 constexpr std::chrono::seconds kScrapeLimit{2};
-/// How often the log tells of it while revocations are too many.
-constexpr std::chrono::minutes kForgottenLogPeriod{1};
 /// Shards are numbered, and counted, in one byte.
 constexpr std::uint32_t kMaxShards = 255;
 
@@ -65,28 +63,6 @@ std::atomic<std::uint64_t> g_bugs{0};
 void count_bug(const char* what, const char* file, int line) noexcept {
   ++g_bugs;
   log::error("bug", {{"what", what}, {"file", file}, {"line", line}});
-}
-
-void log_allocation(const turn::AllocationEvent& event) {
-  if (!event.ended) {
-    log::info("allocation started", {{"user", event.username},
-                                     {"realm", event.realm},
-                                     {"client", event.tuple.client.to_string()},
-                                     {"transport", metrics::label(event.tuple.transport)},
-                                     {"relayed", event.relayed.to_string()}});
-    return;
-  }
-  log::info("allocation ended", {{"user", event.username},
-                                 {"realm", event.realm},
-                                 {"client", event.tuple.client.to_string()},
-                                 {"transport", metrics::label(event.tuple.transport)},
-                                 {"relayed", event.relayed.to_string()},
-                                 {"reason", metrics::label(event.reason)},
-                                 {"seconds", std::chrono::duration<double>(event.age).count()},
-                                 {"to_peer_bytes", event.to_peer.bytes},
-                                 {"to_peer_packets", event.to_peer.packets},
-                                 {"to_client_bytes", event.to_client.bytes},
-                                 {"to_client_packets", event.to_client.packets}});
 }
 
 }  // namespace
@@ -249,19 +225,6 @@ class Runtime::Impl {
     });
     if (!made) throw StartProblem(made.error());
     return std::move(*made);
-  }
-
-  /// Every shard has the same revocations: the first one speaks for all, and once a minute.
-  static std::function<void(turn::RevocationCause)> forgotten_revocations_log(std::size_t shard) {
-    if (shard != 0) return {};
-    return [last = std::optional<TimePoint>()](turn::RevocationCause cause) mutable {
-      const TimePoint now = net::now().mono;
-      if (last && now < *last + kForgottenLogPeriod) return;
-      last = now;
-      log::warn(
-          "too many revocations: older ones are forgotten, and their credentials good until they expire",
-          {{"cause", metrics::label(cause)}});
-    };
   }
 
   /// Shards ask on their threads; the hook has one for all, so that no handshake holds up what is relayed.
@@ -657,15 +620,6 @@ Runtime::Ports Runtime::ports() const noexcept { return impl_->ports(); }
 const config::Config& Runtime::config() const noexcept { return impl_->config(); }
 const std::vector<std::string>& Runtime::ice_urls() const noexcept { return impl_->config().signal.ice_urls; }
 const std::vector<std::string>& Runtime::warnings() const noexcept { return impl_->warnings(); }
-
-void log_reload(const ReloadReport& report) {
-  for (const std::string& problem : report.problems) log::error("not reloaded", {{"problem", problem}});
-  if (!report.ok()) return;
-  for (const std::string& key : report.needs_restart) log::warn("a change needs a restart", {{"key", key}});
-  std::string changed;
-  for (const std::string& key : report.changed) changed += (changed.empty() ? "" : ", ") + key;
-  log::info("configuration reloaded", {{"changed", changed}});
-}
 
 Runtime::Made Runtime::make(config::Config config, LoadConfig load, const config::Config* loaded) {
   Made out;

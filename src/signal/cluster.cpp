@@ -198,7 +198,7 @@ std::optional<ClusterRefusal> Cluster::received(const Now& now, std::string_view
   const std::uint64_t last = known != links_.end() ? known->second->serial : last_serial(head->node);
   if (head->serial <= last) return refuse(ClusterRefusal::Replay);
   if (head->type == wire::FrameType::Bye) {
-    bury(head->node, head->serial);
+    bury({std::string(head->node), head->serial});
     if (known == links_.end()) return std::nullopt;
     known->second->serial = head->serial;
     drop(now, *known->second, LeaveReason::Left);
@@ -340,10 +340,14 @@ void Cluster::leave() {
   wake();
 }
 
-const std::string* Cluster::url_of(std::string_view mark) const noexcept {
+const std::string* Cluster::url_of(const Now& now, std::string_view mark) const noexcept {
   const auto found = std::find_if(links_.begin(), links_.end(),
                                   [mark](const auto& entry) { return entry.second->mark == mark; });
-  return found == links_.end() ? nullptr : &found->second->url;
+  if (found != links_.end()) return &found->second->url;
+  const auto gone = std::find_if(gone_nodes_.begin(), gone_nodes_.end(), [&](const Gone& one) {
+    return one.mark == mark && one.since + kGoneUrlLife >= now.mono;
+  });
+  return gone == gone_nodes_.end() ? nullptr : &gone->url;
 }
 
 bool Cluster::is_whole() const noexcept {

@@ -28,22 +28,30 @@ Cluster::Link* Cluster::link_to(const Now& now, std::string_view node) {
   made->mark = mark_of(node);
   made->heard_at = now.mono;
   made->state.reachable = false;
-  made->serial = last_serial(node);
+  if (const Gone* before = find_gone(node); before != nullptr) {
+    made->serial = before->serial;
+    made->url = before->url;
+  }
   return links_.emplace(std::string(node), std::move(made)).first->second.get();
 }
 
-/// Of a node that has gone and may only have been away; 0: of no such node.
-std::uint64_t Cluster::last_serial(std::string_view node) const noexcept {
+/// A node that has gone and may only have been away; null: there is none.
+const Cluster::Gone* Cluster::find_gone(std::string_view node) const noexcept {
   for (const Gone& one : gone_nodes_) {
-    if (one.node == node) return one.serial;
+    if (one.node == node) return &one;
   }
-  return 0;
+  return nullptr;
 }
 
-void Cluster::bury(std::string_view node, std::uint64_t serial) {
-  std::erase_if(gone_nodes_, [&](const Gone& one) { return one.node == node; });
+std::uint64_t Cluster::last_serial(std::string_view node) const noexcept {
+  const Gone* gone = find_gone(node);
+  return gone == nullptr ? 0 : gone->serial;
+}
+
+void Cluster::bury(Gone gone) {
+  std::erase_if(gone_nodes_, [&](const Gone& one) { return one.node == gone.node; });
   if (gone_nodes_.size() >= kMaxGoneNodes) gone_nodes_.pop_front();
-  gone_nodes_.push_back({std::string(node), serial});
+  gone_nodes_.push_back(std::move(gone));
 }
 
 /// Only what was said since this node knows that nothing gets through says that it does again.
@@ -136,7 +144,13 @@ void Cluster::drop(const Now& now, Link& link, LeaveReason why) {
     say(now);
   }
   inherit(link);
-  bury(link.node, link.serial);
+  Gone gone{link.node, link.serial};
+  if (why == LeaveReason::Lost) {
+    gone.mark = link.mark;
+    gone.url = link.url;
+    gone.since = link.heard_at;
+  }
+  bury(std::move(gone));
   links_.erase(std::string(link.node));  // its own name goes with it
 }
 

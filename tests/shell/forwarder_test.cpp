@@ -66,6 +66,13 @@ class Node {
   void allow(std::size_t most) {
     server_.run([&] { forwarder_->cap(most); });
   }
+  /// As the whole server does.
+  void stop() {
+    server_.run([this] {
+      forwarder_->stop();
+      server_.http().close_all(signal::CloseCode::Drain, 1000ms, [] {});
+    });
+  }
   Client connect() { return server_.connect(); }
   Client connect_as(std::string_view remote) { return server_.connect_as(*Endpoint::parse(remote)); }
   Server& server() { return server_; }
@@ -106,6 +113,39 @@ class Node {
   Server server_;
   std::unique_ptr<Forwarder> forwarder_;
   std::unique_ptr<HttpListener> listener_;
+};
+
+/// A node that answers when the test does.
+class SlowNode {
+ public:
+  SlowNode() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const timeval patience{20, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(fd_, 8), 0);
+    socklen_t size = sizeof address;
+    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+    url = "http://" + endpoint_of(address).to_string();
+  }
+  SlowNode(const SlowNode&) = delete;
+  SlowNode& operator=(const SlowNode&) = delete;
+  ~SlowNode() { ::close(fd_); }
+  /// A connection on which all of a request has come, up to these bytes.
+  Client asked(std::string_view end) {
+    Client out(::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC), nullptr);
+    std::string all;
+    while (!all.ends_with(end) && out.fill()) all += out.take_buffer();
+    EXPECT_TRUE(all.ends_with(end));
+    return out;
+  }
+
+  std::string url;
+
+ private:
+  int fd_;
 };
 
 class Forwarding : public ::testing::Test {
@@ -191,6 +231,42 @@ TEST_F(Forwarding, AClientThatGoesIsMissedAtItsNode) {
   EXPECT_TRUE(b_.comes_to(0));
   EXPECT_TRUE(passes_on(a_, 0));
   EXPECT_EQ(a_.counted(Forwarded::Gone), 1U);
+}
+
+TEST_F(Forwarding, APollThatWaitsIsAnsweredWhenTheServerEnds) {
+  const std::string sid = open(b_);
+  Client waits = a_.connect();
+  waits.send("GET " + target(sid) + " HTTP/1.1\r\nHost: test\r\nOrigin: http://page\r\n\r\n");
+  ASSERT_TRUE(passes_on(a_, 1));
+  a_.stop();
+  const Answer answer = waits.answer();
+  EXPECT_EQ(answer.status, 503U);
+  EXPECT_EQ(answer.field("connection"), "close");
+  EXPECT_EQ(answer.field("access-control-allow-origin"), "*");
+  EXPECT_TRUE(waits.ended());
+}
+
+TEST_F(Forwarding, APostThatIsOnItsWayIsAnsweredWhenTheServerEnds) {
+  SlowNode slow;
+  a_.server().run([&] { a_.other = OtherNode{b_.mark, slow.url}; });
+  const std::string head = "POST " + target(b_.mark + "AAAAAAAAAAAAAAAAAAAA") +
+                           " HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n";
+  Client posts = a_.connect();
+  posts.send(head + "4x");
+  Client asked = slow.asked("4x");
+  // Nobody answers this one, and behind it more has come.
+  Client hangs = a_.connect();
+  hangs.send(head + "4y" + head + "4z");
+  Client silent = slow.asked("4y");
+  a_.stop();
+  asked.send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok");
+  const Answer answer = posts.answer();
+  EXPECT_EQ(answer.status, 200U) << "it has been said there, and must not be said again";
+  EXPECT_EQ(answer.body, "ok");
+  EXPECT_EQ(answer.field("connection"), "close");
+  EXPECT_TRUE(hangs.ended());
+  EXPECT_TRUE(silent.ended());
+  EXPECT_TRUE(a_.server().settles_at(0));
 }
 
 TEST_F(Forwarding, WhatAGetBringsAlongIsNoRequest) {

@@ -56,7 +56,8 @@ class Forwarder {
 
   /// Lowers the number of what is under way at once to `most`; what it is then.
   std::size_t cap(std::size_t most) noexcept;
-  /// Ends what is under way, but for WebSockets: those are the server's. Idempotent.
+  /// Begins nothing any more, and ends polls, which might wait for long: their clients get a 503. What else
+  /// is under way comes to its end before long, or ends with the client's connection. Idempotent.
   void stop() noexcept;
   const ForwardCounters& counters() const noexcept;
 

@@ -57,6 +57,9 @@ inline constexpr std::chrono::milliseconds kStoppedLimit{1000};
 /// Other nodes; and such as have gone, of which nothing old is heard.
 inline constexpr std::size_t kMaxNodes = 64;
 inline constexpr std::size_t kMaxGoneNodes = 1024;
+/// Who is silent may only have lost its connection, and its HTTP port may be reached all the same; not for
+/// ever, since others may get its address.
+inline constexpr std::chrono::minutes kGoneUrlLife{10};
 /// Of what waits for one node's confirmation, as bytes: all that came after the beginning of the stream, what
 /// of it is under way, and one frame (or a single operation). Redis has all windows of those who speak to one
 /// node in its buffers at once.
@@ -96,8 +99,9 @@ class Cluster final : public Watcher {
   const std::string& mark() const noexcept { return mark_; }
   /// Where other nodes reach this one's HTTP port; before connected(). Empty: nowhere.
   void set_url(std::string url) { url_ = std::move(url); }
-  /// The same of the other node with this mark, which may be empty too; null: there is none.
-  const std::string* url_of(std::string_view mark) const noexcept;
+  /// The same of the other node with this mark, which may be empty too, and has not said goodbye; null: there
+  /// is none, or it has been silent for long.
+  const std::string* url_of(const Now& now, std::string_view mark) const noexcept;
   /// Called whenever there is something to be taken, soon; once until that is done.
   void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
 
@@ -197,10 +201,13 @@ class Cluster final : public Watcher {
     WallTime until;
     friend bool operator==(const Order&, const Order&) = default;
   };
-  /// A node that has gone, and its last frame.
+  /// A node that has gone, its last frame, and where it was unless it said goodbye.
   struct Gone {
     std::string node;
     std::uint64_t serial = 0;
+    std::string mark{};
+    std::string url{};
+    TimePoint since{};
   };
   class Recount;
 
@@ -221,8 +228,9 @@ class Cluster final : public Watcher {
   void bounce(Link& link, ClusterLoss why);
   void drop(const Now& now, Link& link, LeaveReason why);
   void inherit(const Link& link);
+  const Gone* find_gone(std::string_view node) const noexcept;
   std::uint64_t last_serial(std::string_view node) const noexcept;
-  void bury(std::string_view node, std::uint64_t serial);
+  void bury(Gone gone);
   void heard(const Now& now, Link& link);
   void echoed(const Now& now, std::uint64_t serial);
   void go_down();

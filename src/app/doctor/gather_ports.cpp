@@ -2,8 +2,11 @@
 // Who has the listening ports, read off the kernel's tables: binding them would disturb a server that starts.
 #include <fstream>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../probe/text.hpp"
@@ -92,7 +95,16 @@ class Table {
 struct Process {
   int id = 0;
   std::string name;
+  /// It runs this very program, whatever its name, or one that is called as ours is.
+  bool is_turnstone = false;
 };
+
+/// What a process executes: the device and the inode. Nothing: it is not for us.
+std::optional<std::pair<dev_t, ino_t>> program_of(const std::string& folder) {
+  struct stat file {};
+  if (::stat((folder + "/exe").c_str(), &file) != 0) return std::nullopt;
+  return std::pair(file.st_dev, file.st_ino);
+}
 
 /// Which process has a socket; those that we may not look into are missing.
 class Owners {
@@ -136,10 +148,17 @@ class Owners {
       const auto inode = number(text);
       const auto found = inode ? owners_.find(*inode) : owners_.end();
       if (found == owners_.end() || found->second.id != 0) continue;
-      const auto name = read_kernel(folder + "/comm");
-      found->second = {id, name ? probe::printable(probe::trimmed(*name), 64) : "?"};
+      found->second = process(id, folder);
     }
     ::closedir(all);
+  }
+
+  Process process(int id, const std::string& folder) const {
+    const auto name = read_kernel(folder + "/comm");
+    Process out{id, name ? probe::printable(probe::trimmed(*name), 64) : "?"};
+    // After an upgrade the server still runs what was replaced.
+    out.is_turnstone = out.name == "turnstone" || (own_program_ && program_of(folder) == own_program_);
+    return out;
   }
 
   std::size_t missing() const {
@@ -147,10 +166,11 @@ class Owners {
         std::count_if(owners_.begin(), owners_.end(), [](const auto& one) { return one.second.id == 0; }));
   }
 
+  const std::optional<std::pair<dev_t, ino_t>> own_program_ = program_of("/proc/self");
   std::map<std::uint64_t, Process> owners_;
 };
 
-PortFacts look_at(const Wanted& wanted, const Table& table, const Owners& owners, int& server_process) {
+PortFacts look_at(const Wanted& wanted, const Table& table, const Owners& owners) {
   PortFacts out{wanted.key, wanted.udp, wanted.port, std::nullopt};
   if (table.is_readable()) out.holder = Holder::Nobody;
   for (const SocketLine& socket : table.lines()) {
@@ -158,9 +178,9 @@ PortFacts look_at(const Wanted& wanted, const Table& table, const Owners& owners
     const Process* process = owners.of(socket.inode);
     if (process == nullptr) {
       out.holder = out.holder == Holder::Turnstone ? Holder::Turnstone : Holder::NotKnown;
-    } else if (process->name == "turnstone") {
+    } else if (process->is_turnstone) {
       out.holder = Holder::Turnstone;
-      server_process = process->id;
+      out.servers.push_back(process->id);
     } else {
       out.holder = Holder::Stranger;
       out.who = process->name + " (process " + std::to_string(process->id) + ')';
@@ -181,8 +201,8 @@ PortsLook look_at_ports(const config::Config& config) {
   std::vector<SocketLine> sockets = udp.lines();
   sockets.insert(sockets.end(), tcp.lines().begin(), tcp.lines().end());
   const Owners owners(sockets);
-  for (const Wanted& one : wanted)
-    out.facts.ports.push_back(look_at(one, one.udp ? udp : tcp, owners, out.server_process));
+  for (const Wanted& one : wanted) out.facts.ports.push_back(look_at(one, one.udp ? udp : tcp, owners));
+  out.server_process = running_server(out.facts);
   const auto first = read_kernel("/proc/sys/net/ipv4/ip_unprivileged_port_start");
   const auto value = first ? number(*first) : std::nullopt;
   if (value)

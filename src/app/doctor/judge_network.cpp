@@ -101,6 +101,13 @@ std::string holder_words(const PortFacts& port) {
   return port.key + ": " + std::to_string(port.port) + (port.udp ? "/udp" : "/tcp");
 }
 
+/// A Turnstone at this port that is not the running server; 0: there is none.
+int other_server(const PortFacts& port, int server) {
+  const auto other = std::find_if(port.servers.begin(), port.servers.end(),
+                                  [server](int process) { return process != server; });
+  return other == port.servers.end() ? 0 : *other;
+}
+
 }  // namespace
 
 Findings judge_configuration(const std::vector<config::Problem>& problems,
@@ -158,10 +165,23 @@ Findings judge_families(const FamilyFacts& facts) {
   return out;
 }
 
+int running_server(const PortsFacts& facts) {
+  std::optional<std::vector<int>> all;
+  for (const PortFacts& port : facts.ports) {
+    if (!port.holder || *port.holder == Holder::NotKnown) continue;
+    if (!all) all = port.servers;
+    std::erase_if(*all, [&](int process) {
+      return std::find(port.servers.begin(), port.servers.end(), process) == port.servers.end();
+    });
+  }
+  return all && !all->empty() ? *std::min_element(all->begin(), all->end()) : 0;
+}
+
 Findings judge_ports(const PortsFacts& facts) {
   Findings out;
   std::string free;
   std::string ours;
+  const int server = running_server(facts);
   for (const PortFacts& port : facts.ports) {
     const std::string what = holder_words(port);
     const bool privileged = facts.first_unprivileged && port.port < *facts.first_unprivileged;
@@ -182,6 +202,13 @@ Findings judge_ports(const PortsFacts& facts) {
                      "The systemd unit grants it; elsewhere: setcap cap_net_bind_service+ep, or "
                      "sysctl -w net.ipv4.ip_unprivileged_port_start=" +
                          std::to_string(port.port)});
+    } else if (const int other = other_server(port, server); other != 0) {
+      out.push_back({kPorts, Verdict::Warning,
+                     what + " is held by a Turnstone with another configuration (process " +
+                         std::to_string(other) + "): it has not all ports of this one",
+                     "a free port, or the server of this configuration",
+                     "If the configuration was changed, restart that server; else end it, or choose another "
+                     "port."});
     } else {
       std::string& list = *port.holder == Holder::Nobody ? free : ours;
       list += (list.empty() ? "" : ", ") + what;

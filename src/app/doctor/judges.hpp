@@ -59,6 +59,8 @@ struct PortFacts {
   std::optional<Holder> holder;
   /// Of a stranger: "nginx (process 812)".
   std::string who{};
+  /// Processes of Turnstone that have it.
+  std::vector<int> servers{};
 };
 struct PortsFacts {
   std::vector<PortFacts> ports;
@@ -69,6 +71,9 @@ struct PortsFacts {
   /// This process may bind below it.
   bool may_bind_privileged = false;
 };
+/// The process that runs with this configuration: a server that cannot have all of its ports does not start.
+/// 0: there is none, or one may not see who has them.
+int running_server(const PortsFacts& facts);
 Findings judge_ports(const PortsFacts& facts);
 
 struct RelayRangeFacts {

@@ -91,6 +91,7 @@ ForwardCall::ForwardCall(std::shared_ptr<Forwarder::Impl> owner, std::shared_ptr
       source_(source_of(head.client)),
       body_bytes_(head.body_bytes),
       websocket_(head.websocket),
+      polls_(head.polls),
       timer_(owner_->context),
       name_(owner_->context) {
   owner_->calls_.push_back(this);
@@ -358,7 +359,7 @@ void Forwarder::Impl::stop() noexcept {
   nodes_.clear();
   const std::vector<ForwardCall*> calls = calls_;
   for (ForwardCall* call : calls) {
-    if (!call->websocket_) call->cancel();
+    if (call->polls_) call->cancel();
   }
 }
 

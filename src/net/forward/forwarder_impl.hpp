@@ -46,6 +46,8 @@ struct ForwardHead {
   /// Its body is at most so long.
   std::size_t body_bytes = 0;
   bool websocket = false;
+  /// It may wait for long, and says nothing that would be lost.
+  bool polls = false;
 };
 
 /// One request for another node. Holds its place, once it is on its way, until it is destroyed.
@@ -76,6 +78,7 @@ class ForwardCall : public std::enable_shared_from_this<ForwardCall> {
   const IpAddress source_;
   const std::size_t body_bytes_;
   const bool websocket_;
+  const bool polls_;
   bool entered_ = false;
   bool cancelled_ = false;
   bool late_ = false;

@@ -52,7 +52,7 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   asio::awaitable<void> run();
   void cut() noexcept override {
     stream_.close();
-    if (upgrading_) upgrading_->cancel();  // nobody but this session knows of it yet
+    if (asking_) asking_->cancel();  // nobody but this session knows of it
   }
   void retire() noexcept override {
     if (idle_) stream_.close();
@@ -104,8 +104,8 @@ class HttpSession final : public Connection, public std::enable_shared_from_this
   std::shared_ptr<EngineExchange> exchange_;
   /// It belongs to another node.
   ForwardCallPtr elsewhere_;
-  /// A WebSocket of another node's, while that node is asked.
-  ForwardCallPtr upgrading_;
+  /// The same, while that node is asked.
+  ForwardCallPtr asking_;
   /// The answer is that node's own.
   bool theirs_ = false;
   /// Another node has passed it on, and says that this is the body.
@@ -335,6 +335,7 @@ std::optional<HttpResponse> HttpSession::look_elsewhere() {
     head.body_bytes =
         static_cast<std::size_t>(std::min<std::uint64_t>(parser_->content_length().value_or(most), most));
   head.websocket = wants_websocket();
+  head.polls = !post && !head.websocket;
   elsewhere_ = forwarder.begin(*node, head);
   if (elsewhere_) return std::nullopt;
   return http_text::error(503, "busy", "too much is being passed on to other nodes");
@@ -464,7 +465,9 @@ asio::awaitable<void> HttpSession::serve_elsewhere() {
 asio::awaitable<void> HttpSession::ask_elsewhere(std::shared_ptr<EngineExchange> exchange,
                                                  ForwardCallPtr call) {
   HttpResponse response;
+  asking_ = call;
   theirs_ = co_await server_->forwarder->ask(call, request_, engine_->longest_wait() + kWayTime, response);
+  asking_ = nullptr;
   exchange->response = std::move(response);
   exchange->wake.cancel();
 }
@@ -475,9 +478,9 @@ asio::awaitable<bool> HttpSession::upgrade_elsewhere() {
   std::string early(static_cast<const char*>(data.data()), data.size());
   limit(kAnswerTime);
   ForwardedUpgrade answer;
-  upgrading_ = call;
+  asking_ = call;
   co_await server_->forwarder->upgrade(call, request_, std::move(early), answer);
-  upgrading_ = nullptr;
+  asking_ = nullptr;
   if (answer.agreed.empty() || server_->closing || !stream_.socket().is_open()) {
     keep_alive_ = false;
     if (!answer.agreed.empty()) {

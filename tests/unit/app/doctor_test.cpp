@@ -102,6 +102,36 @@ TEST(Doctor, AStrangerAtAPortIsAFaultAndOneWhoIsNotKnownIsNot) {
   }
 }
 
+TEST(Doctor, AServerOfThisConfigurationHasAllItsPorts) {
+  struct Port {
+    std::optional<Holder> holder;
+    std::vector<int> servers;
+  };
+  struct Case {
+    std::vector<Port> ports;
+    int server;
+    const char* expected;
+  };
+  const auto held = [](std::vector<int> by) { return Port{Holder::Turnstone, std::move(by)}; };
+  const Port free{Holder::Nobody, {}};
+  const Port hidden{Holder::NotKnown, {}};
+  for (const Case& c : {Case{{held({7, 7}), held({7}), held({7})}, 7, "ok"},
+                        Case{{held({7}), held({7}), free}, 0, "warning warning ok"},
+                        Case{{held({7}), held({8}), held({7})}, 0, "warning warning warning"},
+                        Case{{held({7, 8}), held({8}), held({8})}, 8, "warning ok"},
+                        Case{{held({7}), hidden, held({7})}, 7, "ok"},
+                        Case{{held({7}), {Holder::Stranger, {}}, held({7})}, 0, "warning fault warning"},
+                        Case{{hidden, hidden, hidden}, 0, "ok"}, Case{{}, 0, ""}}) {
+    PortsFacts facts;
+    facts.server_answers = true;
+    std::uint16_t number = 3478;
+    for (const Port& port : c.ports)
+      facts.ports.push_back({"listen.port", true, number++, port.holder, "", port.servers});
+    EXPECT_EQ(running_server(facts), c.server) << c.expected;
+    EXPECT_EQ(verdicts(judge_ports(facts)), c.expected);
+  }
+}
+
 TEST(Doctor, RelayPortsAreEnoughAndNobodyElses) {
   RelayRangeFacts facts;
   EXPECT_EQ(verdicts(judge_relay_range(facts)), "unknown");

@@ -20,7 +20,7 @@ class ClusterUrl : public ClusterTest {
   }
   /// Where one finds the other; "-": it knows no such node.
   std::string seen(std::size_t by, std::size_t whose) {
-    const std::string* url = node(by).cluster.url_of(node(whose).cluster.mark());
+    const std::string* url = node(by).cluster.url_of(now_, node(whose).cluster.mark());
     return url == nullptr ? "-" : *url;
   }
 };
@@ -32,7 +32,7 @@ TEST_F(ClusterUrl, IsKnownByTheMark) {
   EXPECT_EQ(seen(0, 1), "https://node.example.org");
   EXPECT_EQ(seen(0, 2), "") << "which has not said";
   EXPECT_EQ(seen(0, 0), "-") << "one's own is not another's";
-  EXPECT_EQ(node(0).cluster.url_of("00000000"), nullptr);
+  EXPECT_EQ(node(0).cluster.url_of(now_, "00000000"), nullptr);
 }
 
 TEST_F(ClusterUrl, StaysWhileTheBusIsAway) {
@@ -44,12 +44,40 @@ TEST_F(ClusterUrl, StaysWhileTheBusIsAway) {
 }
 
 TEST_F(ClusterUrl, GoesWithItsNode) {
-  node(0).running = false;
-  pass(4s);
-  EXPECT_EQ(seen(1, 0), "-");
   node(1).cluster.leave();
   pump();
   EXPECT_EQ(seen(2, 1), "-");
+  node(0).running = false;
+  pass(4s);
+  EXPECT_EQ(seen(2, 0), "http://10.0.0.7:8080") << "it may be there, for all one knows";
+  pass(kGoneUrlLife);
+  EXPECT_EQ(seen(2, 0), "-") << "somebody else may have its address";
+}
+
+TEST_F(ClusterUrl, StaysWhileOnlyItsNodeHasLostTheBus) {
+  unlink(node(0));
+  pass(60s);
+  EXPECT_EQ(seen(1, 0), "http://10.0.0.7:8080") << "its clients may still come here";
+  EXPECT_EQ(seen(0, 1), "https://node.example.org") << "and this node's there";
+  EXPECT_EQ(seen(1, 2), "");
+  link(node(0));
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(seen(1, 0), "http://10.0.0.7:8080") << i;
+    pass(100ms);
+  }
+  node(0).cluster.leave();
+  pump();
+  EXPECT_EQ(seen(1, 0), "-");
+}
+
+TEST_F(ClusterUrl, OfWhoWasAwayGoesWithALateGoodbye) {
+  unlink(node(0));
+  pass(10s);
+  EXPECT_EQ(seen(1, 0), "http://10.0.0.7:8080");
+  link(node(0));
+  node(0).cluster.leave();
+  pump();
+  EXPECT_EQ(seen(1, 0), "-");
 }
 
 TEST_F(ClusterUrl, IsToldToWhoComesLater) {
