@@ -17,7 +17,7 @@ json next(Client& client) {
 }
 
 /// 127.0.0.2 is a balancer.
-config::Config configuration() {
+config::Config rated() {
   config::Config out = loopback_config();
   out.net.proxy_protocol_from = {*IpNetwork::parse("127.0.0.2/32")};
   return out;
@@ -39,7 +39,7 @@ Client member(const Server& server, const std::string& peer, const std::string& 
 }
 
 TEST(SignalingRates, ConnectionsOfAnAddressShareThem) {
-  config::Config config = configuration();
+  config::Config config = rated();
   config.signal.address_messages_per_second = 5;  // 20 at once
   const Server server(config);
   Client ada = member(server, "ada", "TCP4 192.0.2.1 198.51.100.9");
@@ -73,7 +73,7 @@ TEST(SignalingRates, ConnectionsOfAnAddressShareThem) {
 }
 
 TEST(SignalingRates, BytesAreRefusedAndThenTheConnectionIsClosed) {
-  config::Config config = configuration();
+  config::Config config = rated();
   config.signal.bytes_per_second = 1000;
   const Server server(config);
   Client ada = member(server, "ada");
