@@ -100,7 +100,7 @@ std::shared_ptr<NameFinder::Search> NameFinder::search_for(const std::string& ho
     searches_.erase(known);
   }
   if (searches_.size() >= kMaxSearches) return nullptr;
-  const auto search = std::make_shared<Search>(context_);
+  auto search = std::make_shared<Search>(context_);
   try {
     std::thread([search, host] {
       Endpoints found;

@@ -53,13 +53,12 @@ class Call:
     async def _ask_for_key_frame(self, track):
         """A browser's first frames may be here before aiortc takes them, and it does not ask for others by itself."""
         receiver = next(t.receiver for t in self.pc.getTransceivers() if t.receiver.track is track)
-        while self.pc.connectionState != "closed":
+        for _ in range(10):
             await asyncio.sleep(0.5)
-            sources = receiver.getSynchronizationSources()
-            for source in sources:
-                await receiver._send_rtcp_pli(source.source)
-            if sources:
+            if self.pc.connectionState == "closed":
                 return
+            for source in receiver.getSynchronizationSources():
+                await receiver._send_rtcp_pli(source.source)
 
     async def offer(self, data):
         self.remote_id = data.get("link")
