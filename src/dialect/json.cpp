@@ -71,8 +71,9 @@ constexpr char unescaped(char c) noexcept {
 }  // namespace
 
 void Scanner::space() noexcept {
-  const std::size_t at = rest_.find_first_not_of(" \t\n\r");
-  rest_.remove_prefix(at == std::string_view::npos ? rest_.size() : at);
+  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
+  // Mostly there is none, which find_first_not_of() takes a call for each byte to find out.
+  while (!rest_.empty() && is_space(rest_.front())) rest_.remove_prefix(1);
 }
 
 bool Scanner::take(char c) noexcept {
