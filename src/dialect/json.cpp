@@ -10,6 +10,7 @@ namespace ts::dialect::json {
 namespace {
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 /// True for the bytes of a string that need no second look: printable ASCII but quote and backslash.
 constexpr bool is_plain(char c) noexcept {
@@ -71,8 +72,7 @@ constexpr char unescaped(char c) noexcept {
 }  // namespace
 
 void Scanner::space() noexcept {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
-  // Mostly there is none, which find_first_not_of() takes a call for each byte to find out.
+  // Not find_first_not_of(), which takes a call to find out that there is none, as mostly.
   while (!rest_.empty() && is_space(rest_.front())) rest_.remove_prefix(1);
 }
 
