@@ -23,7 +23,7 @@ PLOTS = {
                             "µs with the kernel's own work, medians; lines: least to most. Shorter is better.", None),
 }
 WIDTH, LEFT, RIGHT, BAR, GAP = 860, 280, 90, 13, 14
-# About the width of a letter of the legend, and the height of its rows.
+# About the width of a letter, and the height of the legend's rows.
 LETTER, LEGEND_ROW = 7.0, 18
 
 
@@ -52,15 +52,19 @@ def ticks(most):
 
 
 class Canvas:
-    def __init__(self, title, note, height, label):
-        self.parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-                      f'height="{height}" role="img" aria-label="{escape(label)}">']
+    """`labels` stand to the left of the bars: the page is as much wider as the longest one needs."""
+
+    def __init__(self, title, note, height, labels):
+        self.left = max([LEFT, *(26 + LETTER * len(label) for label in labels)])
+        self.width = WIDTH + self.left - LEFT
+        self.parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {height}" width="{self.width:g}" '
+                      f'height="{height}" role="img" aria-label="{escape(title)}">']
         self.parts.append(f'<title>{escape(title)}</title>')
         self.height = height
         self.title, self.note = title, note
 
     def begin(self, servers):
-        self.parts += [style(servers), f'<rect class="page" width="{WIDTH}" height="{self.height}" rx="6"/>']
+        self.parts += [style(servers), f'<rect class="page" width="{self.width:g}" height="{self.height}" rx="6"/>']
         self.text(16, 26, self.title, "title")
         self.text(16, 44, self.note, "note")
 
@@ -73,13 +77,13 @@ class Canvas:
 
     def bar(self, y, width, server, faint=False):
         opacity = ' opacity="0.45"' if faint else ""
-        self.parts.append(f'<rect x="{LEFT}" y="{y:.1f}" width="{max(width, 1):.1f}" height="{BAR - 2}" rx="1.5" '
+        self.parts.append(f'<rect x="{self.left:g}" y="{y:.1f}" width="{max(width, 1):.1f}" height="{BAR - 2}" rx="1.5" '
                           f'class="{server}"{opacity}/>')
 
     def legend(self, y, entries):
         x = 16.0
         for server, label in entries:
-            if x + 16 + LETTER * len(label) > WIDTH - 16:
+            if x + 16 + LETTER * len(label) > self.width - 16:
                 x, y = 16.0, y + LEGEND_ROW
             self.parts.append(f'<rect x="{x:.1f}" y="{y - 9}" width="11" height="11" rx="1.5" class="{server}"/>')
             self.text(x + 16, y, label)
@@ -111,16 +115,17 @@ def bars(results, works, figure, title, note, second):
     scale = (WIDTH - LEFT - RIGHT) / most
     top = 92 + LEGEND_ROW * (len(servers) > 5)
     height = top + sum(len(group) * BAR + GAP for _, group in grouped) + 30
-    canvas = Canvas(title, note, height, title)
+    labels = {work: short(results.document["works"][work]["title"]) for work, _ in grouped}
+    canvas = Canvas(title, note, height, labels.values())
     canvas.begin(servers)
     canvas.legend(68, [(s, results.document["servers"][s]["label"]) for s in servers])
     for at in ticks(most):
-        canvas.line(LEFT + at * scale, top - 8, LEFT + at * scale, height - 24, "grid")
-        canvas.text(LEFT + at * scale, height - 8, f"{at:,g}", "note", "middle")
+        canvas.line(canvas.left + at * scale, top - 8, canvas.left + at * scale, height - 24, "grid")
+        canvas.text(canvas.left + at * scale, height - 8, f"{at:,g}", "note", "middle")
     y = top
     for work, group in grouped:
         title_y = y + len(group) * BAR / 2 + 3
-        canvas.text(LEFT - 10, title_y, short(results.document["works"][work]["title"]), anchor="end")
+        canvas.text(canvas.left - 10, title_y, labels[work], anchor="end")
         for server, (median, least, high) in group:
             draw_bar(canvas, results, (work, server), y, (median, least, high), most, scale, second)
             y += BAR
@@ -136,9 +141,9 @@ def draw_bar(canvas, results, key, y, value, most, scale, second):
         canvas.bar(y, min(inner[0], most) * scale, key[1])
     middle = y + BAR / 2 - 1
     if least < most:
-        canvas.line(LEFT + least * scale, middle, LEFT + min(high, most) * scale, middle, "range")
+        canvas.line(canvas.left + least * scale, middle, canvas.left + min(high, most) * scale, middle, "range")
     words = (f"{median:.2f}" if median < 20 else f"{median:,.0f}") + (" →" if median > most else "")
-    canvas.text(LEFT + min(max(median, high), most) * scale + 6, y + BAR - 3, words, "note")
+    canvas.text(canvas.left + min(max(median, high), most) * scale + 6, y + BAR - 3, words, "note")
 
 
 def short(title):
